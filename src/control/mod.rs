@@ -28,7 +28,7 @@ use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::moment::earlier;
 use crate::system::logging as log;
 use crate::system::logging::RateLimit;
-use crate::system::polling::poll_until;
+use crate::system::wait::poll_until;
 pub use agent_status::{AgentStatus, HelperStatus, SiteFile, TimedState};
 pub use invitation::{InvitationStatus, Stage};
 pub use link_path::{LinkPath, LinkPathStatus, PathKind};

@@ -18,7 +18,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use super::namespace::Namespace;
 use super::server::{TRANSFER_SIZE, TcpService};
 use crate::base::error::{Context as _, Error, Result};
-use crate::system::polling::poll_until;
+use crate::system::wait::poll_until;
 
 /// First destination port of `traceroute`, on which no program listens.
 const TRACE_PORT: u16 = 33_434;

@@ -13,7 +13,6 @@ pub mod notify;
 pub mod open_files;
 pub mod packages;
 pub mod platform;
-pub mod polling;
 pub mod port_mapping;
 pub mod resolver;
 pub(crate) mod threads;

@@ -1,5 +1,6 @@
 //! Typed getters for the TOML tree. The getters record every fault and leave the faulty value out.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -16,8 +17,11 @@ pub(super) enum ValueFault {
     Type(ValueType),
     /// Message, as it follows the key in a sentence ("has host bits set"), and help: the text to write
     /// instead.
-    Value(String, String),
+    Value(Words, Words),
 }
+
+/// Part of a message, often constant.
+pub(super) type Words = Cow<'static, str>;
 
 /// The types of single values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +55,7 @@ impl ValueType {
 
 /// Returns the fault of a value: the message, as it follows the key in a sentence, and the text to write
 /// instead.
-pub(super) fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, ValueFault> {
+pub(super) fn wrong<T>(message: impl Into<Words>, help: impl Into<Words>) -> Result<T, ValueFault> {
     Err(ValueFault::Value(message.into(), help.into()))
 }
 
@@ -302,7 +306,7 @@ fn record(
     found: &mut Findings,
 ) {
     let (message, help) = match wrong {
-        ValueFault::Value(message, help) => (format!("`{key}` {message}"), help),
+        ValueFault::Value(message, help) => (format!("`{key}` {message}"), help.into_owned()),
         ValueFault::Type(wanted) => (
             format!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref())),
             wanted.requoted(value.get_ref()).map_or_else(help, |right| format!("write `{right}`")),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use toml::de::DeValue;
 
 use super::model::{EndpointHost, Ports, Protocol};
-use super::reader::{ValueFault, number, wrong};
+use super::reader::{ValueFault, Words, number, wrong};
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mac, PublicKey};
 use crate::wifi::card::is_channel;
 
@@ -34,10 +34,10 @@ pub(super) fn name(text: &str, longest: usize) -> Result<String, ValueFault> {
 /// Parses a network or a single address.
 pub(super) fn network(text: &str) -> Result<Cidr, ValueFault> {
     let help = |written: Result<InterfaceAddress, _>| match written {
-        Ok(address) => format!("write `\"{}\"`", address.network()),
-        Err(_) => "write a network such as `\"192.168.1.0/24\"`, or a single address".to_owned(),
+        Ok(address) => format!("write `\"{}\"`", address.network()).into(),
+        Err(_) => Words::from("write a network such as `\"192.168.1.0/24\"`, or a single address"),
     };
-    text.parse().map_err(|fault: crate::base::net::Invalid| ValueFault::Value(fault.0, help(text.parse())))
+    text.parse().or_else(|crate::base::net::Invalid(fault)| wrong(fault, help(text.parse())))
 }
 
 /// Parses a network with its prefix length.
@@ -54,20 +54,14 @@ pub(super) fn interface_address(text: &str) -> Result<InterfaceAddress, ValueFau
     if text.parse::<IpAddr>().is_ok() {
         return wrong("has no prefix length", format!("write `\"{text}/26\"`"));
     }
-    text.parse().map_err(|fault: crate::base::net::Invalid| {
-        ValueFault::Value(
-            fault.0,
-            "write an address and the prefix length of its network, such as `\"10.77.1.65/26\"`".to_owned(),
-        )
-    })
+    let help = "write an address and the prefix length of its network, such as `\"10.77.1.65/26\"`";
+    text.parse().or_else(|crate::base::net::Invalid(fault)| wrong(fault, help))
 }
 
 /// Parses a single address.
 pub(super) fn address(text: &str) -> Result<IpAddr, ValueFault> {
-    text.parse().map_err(|_| {
-        let message = "is not an IPv4 or IPv6 address".to_owned();
-        ValueFault::Value(message, "write an address such as `\"9.9.9.9\"`".to_owned())
-    })
+    text.parse()
+        .or_else(|_| wrong("is not an IPv4 or IPv6 address", "write an address such as `\"9.9.9.9\"`"))
 }
 
 /// Parses the address of a host on the internet that answers pings.
@@ -91,11 +85,8 @@ pub(super) fn probe(text: &str) -> Result<IpAddr, ValueFault> {
 
 /// Parses the name of a network interface.
 pub(super) fn interface(text: &str) -> Result<IfName, ValueFault> {
-    text.parse().map_err(|fault: crate::base::net::Invalid| {
-        ValueFault::Value(
-            format!("cannot be `{text}`: {fault}"),
-            "write a name that `ip link` shows".to_owned(),
-        )
+    text.parse().or_else(|fault: crate::base::net::Invalid| {
+        wrong(format!("cannot be `{text}`: {fault}"), "write a name that `ip link` shows")
     })
 }
 

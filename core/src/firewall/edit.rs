@@ -89,8 +89,12 @@ pub fn in_stages(edits: Vec<FirewallEdit>) -> [Vec<FirewallEdit>; 2] {
     if edits.contains(&FirewallEdit::DeleteTable) || !edits.iter().any(is_new) {
         return [Vec::new(), edits];
     }
-    let (sets, rest): (Vec<_>, Vec<_>) = edits.iter().cloned().partition(is_new);
-    [[vec![FirewallEdit::AddTable], sets].concat(), rest]
+    let (mut sets, mut rest) = (vec![FirewallEdit::AddTable], Vec::new());
+    for edit in edits {
+        let list = if is_new(&edit) { &mut sets } else { &mut rest };
+        list.push(edit);
+    }
+    [sets, rest]
 }
 
 /// Returns the edits that undo the first list of [`in_stages`]. `was_there` tells whether the table existed
@@ -107,20 +111,27 @@ static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::n
 
 /// Removes rules before the sets that they look at, and adds them after these sets.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<FirewallEdit<'a>>) {
-    let old = from.chains.iter().filter(|(chain, rules)| to.chains.get(chain) != Some(rules));
-    for (chain, _) in old {
-        edits.push(FirewallEdit::FlushChain(*chain));
-        if !to.chains.contains_key(chain) {
+    for (chain, rules) in &from.chains {
+        let new = to.chains.get(chain);
+        if new != Some(rules) {
+            edits.push(FirewallEdit::FlushChain(*chain));
+        }
+        if new.is_none() {
             edits.push(FirewallEdit::DeleteChain(*chain));
         }
     }
     edit_sets(&from.sets, &to.sets, edits);
-    let new = to.chains.iter().filter(|(chain, rules)| from.chains.get(chain) != Some(rules));
-    for (chain, rules) in new {
-        if !from.chains.contains_key(chain) {
+    for (chain, rules) in &to.chains {
+        let old = from.chains.get(chain);
+        if old == Some(rules) {
+            continue;
+        }
+        if old.is_none() {
             edits.push(FirewallEdit::AddChain(*chain));
         }
-        edits.extend(rules.iter().zip(1..).map(|(rule, number)| FirewallEdit::AddRule(*chain, number, rule)));
+        for (index, rule) in rules.iter().enumerate() {
+            edits.push(FirewallEdit::AddRule(*chain, index + 1, rule));
+        }
     }
 }
 
@@ -130,15 +141,23 @@ fn edit_sets<'a>(
     edits: &mut Vec<FirewallEdit<'a>>,
 ) {
     let kept = |name| Some((from.get(name)?, to.get(name)?)).filter(|(old, new)| same_kind(old, new));
-    edits.extend(from.keys().filter(|name| kept(name).is_none()).map(FirewallEdit::DeleteSet));
+    for name in from.keys() {
+        if kept(name).is_none() {
+            edits.push(FirewallEdit::DeleteSet(name));
+        }
+    }
     for (name, set) in to {
         let Some((old, new)) = kept(name) else {
             edits.push(FirewallEdit::AddSet(name, set));
             continue;
         };
         // A network that grows overlaps its former self, so the former element must go first.
-        edits.extend(missing(old, new).map(|elements| FirewallEdit::DeleteElements(name, elements)));
-        edits.extend(missing(new, old).map(|elements| FirewallEdit::AddElements(name, elements)));
+        if let Some(elements) = missing(old, new) {
+            edits.push(FirewallEdit::DeleteElements(name, elements));
+        }
+        if let Some(elements) = missing(new, old) {
+            edits.push(FirewallEdit::AddElements(name, elements));
+        }
     }
 }
 

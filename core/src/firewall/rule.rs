@@ -73,7 +73,10 @@ pub enum Devices {
 }
 
 /// Condition of a rule. Parentheses give the same condition in nft's language.
+///
+/// The tag is a whole word, because MIPS copies what follows it in half the instructions then.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Condition {
     /// The packet is IPv4 or IPv6 (`meta nfproto`). A rule that looks at an address does not have this
     /// condition: the address implies the family, and the kernel would show only one of the two.
@@ -217,8 +220,9 @@ impl Condition {
     }
 }
 
-/// Action of a rule.
+/// Action of a rule. The tag is a whole word for the same reason as that of [`Condition`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Action {
     /// Ends our chain; other tables may still refuse the packet.
     Accept,

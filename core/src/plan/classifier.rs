@@ -5,16 +5,17 @@ use std::net::IpAddr;
 use std::slice;
 
 use crate::base::net::{Cidr, Family, Mac};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Destination, Device, Family as Of, NotOutgoing, Outgoing, Source, TcpPort, UdpPort},
-    Devices, FirewallRule, Interfaces, Networks, Set, SetName,
+    Condition::{self, Destination, Device, Family as Of, NotOutgoing, Source, TcpPort, UdpPort},
+    Devices, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::exempt;
 use crate::plan::sets::{
-    NETWORK, coming, disjoint, leaving, network_sets, networks_in, of_family, rule, rule_of, to, tunnels,
+    NETWORK, Rules, Sets, TUNNELS, add, add_networks, add_of, add_set, coming, disjoint, leaving, leaving_in,
+    of_family, to, to_in,
 };
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
@@ -80,88 +81,74 @@ pub(super) fn enters(portal: &Portal, family: Family) -> bool {
     has_source && (portal.to.is_empty() || portal.to.iter().any(|network| network.family() == family))
 }
 
-/// Returns the sets that identify traffic that enters, and the networks that stay reachable for it.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets that identify traffic that enters, and the networks that stay reachable for it.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for portal in &site.portals {
         if let Entrance::From(sources) = &portal.entrance {
             for family in site.carried() {
-                let sources = disjoint(family, sources.iter().copied());
-                if !sources.is_empty() {
-                    sets.insert(sources_of(family, portal), Set::Networks(family, sources));
-                }
+                let sources = disjoint(family, sources.as_slice());
+                add_set(sets, sources_of(family, portal), Set::Networks(family, sources));
             }
         }
-        let devices = devices(site, portal);
-        if !devices.is_empty() {
-            sets.insert(members("mac", portal), Set::Devices(devices));
-        }
+        add_set(sets, members("mac", portal), Set::Devices(devices(site, portal)));
     }
-    sets.extend(network_sets(site, &[(NETWORK, exempt::of_network(site))]));
+    add_networks(sets, site, NETWORK, &exempt::of_network(site));
     for family in families(site) {
-        let local = local(site, family);
-        if !local.is_empty() {
-            sets.insert(local_name(family), Set::Networks(family, local));
-        }
+        add_set(sets, local_name(family), Set::Networks(family, local(site, family)));
     }
-    sets
 }
 
-/// Returns the rules that one portal adds to those that all whole interfaces share.
-pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the rules that one portal adds to those that all whole interfaces share.
+pub(super) fn forward(rules: &mut Rules, site: &Site, portal: &Portal) {
     for family in site.carried() {
         let Some(entering) = condition(portal, family) else { continue };
-        rules.extend(stay_reachable(site, portal, &entering, family));
+        stay_reachable(rules, site, portal, &entering, family);
     }
     if portal.entrance_interface().is_some() && portal.takes_all() {
-        return rules;
-    }
-    let refusals = refuse_ipv6(site, portal);
-    let mut ways = Vec::new();
-    for entering in conditions(site, portal) {
-        ways.extend(to_exit(site, portal, &entering));
+        return;
     }
     // Devices have more IPv6 addresses than those that the file names.
     let is_last = site.carries_ipv6();
-    let rest = if is_last { [ways, refusals] } else { [refusals, ways] };
-    rules.extend(rest.concat());
-    rules
+    if !is_last {
+        refuse_ipv6(rules, site, portal);
+    }
+    for entering in conditions(site, portal) {
+        to_exit(rules, site, portal, &entering);
+    }
+    if is_last {
+        refuse_ipv6(rules, site, portal);
+    }
 }
 
-/// Returns the rules for destinations of a family that do not enter.
-fn stay_reachable(site: &Site, portal: &Portal, entering: &Condition, family: Family) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the rules for destinations of a family that do not enter.
+fn stay_reachable(rules: &mut Rules, site: &Site, portal: &Portal, entering: &Condition, family: Family) {
     if has_devices(portal) && !local(site, family).is_empty() {
-        rules.push(allow_local(site, entering, family));
+        allow_local(rules, site, entering, family);
     }
     if has_devices(portal) && !site.tunnels.is_empty() {
         // Only into tunnels: traffic to a part of the subnet that no peer has would leave via the uplink.
-        rules.push(rule([entering.clone(), to_network(family), Outgoing(tunnels())], Accept));
+        add(rules, [entering.clone(), to_network(family), leaving_in(TUNNELS)], Accept);
     }
     for network in portal.except.iter().filter(|network| network.family() == family) {
-        rules.push(rule([entering.clone(), to(*network)], Accept));
+        add(rules, [entering.clone(), to(*network)], Accept);
     }
-    rules
 }
 
-/// Returns the rules that let entering traffic leave only at the exit.
-fn to_exit(site: &Site, portal: &Portal, entering: &Condition) -> Vec<FirewallRule> {
+/// Adds the rules that let entering traffic leave only at the exit.
+fn to_exit(rules: &mut Rules, site: &Site, portal: &Portal, entering: &Condition) {
     let destinations = match entering.family() {
         Some(family) => destinations(portal, family),
         None => all_destinations(portal),
     };
-    let mut rules = Vec::new();
     for port in ports(portal) {
         for destination in &destinations {
             let matching = [slice::from_ref(entering), destination.as_slice(), port.as_slice()].concat();
             for exit in site.exit_interfaces(&portal.exit) {
-                rules.push(rule_of(&[&matching, &[leaving(exit)]], Accept));
+                add_of(rules, &[&matching, &[leaving(exit)]], Accept);
             }
-            rules.push(rule(matching, Reject));
+            add(rules, matching, Reject);
         }
     }
-    rules
 }
 
 /// Returns the condition on IPv6 that comes in at a portal's entrance, if there is one. A device that the
@@ -174,24 +161,22 @@ pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Conditio
     }
 }
 
-/// Returns the rules that refuse IPv6 which enters, but which no exit takes. Where the tunnels carry IPv6,
+/// Adds the rules that refuse IPv6 which enters, but which no exit takes. Where the tunnels carry IPv6,
 /// that is only IPv6 of devices that the file names by their IPv4 addresses.
-fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let Some(entering) = condition_of_ipv6(site, portal) else { return Vec::new() };
+fn refuse_ipv6(rules: &mut Rules, site: &Site, portal: &Portal) {
+    let Some(entering) = condition_of_ipv6(site, portal) else { return };
     let goes_through = site.carries_ipv6() && !matches!(portal.entrance, Entrance::From(_));
     let ignores_ipv6 = portal.exit == Exit::Direct || !portal.to.is_empty() || goes_through;
     if ignores_ipv6 || !site.host.ipv6 {
-        return Vec::new();
+        return;
     }
-    let mut rules = Vec::new();
     if has_devices(portal) && !local(site, Family::V6).is_empty() {
-        rules.push(allow_local(site, &entering, Family::V6));
+        allow_local(rules, site, &entering, Family::V6);
     }
     for port in ports(portal) {
         let ipv6 = [entering.clone(), Of(Family::V6)];
-        rules.push(rule_of(&[&ipv6, port.as_slice()], Reject));
+        add_of(rules, &[&ipv6, port.as_slice()], Reject);
     }
-    rules
 }
 
 /// Reports whether single devices of an existing LAN enter.
@@ -212,22 +197,22 @@ pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
     }
 }
 
-/// Returns the rule that lets devices reach the local networks, but never via the uplink, where the route
+/// Adds the rule that lets devices reach the local networks, but never via the uplink, where the route
 /// leads while the local link is down.
-fn allow_local(site: &Site, entering: &Condition, family: Family) -> FirewallRule {
+fn allow_local(rules: &mut Rules, site: &Site, entering: &Condition, family: Family) {
     let local = Destination(Networks::In(family, local_name(family)));
     let elsewhere: Vec<_> =
         site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
-    rule_of(&[&[entering.clone(), local], &elsewhere], Accept)
+    add_of(rules, &[&[entering.clone(), local], &elsewhere], Accept);
 }
 
 /// Returns the condition on traffic of a family to our sites and phones.
 pub(super) fn to_network(family: Family) -> Condition {
-    Destination(networks_in(family, NETWORK))
+    to_in(family, NETWORK)
 }
 
 fn local(site: &Site, family: Family) -> SortedSet<Cidr> {
-    disjoint(family, site.host.local_networks.iter().copied())
+    disjoint(family, site.host.local_networks.as_slice())
 }
 
 fn local_name(family: Family) -> SetName {

@@ -4,10 +4,10 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, Departing, FromOriginator, Outgoing},
-    FirewallRule, MarksAtInterfaces, Set, SetName,
+    Condition::{ConnectionMarked, Departing, FromOriginator},
+    MarksAtInterfaces, Set, SetName,
 };
-use crate::plan::sets::{TUNNELS, carried, in_set, rule_of};
+use crate::plan::sets::{Rules, Sets, TUNNELS, add_interfaces, add_of, add_set, carried, leaving_in};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -24,33 +24,32 @@ pub(super) fn untold() -> Mark {
     Mark { value: TUNNELED.value, mask: TUNNEL_BITS }
 }
 
-/// Returns the rules that give a connection the mark of the tunnel that it is opened into. Most packets
+/// Adds the rules that give a connection the mark of the tunnel that it is opened into. Most packets
 /// belong to a connection that has the mark already. A connection with the mark of a portal keeps that mark,
 /// because a portal has one tunnel.
-pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
-        return Vec::new();
+        return;
     }
     let carried = carried(site);
-    let opening = |set: &str, of_portal: u32, mark| {
+    add_of(rules, &[&[Departing(pairs())], carried.as_slice()], Accept);
+    let mut opening = |set: &str, of_portal: u32, mark| {
         let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
-        let into_tunnel = [Outgoing(in_set(set)), portals];
-        rule_of(&[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark))
+        let into_tunnel = [leaving_in(set), portals];
+        add_of(rules, &[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark));
     };
-    let mut rules = vec![rule_of(&[&[Departing(pairs())], carried.as_slice()], Accept)];
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
-        rules.push(opening(TUNNELS, PORTAL_MARKS, TUNNELED));
+        opening(TUNNELS, PORTAL_MARKS, TUNNELED);
     }
     let no_number = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
-    rules.push(opening(TUNNELS, 0, no_number));
+    opening(TUNNELS, 0, no_number);
     for (name, bit, _) in by_bit(site) {
-        rules.push(opening(&name, 0, Mark { value: bit, mask: bit }));
+        opening(&name, 0, Mark { value: bit, mask: bit });
     }
-    rules
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let mut pairs: SortedSet<(IfName, u32)> =
         numbers(site).into_iter().map(|(tunnel, number)| (tunnel, tunneled(number))).collect();
     for portal in &site.portals {
@@ -58,9 +57,10 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             pairs.insert((tunnel.clone(), TUNNELED.value | mark.value));
         }
     }
-    let mut sets = SortedMap::from([(SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(pairs))]);
-    sets.extend(by_bit(site).into_iter().map(|(name, _, tunnels)| (SetName(name), Set::Interfaces(tunnels))));
-    sets
+    add_set(sets, SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(pairs));
+    for (name, _, tunnels) in by_bit(site) {
+        add_interfaces(sets, &name, tunnels);
+    }
 }
 
 /// Returns the tunnels whose number has a bit, for each bit that is in use. Sets and rules for bits are fewer

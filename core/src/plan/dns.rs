@@ -7,13 +7,13 @@ use crate::base::net::{Cidr, Family};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{self, Accept, DestinationNat, Redirect, Reject},
-    Condition::{self, Destination, Family as Of, Incoming, Source, TcpPort, UdpPort},
-    FirewallRule, Networks,
+    Condition::{self, Destination, Family as Of, Source, TcpPort, UdpPort},
+    Networks,
 };
 use crate::plan::classifier;
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    ENTRANCES, OWN, RESOLVERS, coming, families_of, in_set, networks_in, resolvers, rule,
+    ENTRANCES, OWN, RESOLVERS, Rules, add, coming, coming_in, families_of, networks_in, resolvers, to_in,
 };
 use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
 
@@ -28,7 +28,7 @@ pub(super) fn at(port: u16) -> [Condition; 2] {
 /// Returns the conditions on queries from a portal's devices to this host, which would be answered via the
 /// site's own uplink. Empty if queries do not enter the portal.
 pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
-    let here = Destination(networks_in(Family::V4, OWN));
+    let here = to_in(Family::V4, OWN);
     let asking = if site.host.own_addresses.is_empty() { Vec::new() } else { asking(portal) };
     asking.into_iter().map(|[who, port]| vec![who, here.clone(), port]).collect()
 }
@@ -50,81 +50,75 @@ fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
     asking
 }
 
-/// Returns the rules for queries that meet a condition, one rule for each protocol.
-fn queries(which: &Condition, action: Action) -> Vec<FirewallRule> {
-    at(DNS).map(|port| rule([which.clone(), port], action)).into()
-}
-
-/// Returns the rules that send queries of devices to this host to a resolver beyond their exit instead.
-fn redirected_to_resolver(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let Some(resolver) = portal.resolvers.iter().copied().find(IpAddr::is_ipv4) else { return Vec::new() };
-    let mut rules = Vec::new();
-    for asking in asking_here(site, portal) {
-        rules.push(rule(asking, DestinationNat(resolver)));
+/// Adds the rules for queries that meet a condition, one rule for each protocol.
+fn queries(rules: &mut Rules, which: &Condition, action: Action) {
+    for port in at(DNS) {
+        add(rules, [which.clone(), port], action);
     }
-    rules
 }
 
-/// Returns the rules that redirect queries to the address of a portal's resolver to that resolver's own port,
+/// Adds the rules that send queries of devices to this host to a resolver beyond their exit instead.
+fn redirected_to_resolver(rules: &mut Rules, site: &Site, portal: &Portal) {
+    let Some(resolver) = portal.resolvers.iter().copied().find(IpAddr::is_ipv4) else { return };
+    for asking in asking_here(site, portal) {
+        add(rules, asking, DestinationNat(resolver));
+    }
+}
+
+/// Adds the rules that redirect queries to the address of a portal's resolver to that resolver's own port,
 /// even while it does not run.
-pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
-    let redirected = |there: Networks| queries(&Destination(there), Redirect(RESOLVER_PORT));
-    let mut rules = Vec::new();
+pub(super) fn prerouting(rules: &mut Rules, site: &Site) {
+    let mut redirected = |there: Networks| queries(rules, &Destination(there), Redirect(RESOLVER_PORT));
     for portal in site.portals.iter().filter(|portal| portal.exit == Exit::Direct) {
         for address in portal.resolver() {
-            rules.extend(redirected(Networks::One(Cidr::host(address))));
+            redirected(Networks::One(Cidr::host(address)));
         }
     }
     for family in families_of(site, &resolvers(site)) {
-        rules.extend(redirected(networks_in(family, RESOLVERS)));
+        redirected(networks_in(family, RESOLVERS));
     }
     for portal in &site.portals {
-        rules.extend(redirected_to_resolver(site, portal));
+        redirected_to_resolver(rules, site, portal);
     }
-    rules
 }
 
-/// Returns the rules on queries that were not redirected, and so go to a resolver of the host at port 53 of
+/// Adds the rules on queries that were not redirected, and so go to a resolver of the host at port 53 of
 /// any of its addresses. Devices that leave directly may ask it, and so may this host itself, whose address
 /// can be among the sources that enter.
-pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = of_interfaces(site);
+pub(super) fn input(rules: &mut Rules, site: &Site) {
+    of_interfaces(rules, site);
     let mut devices = Vec::new();
     for portal in &site.portals {
-        devices.extend(of_devices(site, portal));
+        of_devices(&mut devices, site, portal);
     }
     if !devices.is_empty() {
-        rules.push(rule([coming(&loopback())], Accept));
+        add(rules, [coming(&loopback())], Accept);
         rules.extend(devices);
     }
-    rules
 }
 
-fn of_devices(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+fn of_devices(rules: &mut Rules, site: &Site, portal: &Portal) {
     for [who, port] in asking(portal) {
         if let (Source(_), Some(device)) = (&who, classifier::condition_of_ipv6(site, portal)) {
-            rules.push(rule([device, Of(Family::V6), port.clone()], Reject));
+            add(rules, [device, Of(Family::V6), port.clone()], Reject);
         }
-        rules.push(rule([who, port], Reject));
+        add(rules, [who, port], Reject);
     }
-    rules
 }
 
-fn of_interfaces(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
-    let mut all_direct = true;
+fn of_interfaces(rules: &mut Rules, site: &Site) {
+    let (start, mut all_direct) = (rules.len(), true);
     for portal in site.portals.iter().filter(|portal| portal.takes_all()) {
         let Some(interface) = portal.entrance_interface() else { continue };
         if portal.exit == Exit::Direct {
-            rules.extend(queries(&coming(interface), Accept));
+            queries(rules, &coming(interface), Accept);
         } else {
             all_direct = false;
         }
     }
     if all_direct {
-        return Vec::new();
+        rules.truncate(start);
+    } else {
+        queries(rules, &coming_in(ENTRANCES), Reject);
     }
-    rules.extend(queries(&Incoming(in_set(ENTRANCES)), Reject));
-    rules
 }

@@ -5,23 +5,24 @@
 use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, special_purpose};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop, Reject},
     Chain,
     Condition::{
-        self, Destination, Established, Family as Of, FromOriginator, FromResponder, Icmp, Incoming,
-        InterfacePair, NotMarked, NotOutgoing, Outgoing, Redirected, Source, UdpPort,
+        self, Established, Family as Of, FromOriginator, FromResponder, Icmp, InterfacePair, NotMarked,
+        NotOutgoing, Redirected, UdpPort,
     },
-    Firewall, FirewallRule, Set, SetName,
+    Firewall, Set, SetName,
 };
 use crate::plan::sets::{
-    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, coming, families_of, from, in_set, leaving,
-    networks_in, resolvers, rule, rule_of, to, tunnels, with_members,
+    ENTRANCES, INSIDE, OWN, PROVIDERS, Part, RESOLVERS, Rules, Sets, TUNNELS, add, add_interfaces,
+    add_networks, add_of, add_set, coming, coming_in, families_of, from, from_in, in_chains, in_set, leaving,
+    leaving_in, resolvers, to, to_in,
 };
 use crate::plan::{
     chains, classifier, connection_marks, dns, exempt, home_names, inbound, ingress, marks, mss, nat, ntp,
-    phones, relayed_links, relays, router_access, sets, strays, translation,
+    phones, relayed_links, relays, router_access, strays, translation,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -35,94 +36,86 @@ const PRIVATE: &str = "private";
 /// Set of this site's addresses in its tunnels.
 const ENDS: &str = "own-ends";
 
-/// Returns the rules that drop DHCP among `crossing` packets: it never crosses a tunnel. There is one rule
+/// Adds the rules that drop DHCP among `crossing` packets: it never crosses a tunnel. There is one rule
 /// for each family that the tunnels carry, on the UDP ports of server and client (RFC 2131 § 4.1, RFC 8415 §
 /// 7.2).
-fn dhcp(site: &Site, crossing: &Condition) -> Vec<FirewallRule> {
+fn dhcp(rules: &mut Rules, site: &Site, crossing: &Condition) {
     let ports = site.carried().map(|family| match family {
         Family::V4 => UdpPort(67, 68),
         Family::V6 => UdpPort(546, 547),
     });
-    ports.map(|ports| rule([crossing.clone(), ports], Drop)).collect()
+    for ports in ports {
+        add(rules, [crossing.clone(), ports], Drop);
+    }
 }
+
+/// Parts of each chain, in the order in which packets meet them.
+const CHAINS: &[(Chain, &[Part])] = &[
+    (Chain::Forward, &[forward]),
+    (Chain::Input, &[input]),
+    (Chain::Output, &[output]),
+    (Chain::Mss, &[mss::rules]),
+    (Chain::RelayedTo, &[relayed_links::destinations]),
+    (Chain::RelayedFrom, &[relayed_links::sources]),
+    (Chain::Prerouting, &[dns::prerouting, translation::prerouting]),
+    (Chain::Postrouting, &[chains::source_nat, nat::rules]),
+    (Chain::Marks, &[marks::incoming, ingress::rules]),
+    (Chain::OwnMarks, &[marks::outgoing, ntp::marks]),
+    (Chain::Leaving, &[connection_marks::rules, translation::leaving, marks::leaving]),
+];
+
+/// Functions that add the sets that rules may look into. Sets of this file that would be empty are left out:
+/// no rule looks into those.
+const SETS: &[fn(&mut Sets, &Site)] = &[
+    interface_sets,
+    network_sets,
+    classifier::sets,
+    marks::sets,
+    chains::sets,
+    relays::sets,
+    router_access::sets,
+    inbound::sets,
+    ingress::sets,
+    connection_marks::sets,
+    translation::sets,
+    phones::sets,
+    home_names::sets,
+    mss::sets,
+];
 
 /// Returns the whole table; `None` for a site without tunnels and portals that relays no links.
 pub(super) fn plan(site: &Site) -> Option<Firewall> {
     if site.tunnels.is_empty() && site.portals.is_empty() && site.nat.relayed.is_empty() {
         return None;
     }
-    let mut chains = SortedMap::from([
-        (Chain::Forward, forward(site)),
-        (Chain::Input, input(site)),
-        (Chain::Output, output(site)),
-        (Chain::Mss, mss::rules(site)),
-        (Chain::RelayedTo, relayed_links::destinations(site)),
-        (Chain::RelayedFrom, relayed_links::sources(site)),
-        (Chain::Prerouting, [dns::prerouting(site), translation::prerouting(site)].concat()),
-        (Chain::Postrouting, [chains::source_nat(site), nat::rules(site)].concat()),
-        (Chain::Marks, [marks::incoming(site), ingress::rules(site)].concat()),
-        (Chain::OwnMarks, [marks::outgoing(site), Vec::from_iter(ntp::marks(site))].concat()),
-        (
-            Chain::Leaving,
-            [connection_marks::rules(site), translation::leaving(site), marks::leaving(site)].concat(),
-        ),
-    ]);
-    chains.retain(|_, rules| !rules.is_empty());
+    let chains = in_chains(CHAINS, site);
     let used: SortedSet<&SetName> =
         chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
-    let mut sets = sets(site);
+    let mut sets = Sets::new();
+    for part in SETS {
+        part(&mut sets, site);
+    }
     sets.retain(|name, _| used.contains(name));
     Some(Firewall { sets, chains })
 }
 
-/// Returns all sets that rules may look into. Sets of this file that would be empty are left out: no rule
-/// looks into those.
-fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
-    for of_part in [
-        interface_sets,
-        network_sets,
-        classifier::sets,
-        marks::sets,
-        chains::sets,
-        relays::sets,
-        router_access::sets,
-        inbound::sets,
-        ingress::sets,
-        connection_marks::sets,
-        translation::sets,
-        phones::sets,
-        home_names::sets,
-        mss::sets,
-    ] {
-        sets.extend(of_part(site));
-    }
-    sets
+fn interface_sets(sets: &mut Sets, site: &Site) {
+    add_interfaces(sets, TUNNELS, site.tunnels.keys().cloned().collect());
+    add_interfaces(sets, PROVIDERS, site.providers().cloned().collect());
+    add_interfaces(sets, ENTRANCES, entrances(site));
+    add_interfaces(sets, GUESTS, guest_tunnels(site));
+    add_interfaces(sets, strays::PARTLY, strays::partly(site));
+    add_set(sets, SetName(PATHS.to_owned()), Set::InterfacePairs(paths(site)));
 }
 
-fn interface_sets(site: &Site) -> SortedMap<SetName, Set> {
-    with_members(vec![
-        (TUNNELS, Set::Interfaces(site.tunnels.keys().cloned().collect())),
-        (PROVIDERS, Set::Interfaces(site.providers().cloned().collect())),
-        (ENTRANCES, Set::Interfaces(entrances(site))),
-        (GUESTS, Set::Interfaces(guest_tunnels(site))),
-        (strays::PARTLY, Set::Interfaces(strays::partly(site))),
-        (PATHS, Set::InterfacePairs(paths(site))),
-    ])
-}
-
-fn network_sets(site: &Site) -> SortedMap<SetName, Set> {
-    sets::network_sets(
-        site,
-        &[
-            (INSIDE, nat::inside(site)),
-            (nat::KNOWN, nat::known(site)),
-            (PRIVATE, private(site)),
-            (RESOLVERS, resolvers(site)),
-            (OWN, site.host.own_addresses.iter().copied().map(Cidr::host).collect()),
-            (ENDS, ingress::ends(site)),
-        ],
-    )
+fn network_sets(sets: &mut Sets, site: &Site) {
+    add_networks(sets, site, INSIDE, &nat::inside(site));
+    add_networks(sets, site, nat::KNOWN, &nat::known(site));
+    add_networks(sets, site, PRIVATE, &private(site));
+    add_networks(sets, site, RESOLVERS, &resolvers(site));
+    let own: Vec<Cidr> = site.host.own_addresses.iter().copied().map(Cidr::host).collect();
+    add_networks(sets, site, OWN, &own);
+    add_networks(sets, site, ENDS, &ingress::ends(site));
 }
 
 fn entrances(site: &Site) -> SortedSet<IfName> {
@@ -157,72 +150,66 @@ fn private(site: &Site) -> Vec<Cidr> {
     private
 }
 
-fn forward(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+fn forward(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
-        rules.extend(dhcp(site, &Outgoing(tunnels())));
-        rules.extend(dhcp(site, &Incoming(tunnels())));
+        dhcp(rules, site, &leaving_in(TUNNELS));
+        dhcp(rules, site, &coming_in(TUNNELS));
     }
-    rules.extend(inbound::forward(site));
+    inbound::forward(rules, site);
     // Single devices come before the whole interface that they are behind.
     for whole in [false, true] {
         let is_next = |portal: &&Portal| portal.entrance_interface().is_some() == whole;
         for portal in site.portals.iter().filter(is_next) {
-            rules.extend(classifier::forward(site, portal));
+            classifier::forward(rules, site, portal);
         }
     }
-    let entrances = in_set(ENTRANCES);
-    if !self::entrances(site).is_empty() {
+    if !entrances(site).is_empty() {
         if !site.carries_ipv6() {
-            rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
+            add(rules, [coming_in(ENTRANCES), Of(Family::V6)], Reject);
         }
         if !paths(site).is_empty() {
-            rules.push(rule([InterfacePair(SetName(PATHS.to_owned()))], Accept));
+            add(rules, [InterfacePair(SetName(PATHS.to_owned()))], Accept);
         }
-        rules.push(rule([Incoming(entrances)], Reject));
+        add(rules, [coming_in(ENTRANCES)], Reject);
     }
-    rules.extend(phones::forward(site));
-    rules.extend(relays::forward(site));
+    phones::forward(rules, site);
+    relays::forward(rules, site);
     if !site.tunnels.is_empty() {
-        rules.extend(tunnel_forward(site));
+        tunnel_forward(rules, site);
     }
-    rules.extend(strays::forward(site));
-    rules
+    strays::forward(rules, site);
 }
 
-/// Returns the rules for forwarded traffic that comes out of a tunnel. Accepted are answers, traffic to
+/// Adds the rules for forwarded traffic that comes out of a tunnel. Accepted are answers, traffic to
 /// networks that `lan` shares, and traffic of guests to the internet.
-fn tunnel_forward(site: &Site) -> Vec<FirewallRule> {
+fn tunnel_forward(rules: &mut Rules, site: &Site) {
     // While a portal's interface is gone, the route to the internet is the only one left for answers to the
     // devices behind it.
-    let mut rules = Vec::new();
     for uplink in site.uplinks() {
         for family in site.carried() {
-            let stray = [Incoming(tunnels()), leaving(uplink), classifier::to_network(family)];
-            rules.push(rule(stray, Drop));
+            let stray = [coming_in(TUNNELS), leaving(uplink), classifier::to_network(family)];
+            add(rules, stray, Drop);
         }
     }
-    rules.extend(from_tunnels(site));
+    from_tunnels(rules, site);
     for uplink in site.uplinks() {
-        rules.extend(to_internet(site, &leaving(uplink)));
+        to_internet(rules, site, &leaving(uplink));
     }
-    rules.extend(refuse_the_rest(site));
-    rules
+    refuse_the_rest(rules, site);
 }
 
-/// Returns the rules for traffic of guests, which leaves to the internet but not to the exit's own computers.
-fn to_internet(site: &Site, leaving: &Condition) -> Vec<FirewallRule> {
+/// Adds the rules for traffic of guests, which leaves to the internet but not to the exit's own computers.
+fn to_internet(rules: &mut Rules, site: &Site, leaving: &Condition) {
     let guests = guest_tunnels(site);
-    let mut rules = Vec::new();
     let mut accept = |guest: Vec<Condition>, families: &[Family]| {
         for family in families {
-            let private = Destination(networks_in(*family, PRIVATE));
-            rules.push(rule_of(&[&guest, &[leaving.clone(), private]], Reject));
+            let private = to_in(*family, PRIVATE);
+            add_of(rules, &[&guest, &[leaving.clone(), private]], Reject);
         }
-        rules.push(rule_of(&[&guest, slice::from_ref(leaving)], Accept));
+        add_of(rules, &[&guest, slice::from_ref(leaving)], Accept);
     };
     if !guests.is_empty() {
-        accept(vec![Incoming(in_set(GUESTS))], &site.carried().collect::<Vec<_>>());
+        accept(vec![coming_in(GUESTS)], &site.carried().collect::<Vec<_>>());
     }
     // On an interface shared with peers that are linked for access only, the source identifies a guest.
     // WireGuard's allowed IPs vouch for the source.
@@ -233,102 +220,98 @@ fn to_internet(site: &Site, leaving: &Condition) -> Vec<FirewallRule> {
             accept(vec![coming(interface), from(*network)], &[network.family()]);
         }
     }
-    rules
 }
 
-fn input(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = dns::input(site);
-    rules.extend(router_access::input(site));
+fn input(rules: &mut Rules, site: &Site) {
+    dns::input(rules, site);
+    router_access::input(rules, site);
     if site.tunnels.is_empty() {
-        return rules;
+        return;
     }
     // The rules that follow concern tunnels alone: a tunnel's own packets need not pass them all.
     for uplink in site.uplinks() {
-        rules.push(rule([coming(uplink)], Accept));
+        add(rules, [coming(uplink)], Accept);
     }
-    rules.extend(dhcp(site, &Incoming(tunnels())));
-    rules.extend(from_tunnels(site));
+    dhcp(rules, site, &coming_in(TUNNELS));
+    from_tunnels(rules, site);
     // Pings of the tunnel address tell whether a link works.
     for family in site.carried() {
-        rules.push(rule([Incoming(tunnels()), Icmp(family)], Accept));
+        add(rules, [coming_in(TUNNELS), Icmp(family)], Accept);
     }
-    rules.extend(home_names::input(site));
-    rules.extend(exchanged(site));
-    rules.extend(refuse_the_rest(site));
-    rules
+    home_names::input(rules, site);
+    exchanged(rules, site);
+    refuse_the_rest(rules, site);
 }
 
-/// Returns the rule that lets linked sites exchange the network file with this one.
-fn exchanged(site: &Site) -> Option<FirewallRule> {
-    let port = site.exchange.as_ref()?.port;
-    Some(rule([Incoming(tunnels()), to(Cidr::host(site.address)), UdpPort(port, port)], Accept))
+/// Adds the rule that lets linked sites exchange the network file with this one.
+fn exchanged(rules: &mut Rules, site: &Site) {
+    if let Some(exchange) = &site.exchange {
+        let port = UdpPort(exchange.port, exchange.port);
+        add(rules, [coming_in(TUNNELS), to(Cidr::host(site.address)), port], Accept);
+    }
 }
 
-/// Returns the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet
+/// Adds the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet
 /// is not: the answer to a late packet of a portal's connection would leave via the site's own uplink, and
 /// reveal the site's address.
-fn refuse_the_rest(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+fn refuse_the_rest(rules: &mut Rules, site: &Site) {
     for family in site.carried() {
-        rules.push(rule([Incoming(tunnels()), Source(networks_in(family, INSIDE))], Reject));
+        add(rules, [coming_in(TUNNELS), from_in(family, INSIDE)], Reject);
     }
-    rules.push(rule([Incoming(tunnels())], Drop));
-    rules
+    add(rules, [coming_in(TUNNELS)], Drop);
 }
 
-/// Returns the rules for traffic out of a tunnel that both this host and the computers behind it accept.
-fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = vec![rule([Incoming(tunnels()), FromResponder, Established], Accept)];
+/// Adds the rules for traffic out of a tunnel that both this host and the computers behind it accept.
+fn from_tunnels(rules: &mut Rules, site: &Site) {
+    add(rules, [coming_in(TUNNELS), FromResponder, Established], Accept);
     if site.providers().next().is_some() {
         // A provider is a stranger: apart from answers, no traffic from there is for us.
-        rules.push(rule([Incoming(in_set(PROVIDERS))], Drop));
+        add(rules, [coming_in(PROVIDERS)], Drop);
     }
-    rules.extend(translation::untranslated(site));
+    translation::untranslated(rules, site);
     for lan in &site.lan {
         // Traffic to a translated network must have come through the translation.
         let translated = lan.seen_as.map(|_| Redirected);
-        rules.push(rule_of(&[&[Incoming(tunnels()), to(lan.network)], translated.as_slice()], Accept));
+        add_of(rules, &[&[coming_in(TUNNELS), to(lan.network)], translated.as_slice()], Accept);
     }
-    rules
 }
 
-fn output(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+fn output(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
-        rules.extend(dhcp(site, &Outgoing(tunnels())));
+        dhcp(rules, site, &leaving_in(TUNNELS));
     }
     let elsewhere: Vec<_> = ingress::inner_sets(site).iter().map(|set| NotOutgoing(in_set(set))).collect();
     // Without its route into the tunnel, even an answer to a peer would leave via the uplink. A packet with
     // the mark got its source before its last route.
     for family in families_of(site, &ingress::ends(site)) {
-        let from_tunnels = [NotMarked(TUNNEL_MARK), Source(networks_in(family, ENDS))];
-        rules.push(rule_of(&[&from_tunnels, &elsewhere], Drop));
+        let from_tunnels = [NotMarked(TUNNEL_MARK), from_in(family, ENDS)];
+        add_of(rules, &[&from_tunnels, &elsewhere], Drop);
     }
     for family in families_of(site, &resolvers(site)) {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
-        let asking = [Source(networks_in(family, RESOLVERS)), FromOriginator];
-        rules.push(rule_of(&[&elsewhere, &asking], Reject));
+        let asking = [from_in(family, RESOLVERS), FromOriginator];
+        add_of(rules, &[&elsewhere, &asking], Reject);
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
     if let Some(portal) = own {
-        rules.extend(own_output(site, portal));
+        own_output(rules, site, portal);
     }
-    rules
 }
 
-/// Returns the rules for connections that this router opens: they must leave via a tunnel, even without the
+/// Adds the rules for connections that this router opens: they must leave via a tunnel, even without the
 /// policy rules and on any uplink. Answers to hosts that reached this router another way may return that
 /// way.
-fn own_output(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
+fn own_output(rules: &mut Rules, site: &Site, portal: &Portal) {
     let exempt: SortedSet<Cidr> = exempt::for_router_elsewhere(site, portal).into_iter().collect();
-    let mut rules: Vec<FirewallRule> =
-        ingress::inner_sets(site).iter().map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
-    rules.push(rule([UdpPort(67, 68)], Accept));
-    for network in exempt {
-        rules.push(rule([to(network)], Accept));
+    for set in ingress::inner_sets(site) {
+        add(rules, [leaving_in(set)], Accept);
     }
-    rules.extend(ntp::passes(site));
+    add(rules, [UdpPort(67, 68)], Accept);
+    for network in exempt {
+        add(rules, [to(network)], Accept);
+    }
+    ntp::passes(rules, site);
     // Packets that got a mark are routed once more. This hook does not see their new route, but the last hook
     // does.
     let opening = [FromOriginator, NotMarked(TUNNEL_MARK)];
@@ -336,8 +319,7 @@ fn own_output(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     for destination in classifier::all_destinations(portal) {
         for port in classifier::ports(portal) {
             let parts = [&opening, unmarked.as_slice(), destination.as_slice(), port.as_slice()];
-            rules.push(rule_of(&parts, Reject));
+            add_of(rules, &parts, Reject);
         }
     }
-    rules
 }

@@ -1,36 +1,29 @@
 //! Questions of linked sites for the names in this home.
 
 use crate::base::net::{Cidr, Family};
-use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{
-    Action::Accept,
-    Condition::{Incoming, Source},
-    FirewallRule, Set, SetName,
-};
+use crate::base::sorted::SortedSet;
+use crate::firewall::{Action::Accept, Set};
 use crate::plan::dns;
-use crate::plan::sets::{disjoint, networks_in, rule_of, to, tunnels};
+use crate::plan::sets::{Rules, Sets, TUNNELS, add_of, add_set, coming_in, disjoint, from_in, of_family, to};
 use crate::site::{RESOLVER_PORT, Site};
 
 /// Set of the networks from which resolvers of linked sites ask.
 const ASKERS: &str = "askers";
 
-/// Returns the rules that let resolvers of linked sites ask at this site's address in the tunnels.
-pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
+/// Adds the rules that let resolvers of linked sites ask at this site's address in the tunnels.
+pub(super) fn input(rules: &mut Rules, site: &Site) {
     if askers(site).is_empty() {
-        return Vec::new();
+        return;
     }
-    let asking = [Incoming(tunnels()), Source(networks_in(Family::V4, ASKERS)), to(Cidr::host(site.address))];
-    dns::at(RESOLVER_PORT).map(|port| rule_of(&[&asking, &[port]], Accept)).into()
+    let asking = [coming_in(TUNNELS), from_in(Family::V4, ASKERS), to(Cidr::host(site.address))];
+    for port in dns::at(RESOLVER_PORT) {
+        add_of(rules, &[&asking, &[port]], Accept);
+    }
 }
 
-/// Returns the set that those rules look into, if it has members.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
-    let askers = askers(site);
-    if !askers.is_empty() {
-        sets.insert(SetName(ASKERS.to_owned()), Set::Networks(Family::V4, askers));
-    }
-    sets
+/// Adds the set that those rules look into, if it has members.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    add_set(sets, of_family(Family::V4, ASKERS), Set::Networks(Family::V4, askers(site)));
 }
 
 /// Returns the networks of linked sites inside the network's subnet, which hold the LANs of their portals.
@@ -45,5 +38,5 @@ fn askers(site: &Site) -> SortedSet<Cidr> {
         }
     }
     networks.retain(|network| site.subnet.covers(*network));
-    disjoint(Family::V4, networks.into_iter())
+    disjoint(Family::V4, &networks)
 }

@@ -9,17 +9,17 @@
 //! the device back to the uplink; `src_valid_mark` on the uplink makes it include the mark.
 
 use crate::base::net::{Cidr, Family, IfName, Mac};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, SetConnectionMark, SetMark},
-    Condition::{
-        self, ConnectionMarked, Destination, Device, FromOriginator, FromResponder, Incoming, Marked,
-        Outgoing, Source, TcpPort, UdpPort,
-    },
-    Devices, FirewallRule as Filter, Set, SetName,
+    Condition::{self, ConnectionMarked, Device, FromOriginator, FromResponder, Marked, TcpPort, UdpPort},
+    Devices, Set, SetName,
 };
 use crate::plan::priorities::{END, MARKED};
-use crate::plan::sets::{coming, disjoint, in_set, leaving, networks_in, rule, with_members};
+use crate::plan::sets::{
+    Rules, Sets, add, add_interfaces, add_set, coming, coming_in, disjoint, from_in, leaving, leaving_in,
+    of_family, to_in,
+};
 use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
 
@@ -38,56 +38,52 @@ pub(super) fn checked(site: &Site) -> Option<&IfName> {
     site.uplink_interface().filter(|_| !senders(site).is_empty())
 }
 
-/// Returns the policy rule that leads answers along the host's own routes.
-pub(super) fn rules(site: &Site) -> Option<Rule> {
-    checked(site)?;
-    let selector = Selector { mark: Some(INBOUND), ..Selector::default() };
-    Some(Rule { priority: MARKED, family: Family::V4, selector, action: RuleAction::Goto(END) })
+/// Adds the policy rule that leads answers along the host's own routes.
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
+    if checked(site).is_some() {
+        let selector = Selector { mark: Some(INBOUND), ..Selector::default() };
+        rules.push(Rule { priority: MARKED, family: Family::V4, selector, action: RuleAction::Goto(END) });
+    }
 }
 
-/// Returns the rules that mark incoming connections and their answers.
-pub(super) fn marks(site: &Site) -> Vec<Filter> {
-    let Some(uplink) = checked(site).filter(|_| !asked(site).is_empty()) else { return Vec::new() };
-    let mut rules = Vec::new();
+/// Adds the rules that mark incoming connections and their answers.
+pub(super) fn marks(rules: &mut Rules, site: &Site) {
+    let Some(uplink) = checked(site).filter(|_| !asked(site).is_empty()) else { return };
     for port in any_port() {
-        let asked = Destination(networks_in(Family::V4, ASKED));
-        rules.push(rule([coming(uplink), asked, FromOriginator, port], SetMark(INBOUND)));
+        let asked = to_in(Family::V4, ASKED);
+        add(rules, [coming(uplink), asked, FromOriginator, port], SetMark(INBOUND));
     }
-    rules.push(rule([coming(uplink), Marked(INBOUND)], SetConnectionMark(INBOUND)));
+    add(rules, [coming(uplink), Marked(INBOUND)], SetConnectionMark(INBOUND));
     for sender in senders(site) {
         for port in any_port() {
             let answer = [sender.clone(), ConnectionMarked(INBOUND), FromResponder, port];
-            rules.push(rule(answer, SetMark(INBOUND)));
+            add(rules, answer, SetMark(INBOUND));
         }
     }
-    rules
 }
 
-/// Returns the rules that let inbound connections in to a portal's own LAN, and their answers out.
-pub(super) fn forward(site: &Site) -> Vec<Filter> {
-    let Some(uplink) = checked(site) else { return Vec::new() };
-    let mut rules = Vec::new();
+/// Adds the rules that let inbound connections in to a portal's own LAN, and their answers out.
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
+    let Some(uplink) = checked(site) else { return };
     if !interfaces(site).is_empty() {
-        let way = [coming(uplink), Outgoing(in_set(INTERFACES)), ConnectionMarked(INBOUND)];
-        rules.push(rule(way, Accept));
+        let way = [coming(uplink), leaving_in(INTERFACES), ConnectionMarked(INBOUND)];
+        add(rules, way, Accept);
     }
     for sender in senders(site) {
         for port in any_port() {
             let answer = [sender.clone(), leaving(uplink), ConnectionMarked(INBOUND), FromResponder, port];
-            rules.push(rule(answer, Accept));
+            add(rules, answer, Accept);
         }
     }
-    rules
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    with_members(vec![
-        (INTERFACES, Set::Interfaces(interfaces(site))),
-        (SOURCES, Set::Networks(Family::V4, sources(site))),
-        (DEVICES, Set::Devices(devices(site))),
-        (ASKED, Set::Networks(Family::V4, asked(site))),
-    ])
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    add_interfaces(sets, INTERFACES, interfaces(site));
+    add_set(sets, SetName(DEVICES.to_owned()), Set::Devices(devices(site)));
+    for (name, networks) in [(SOURCES, sources(site)), (ASKED, asked(site))] {
+        add_set(sets, of_family(Family::V4, name), Set::Networks(Family::V4, networks));
+    }
 }
 
 /// Returns conditions on all of TCP and all of UDP. The ranges start at 1, because iptables does not print a
@@ -98,8 +94,8 @@ fn any_port() -> [Condition; 2] {
 
 /// Returns the conditions on traffic of devices that answer via the uplink, one for each kind of entrance.
 fn senders(site: &Site) -> Vec<Condition> {
-    let interfaces = (!interfaces(site).is_empty()).then(|| Incoming(in_set(INTERFACES)));
-    let sources = (!sources(site).is_empty()).then(|| Source(networks_in(Family::V4, SOURCES)));
+    let interfaces = (!interfaces(site).is_empty()).then(|| coming_in(INTERFACES));
+    let sources = (!sources(site).is_empty()).then(|| from_in(Family::V4, SOURCES));
     let devices = (!devices(site).is_empty()).then(|| Device(Devices::In(SetName(DEVICES.to_owned()))));
     [interfaces, sources, devices].into_iter().flatten().collect()
 }
@@ -119,7 +115,7 @@ fn sources(site: &Site) -> SortedSet<Cidr> {
             all.extend(sources);
         }
     }
-    disjoint(Family::V4, all.into_iter())
+    disjoint(Family::V4, &all)
 }
 
 fn devices(site: &Site) -> SortedSet<Mac> {
@@ -133,6 +129,9 @@ fn devices(site: &Site) -> SortedSet<Mac> {
 }
 
 fn asked(site: &Site) -> SortedSet<Cidr> {
-    let addresses = site.host.uplink.iter().flat_map(|uplink| &uplink.addresses);
-    disjoint(Family::V4, addresses.map(|address| Cidr::host(address.address)))
+    let mut addresses = Vec::new();
+    for address in site.host.uplink.iter().flat_map(|uplink| &uplink.addresses) {
+        addresses.push(Cidr::host(address.address));
+    }
+    disjoint(Family::V4, &addresses)
 }

@@ -11,14 +11,15 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::Drop,
     Condition::{
-        self, ConnectionMarked, ConnectionNotMarked, Destination, FromOriginator, FromResponder, Incoming,
-        NotFrom, NotIncoming, NotReturning, NotSource, NotTo,
+        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromResponder, NotFrom, NotIncoming,
+        NotReturning, NotSource, NotTo,
     },
-    FirewallRule, Networks, NetworksAtInterfaces, Set, SetName,
+    Networks, NetworksAtInterfaces, Set, SetName,
 };
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    INNER, carried, coming, families_of, in_set, network_sets, networks_in, of_family, rule, rule_of, tunnels,
+    INNER, Rules, Sets, TUNNELS, add, add_interfaces, add_networks, add_of, add_set, carried, coming,
+    coming_in, families_of, in_set, networks_in, of_family, to_in,
 };
 use crate::plan::{connection_marks, exempt, translation};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
@@ -39,23 +40,26 @@ const FAR: &str = "far";
 /// Set of local networks that may reach the LANs in [`OPEN`].
 const NEAR: &str = "near";
 
-/// Returns the rules that drop forged packets as they come in.
-pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
-    let (neighbours, strangers) = (neighbours(site), strangers(site));
-    [answers(site), guests(site), neighbours, strangers, peers(site), translation::incoming(site)].concat()
+/// Adds the rules that drop forged packets as they come in.
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
+    for part in [answers, guests, neighbours, strangers, peers, translation::incoming] {
+        part(rules, site);
+    }
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let mut inner: SortedSet<IfName> = site.tunnels.keys().cloned().collect();
     inner.insert(loopback());
     let exits = exits(site).map(|(interface, _)| interface.clone()).collect();
     for (name, interfaces) in [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner)] {
-        sets.insert(SetName(name.to_owned()), Set::Interfaces(interfaces));
+        add_interfaces(sets, name, interfaces);
     }
-    let networks = [(GUARDED, guarded(site)), (OPEN, open(site)), (FAR, far(site)), (NEAR, near(site))];
-    sets.extend(network_sets(site, &networks));
+    for (name, networks) in
+        [(GUARDED, guarded(site)), (OPEN, open(site)), (FAR, far(site)), (NEAR, near(site))]
+    {
+        add_networks(sets, site, name, &networks);
+    }
     for (kind, places) in [
         ("lan", own_places(site)),
         ("link", link_places(site)),
@@ -64,11 +68,10 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     ] {
         for family in site.carried() {
             for (length, places) in by_length(&places, family) {
-                sets.insert(of_length(kind, family, length), Set::NetworksAtInterfaces(family, places));
+                add_set(sets, of_length(kind, family, length), Set::NetworksAtInterfaces(family, places));
             }
         }
     }
-    sets
 }
 
 /// Returns the names of the sets of interfaces that lead only to networks that portals guard, and to portals'
@@ -77,93 +80,83 @@ pub(super) fn inner_sets(site: &Site) -> &'static [&'static str] {
     if confined(site).is_empty() { &[INNER] } else { &[INNER, CONFINED] }
 }
 
-/// Returns the rules on answers: an answer comes out of the tunnel that its connection went into, and nowhere
+/// Adds the rules on answers: an answer comes out of the tunnel that its connection went into, and nowhere
 /// else. A connection that is older than the marks that tell the tunnels apart may belong to any tunnel.
-fn answers(site: &Site) -> Vec<FirewallRule> {
+fn answers(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
-        return Vec::new();
+        return;
     }
     let (answers, carried) = ([FromResponder], carried(site));
     let strange = [
-        Incoming(tunnels()),
+        coming_in(TUNNELS),
         NotReturning(connection_marks::pairs()),
         ConnectionNotMarked(connection_marks::untold()),
     ];
-    let astray = [ConnectionMarked(TUNNELED), NotIncoming(tunnels())];
-    vec![
-        rule_of(&[&answers, carried.as_slice(), &strange], Drop),
-        rule_of(&[&answers, carried.as_slice(), &astray], Drop),
-    ]
+    let astray = [ConnectionMarked(TUNNELED), NotIncoming(in_set(TUNNELS))];
+    add_of(rules, &[&answers, carried.as_slice(), &strange], Drop);
+    add_of(rules, &[&answers, carried.as_slice(), &astray], Drop);
 }
 
-/// Returns the rules on sources of guests: an address of their own LAN, or none yet while they ask for one by
+/// Adds the rules on sources of guests: an address of their own LAN, or none yet while they ask for one by
 /// DHCP. The kernel accepts packets without a source address only to the broadcast address
 /// (`ip_route_input_slow` in net/ipv4/route.c). In IPv6, guests have link-local addresses as well.
-fn guests(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+fn guests(rules: &mut Rules, site: &Site) {
     if confined(site).is_empty() {
-        return rules;
+        return;
     }
     for family in site.carried() {
         let elsewhere = not_in("lan", &own_places(site), family, NotFrom);
         let off_link = not_in("link", &link_places(site), family, NotFrom);
         // Guests without a LAN of that family have no address that could be theirs.
         let all = elsewhere.is_empty().then_some(Condition::Family(family));
-        let conditions = [&[Incoming(in_set(CONFINED))], all.as_slice(), &elsewhere, &off_link];
-        rules.push(rule_of(&conditions, Drop));
+        let conditions = [&[coming_in(CONFINED)], all.as_slice(), &elsewhere, &off_link];
+        add_of(rules, &conditions, Drop);
     }
-    rules
 }
 
-/// Returns the rules on neighbours of the uplink: they do not reach phones, nor LANs that other local
+/// Adds the rules on neighbours of the uplink: they do not reach phones, nor LANs that other local
 /// networks may reach. An uplink's network that this site shares as a LAN is exempt.
-fn neighbours(site: &Site) -> Vec<FirewallRule> {
+fn neighbours(rules: &mut Rules, site: &Site) {
     let is_there = |lan: &Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(*lan));
-    let mut rules = Vec::new();
     for uplink in site.uplinks() {
         for family in families_of(site, &far(site)) {
-            let mut conditions = vec![coming(uplink), Destination(networks_in(family, FAR))];
+            let mut conditions = vec![coming(uplink), to_in(family, FAR)];
             for lan in site.own_lans().filter(|lan| lan.family() == family && is_there(lan)) {
                 conditions.push(NotSource(Networks::One(lan)));
             }
-            rules.push(rule(conditions, Drop));
+            add(rules, conditions, Drop);
         }
     }
-    rules
 }
 
-/// Returns the rules on destinations. A portal's LAN is reached from that LAN, from tunnels, from this host,
+/// Adds the rules on destinations. A portal's LAN is reached from that LAN, from tunnels, from this host,
 /// and from networks that this site shares or excepts from portals, so that those can answer. An address in a
 /// tunnel is reached from tunnels, from this host, and from portals whose devices reach all of this router.
-fn strangers(site: &Site) -> Vec<FirewallRule> {
-    let to = |family, set| [Destination(networks_in(family, set)), NotIncoming(in_set(INNER))];
-    let mut rules = Vec::new();
+fn strangers(rules: &mut Rules, site: &Site) {
+    let to = |family, set| [to_in(family, set), NotIncoming(in_set(INNER))];
     for family in families_of(site, &guarded(site)) {
         let lans = not_in("lan", &own_places(site), family, NotTo);
         let ends = not_in("ends", &reached_ends(site), family, NotTo);
-        rules.push(rule_of(&[&to(family, GUARDED), &lans, &ends], Drop));
+        add_of(rules, &[&to(family, GUARDED), &lans, &ends], Drop);
     }
     let near = families_of(site, &near(site));
     for family in families_of(site, &open(site)) {
         let elsewhere = not_in("lan", &own_places(site), family, NotTo);
         let others = near.contains(&family).then(|| NotSource(networks_in(family, NEAR)));
-        rules.push(rule_of(&[&to(family, OPEN), &elsewhere, others.as_slice()], Drop));
+        add_of(rules, &[&to(family, OPEN), &elsewhere, others.as_slice()], Drop);
     }
-    rules
 }
 
-/// Returns the rules on connections that come out of a tunnel to an exit: their sources are networks of the
+/// Adds the rules on connections that come out of a tunnel to an exit: their sources are networks of the
 /// site at the other end.
-fn peers(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+fn peers(rules: &mut Rules, site: &Site) {
     if exits(site).next().is_none() {
-        return rules;
+        return;
     }
     for family in site.carried() {
         let elsewhere = not_in("peers", &peers_places(site), family, NotFrom);
-        rules.push(rule_of(&[&[FromOriginator, Incoming(in_set(EXITS))], &elsewhere], Drop));
+        add_of(rules, &[&[FromOriginator, coming_in(EXITS)], &elsewhere], Drop);
     }
-    rules
 }
 
 /// Returns conditions that match only packets from none of the given interfaces and networks.

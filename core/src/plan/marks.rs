@@ -7,35 +7,37 @@
 //! not enter the portal again, although it carries the mark. Each portal has its own mark, so that failover
 //! to another exit changes only policy rules.
 
+use std::slice;
+
 use crate::base::net::{Cidr, Family, IfName, Mark, Priority};
-use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::FirewallRule as Filter;
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Family as Of, FromOriginator, Icmp, Incoming, Marked, NotDestination,
-        NotMarked, Outgoing,
+        self, ConnectionMarked, Family as Of, FromOriginator, Icmp, Marked, NotDestination, NotMarked,
     },
     Networks, Set, SetName,
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
 use crate::plan::sets::{
-    INNER, carried, coming, disjoint, from, in_set, of_family, rule, rule_of, to, tunnels,
+    INNER, Rules, Sets, TUNNELS, add, add_of, add_set, carried, coming, coming_in, disjoint, from,
+    leaving_in, of_family, to,
 };
 use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
 
-/// Returns the policy rules that lead packets with the mark of a portal to an exit, and refuse packets that
+/// Adds the policy rules that lead packets with the mark of a portal to an exit, and refuse packets that
 /// the exit does not take.
-pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark, exit: &Exit) -> Vec<Rule> {
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site, portal: &Portal, mark: Mark, exit: &Exit) {
     let (selectors, priority) = selectors(portal, mark);
-    let mut rules = reverse_path_rules(site, portal, mark, exit);
+    reverse_path_rules(rules, site, portal, mark, exit);
+    let mut all = Vec::new();
     for selector in selectors {
-        let enters = |rule: &Rule| classifier::enters(portal, rule.family);
-        rules.extend(into(site, &[], &selector, priority, exit.table()).into_iter().filter(enters));
+        into(&mut all, site, &[], &selector, priority, exit.table());
     }
-    rules
+    all.retain(|rule| classifier::enters(portal, rule.family));
+    rules.append(&mut all);
 }
 
 /// Returns the selectors of packets with the mark of a portal, and the priority of their rules.
@@ -54,41 +56,44 @@ fn selectors(portal: &Portal, mark: Mark) -> (Vec<Selector>, Priority) {
     }
 }
 
-/// Returns the rules that exempt two reverse-path checks from the rules of a portal of devices: the check of
+/// Adds the rules that exempt two reverse-path checks from the rules of a portal of devices: the check of
 /// packets out of the tunnel, and the check of packets from devices to this host itself on hosts where all
 /// interfaces have `src_valid_mark`. IPv6 has no such checks, but answers out of the tunnel have the mark,
 /// too, and go to the devices.
-fn reverse_path_rules(site: &Site, portal: &Portal, mark: Mark, exit: &Exit) -> Vec<Rule> {
+fn reverse_path_rules(rules: &mut Vec<Rule>, site: &Site, portal: &Portal, mark: Mark, exit: &Exit) {
     if !matches!(portal.entrance, Entrance::Mac { .. }) {
-        return Vec::new();
+        return;
     }
     let mut answers = vec![(Family::V4, loopback())];
     if let Some(tunnel) = exit.interface() {
         answers.extend(site.carried().map(|family| (family, tunnel.clone())));
     }
-    let rule = |(family, interface)| Rule {
-        priority: ALLOWED,
-        family,
-        selector: Selector { incoming: Some(interface), ..marked_by(mark) },
-        action: RuleAction::Goto(END),
-    };
-    answers.into_iter().map(rule).collect()
+    for (family, interface) in answers {
+        rules.push(Rule {
+            priority: ALLOWED,
+            family,
+            selector: Selector { incoming: Some(interface), ..marked_by(mark) },
+            action: RuleAction::Goto(END),
+        });
+    }
 }
 
 fn marked_by(mark: Mark) -> Selector {
     Selector { mark: Some(mark), ..Selector::default() }
 }
 
-/// Returns the rules that lead the reverse-path check of an answer to a probe into the table of the probed
+/// Adds the rules that lead the reverse-path check of an answer to a probe into the table of the probed
 /// exit. The rules lead IPv6 probes there as well: the kernel does not send IPv6 out of an interface without
 /// a route. This host itself sends the probes, so no other traffic matches these rules.
-pub(super) fn probe_rules(site: &Site) -> impl Iterator<Item = Rule> {
-    site.agent.probes.iter().map(|probe| Rule {
-        priority: DEVICES,
-        family: Family::of(probe.target),
-        selector: Selector { incoming: Some(loopback()), ..marked_by(probe.mark) },
-        action: RuleAction::Lookup(probe.table),
-    })
+pub(super) fn probe_rules(rules: &mut Vec<Rule>, site: &Site) {
+    for probe in &site.agent.probes {
+        rules.push(Rule {
+            priority: DEVICES,
+            family: Family::of(probe.target),
+            selector: Selector { incoming: Some(loopback()), ..marked_by(probe.mark) },
+            action: RuleAction::Lookup(probe.table),
+        });
+    }
 }
 
 /// Returns the tunnels that answers to marked packets may come out of.
@@ -100,15 +105,17 @@ pub(super) fn marked_tunnels(site: &Site) -> SortedSet<&IfName> {
     tunnels
 }
 
-/// Returns the rules that mark incoming packets.
-pub(super) fn incoming(site: &Site) -> Vec<Filter> {
-    let mut rules = inbound::marks(site);
-    rules.extend(site.agent.probes.iter().map(|probe| answer(site, probe)));
+/// Adds the rules that mark incoming packets.
+pub(super) fn incoming(rules: &mut Rules, site: &Site) {
+    inbound::marks(rules, site);
+    for probe in &site.agent.probes {
+        answer(rules, site, probe);
+    }
     // These rules follow the rule on answers to probes: a masqueraded answer to a device looks like an answer
     // to a probe until it has its own address again.
     for (portal, mark) in marked(site) {
         if portal.exits.iter().any(|exit| exit.interface().is_some()) {
-            rules.push(rule([Incoming(tunnels()), ConnectionMarked(mark)], SetMark(mark)));
+            add(rules, [coming_in(TUNNELS), ConnectionMarked(mark)], SetMark(mark));
         }
     }
     let (whole, devices): (Vec<_>, Vec<_>) = marked(site)
@@ -120,57 +127,57 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
         let mut chosen = chosen(site, portal);
         chosen.extend(dns::asking_here(site, portal));
         for conditions in chosen {
-            rules.push(rule_of(&[&conditions, &[Marked(NONE)]], SetMark(*mark)));
+            add_of(rules, &[&conditions, &[Marked(NONE)]], SetMark(*mark));
         }
     }
-    rules.extend(comes_in.iter().map(|(_, mark)| keep(*mark)));
-    rules
+    for (_, mark) in comes_in {
+        keep(rules, mark);
+    }
 }
 
-/// Returns the rules that mark packets of this host itself: in connections that it opens, except for the
+/// Adds the rules that mark packets of this host itself: in connections that it opens, except for the
 /// tunnels' own packets.
-pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
+pub(super) fn outgoing(rules: &mut Rules, site: &Site) {
     let Some((portal, mark)) = marked(site).find(|(portal, _)| portal.entrance == Entrance::Own) else {
-        return Vec::new();
+        return;
     };
     let opening = [FromOriginator, NotMarked(TUNNEL_MARK)];
-    let marking = |conditions: &Vec<_>| rule_of(&[opening.as_slice(), conditions], SetMark(mark));
-    let mut rules: Vec<Filter> = chosen(site, portal).iter().map(marking).collect();
-    rules.push(keep(mark));
-    rules
+    for conditions in chosen(site, portal) {
+        add_of(rules, &[&opening, &conditions], SetMark(mark));
+    }
+    keep(rules, mark);
 }
 
-/// Returns the rules that let packets with the mark of a portal leave only via tunnels, even without the
+/// Adds the rules that let packets with the mark of a portal leave only via tunnels, even without the
 /// policy rules and on any uplink. Answers are exempt: where the devices are on the uplink's own link,
 /// answers carry the mark of their connection, and go to the devices. Packets of a connection that went into
 /// a tunnel do not leave elsewhere either: otherwise this host itself would tell a server by ICMP that the
 /// client is gone.
-pub(super) fn leaving(site: &Site) -> Vec<Filter> {
-    let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
-    let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([FromOriginator, Marked(mark)], Drop)).collect();
-    let only_ipv4 = drops.is_empty().then(|| carried(site)).flatten();
-    if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
+pub(super) fn leaving(rules: &mut Rules, site: &Site) {
+    let closed: Vec<_> = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct).collect();
+    let is_tunneled = site.tunnels.values().any(|tunnel| tunnel.table.is_some());
+    let carried = carried(site);
+    if is_tunneled || !closed.is_empty() {
+        let only_ipv4 = carried.as_ref().filter(|_| closed.is_empty());
+        add_of(rules, &[only_ipv4.map_or(&[], slice::from_ref), &[leaving_in(INNER)]], Accept);
+    }
+    for (_, mark) in closed {
+        add(rules, [FromOriginator, Marked(mark)], Drop);
+    }
+    if is_tunneled {
         let tunneled = [FromOriginator, ConnectionMarked(TUNNELED)];
-        drops.push(rule_of(&[carried(site).as_slice(), &tunneled], Drop));
+        add_of(rules, &[carried.as_slice(), &tunneled], Drop);
     }
-    if !drops.is_empty() {
-        drops.insert(0, rule_of(&[only_ipv4.as_slice(), &[Outgoing(in_set(INNER))]], Accept));
-    }
-    drops
 }
 
-/// Returns the sets of destinations that are exempt from marking.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets of destinations that are exempt from marking.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (portal, _) in marked(site) {
         for family in families(site) {
             let exempt = exempt(site, portal, family);
-            if !exempt.is_empty() {
-                sets.insert(exempt_set(portal, family), Set::Networks(family, exempt));
-            }
+            add_set(sets, exempt_set(portal, family), Set::Networks(family, exempt));
         }
     }
-    sets
 }
 
 /// Absence of every mark of a portal.
@@ -180,8 +187,8 @@ fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
     site.portals.iter().filter_map(|portal| Some((portal, portal.mark()?)))
 }
 
-/// Returns the rule that marks an answer to a probe.
-fn answer(site: &Site, probe: &ExitProbe) -> Filter {
+/// Adds the rule that marks an answer to a probe.
+fn answer(rules: &mut Rules, site: &Site, probe: &ExitProbe) {
     let own = site
         .tunnels
         .get(&probe.interface)
@@ -192,12 +199,12 @@ fn answer(site: &Site, probe: &ExitProbe) -> Filter {
         to(Cidr::host(own)),
         Icmp(Family::of(probe.target)),
     ];
-    rule(conditions, SetMark(probe.mark))
+    add(rules, conditions, SetMark(probe.mark));
 }
 
-/// Returns the rule that copies the mark of a packet to its connection.
-fn keep(mark: Mark) -> Filter {
-    rule([Marked(mark)], SetConnectionMark(mark))
+/// Adds the rule that copies the mark of a packet to its connection.
+fn keep(rules: &mut Rules, mark: Mark) {
+    add(rules, [Marked(mark)], SetConnectionMark(mark));
 }
 
 /// Returns the lists of conditions on traffic that enters a portal. Traffic enters if it fulfils all
@@ -223,14 +230,15 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
 
 /// Returns the destinations that do not enter a portal.
 fn exempt(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
-    let all = match portal.entrance {
+    match portal.entrance {
         Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } => {
-            portal.except.iter().copied().collect()
+            disjoint(family, &portal.except)
         }
-        Entrance::From(_) | Entrance::Mac { .. } => exempt::for_devices(site, portal),
-        Entrance::Own => exempt::for_router(site, portal),
-    };
-    disjoint(family, all.into_iter())
+        Entrance::From(_) | Entrance::Mac { .. } => {
+            disjoint(family, exempt::for_devices(site, portal).as_slice())
+        }
+        Entrance::Own => disjoint(family, exempt::for_router(site, portal).as_slice()),
+    }
 }
 
 pub(super) fn exempt_set(portal: &Portal, family: Family) -> SetName {

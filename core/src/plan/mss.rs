@@ -4,10 +4,9 @@ use crate::base::net::{Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::ClampMss,
-    Condition::{Family as Of, Incoming, Outgoing, TcpSyn},
-    FirewallRule, Set, SetName,
+    Condition::{Family as Of, TcpSyn},
 };
-use crate::plan::sets::{in_set, rule, tunnels};
+use crate::plan::sets::{Rules, Sets, TUNNELS, add, add_interfaces, coming_in, leaving_in};
 use crate::site::Site;
 
 /// Returns the bytes of an IP and a TCP header without options: the difference between an MTU and its segment
@@ -19,33 +18,29 @@ fn headers(family: Family) -> u32 {
     }
 }
 
-/// Returns the rules that clamp segments in both directions. Both sites have them: with only one direction
+/// Adds the rules that clamp segments in both directions. Both sites have them: with only one direction
 /// clamped, big uploads would hang.
-pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
-        return Vec::new();
+        return;
     }
     let mtus: Vec<u32> = by_mtu(site).keys().copied().collect();
-    let mut rules = Vec::new();
     for mtu in &mtus {
-        let interfaces = if mtus.len() == 1 { tunnels() } else { in_set(&set_name(*mtu)) };
+        let set = if mtus.len() == 1 { TUNNELS } else { &set_name(*mtu) };
         for family in site.carried() {
             let largest = u16::try_from(mtu - headers(family)).expect("validated: an MTU has 16 bits");
-            for direction in [Outgoing(interfaces.clone()), Incoming(interfaces.clone())] {
-                rules.push(rule([direction, Of(family), TcpSyn], ClampMss(largest)));
+            for direction in [leaving_in(set), coming_in(set)] {
+                add(rules, [direction, Of(family), TcpSyn], ClampMss(largest));
             }
         }
     }
-    rules
 }
 
-/// Returns the sets of tunnels, one for each MTU.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets of tunnels, one for each MTU.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (mtu, tunnels) in by_mtu(site) {
-        sets.insert(SetName(set_name(mtu)), Set::Interfaces(tunnels));
+        add_interfaces(sets, &set_name(mtu), tunnels);
     }
-    sets
 }
 
 fn by_mtu(site: &Site) -> SortedMap<u32, SortedSet<IfName>> {

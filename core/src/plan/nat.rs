@@ -1,44 +1,41 @@
 //! Source addresses of traffic that leaves: masqueraded at the uplink and into tunnels.
 
-use std::cmp::Reverse;
-
 use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::{
     Action::{Masquerade, SourceNat},
-    Condition::{Family as Of, NotSource, Outgoing, Source},
-    FirewallRule,
+    Condition::{Family as Of, NotSource},
 };
-use crate::plan::sets::{INSIDE, PROVIDERS, in_set, leaving, networks_in, rule, to, tunnels};
+use crate::plan::sets::{
+    INSIDE, PROVIDERS, Rules, TUNNELS, add, from_in, leaving, leaving_in, networks_in, to,
+};
 use crate::plan::translation;
 use crate::site::{ProviderSettings, Site};
 
 /// Set of networks to which the other ends of tunnels know the way back.
 pub(super) const KNOWN: &str = "known";
 
-/// Returns the rules after routing.
-pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the rules after routing.
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
     for uplink in site.uplinks() {
         for family in site.carried() {
-            rules.push(rule([leaving(uplink), Source(networks_in(family, INSIDE))], Masquerade));
+            add(rules, [leaving(uplink), from_in(family, INSIDE)], Masquerade);
         }
     }
     for (interface, tunnel) in &site.tunnels {
         if let Some(own) = &tunnel.provider {
-            rules.extend(sources(interface, own));
+            sources(rules, interface, own);
         }
     }
     if site.providers().next().is_some() {
-        rules.push(rule([Outgoing(in_set(PROVIDERS))], Masquerade));
+        add(rules, [leaving_in(PROVIDERS)], Masquerade);
     }
-    rules.extend(translation::postrouting(site));
+    translation::postrouting(rules, site);
     if !site.tunnels.is_empty() {
         // The other end knows the way back only to the network's subnet and to the networks that we share.
         for family in site.carried() {
-            rules.push(rule([Outgoing(tunnels()), NotSource(networks_in(family, KNOWN))], Masquerade));
+            add(rules, [leaving_in(TUNNELS), NotSource(networks_in(family, KNOWN))], Masquerade);
         }
     }
-    rules
 }
 
 /// Returns the members of the set [`KNOWN`]. Sources in translated networks have their translation already.
@@ -59,21 +56,20 @@ pub(super) fn inside(site: &Site) -> Vec<Cidr> {
     inside
 }
 
-/// Returns the rules that choose the source address to a provider that gave this host several addresses.
+/// Adds the rules that choose the source address to a provider that gave this host several addresses.
 /// Without these rules, the kernel would masquerade by the order in which it got the addresses.
-fn sources(interface: &IfName, own: &ProviderSettings) -> Vec<FirewallRule> {
-    let mut within = Vec::from_iter(own.sources());
+fn sources(rules: &mut Rules, interface: &IfName, own: &ProviderSettings) {
+    let within = own.sources();
     // The narrowest network comes first.
-    within.sort_by_key(|(network, _)| Reverse(network.length()));
-    let mut rules = Vec::new();
-    for (network, source) in within {
-        rules.push(rule([leaving(interface), to(network)], SourceNat(source)));
+    for length in (0..=Family::V6.bits()).rev() {
+        for (network, source) in within.iter().filter(|(network, _)| network.length() == length) {
+            add(rules, [leaving(interface), to(*network)], SourceNat(*source));
+        }
     }
     for family in [Family::V4, Family::V6] {
         let of_family = own.addresses.iter().filter(|own| Family::of(own.address) == family);
         if let Some(first) = own.first(family).filter(|_| of_family.count() > 1) {
-            rules.push(rule([leaving(interface), Of(family)], SourceNat(first)));
+            add(rules, [leaving(interface), Of(family)], SourceNat(first));
         }
     }
-    rules
 }

@@ -50,7 +50,8 @@ fn rules_stand(site: &Site, portal: &Portal, exit: &Exit, have: &State) -> bool 
         Exit::Nowhere => rule.closes() && rule.family == Family::V4,
         Exit::Direct => false,
     };
-    let rules = routing::portal_rules(site, portal, exit);
+    let mut rules = Vec::new();
+    routing::portal_rules(&mut rules, site, portal, exit);
     let mut counted = rules.iter().filter(counts).peekable();
     counted.peek().is_some() && counted.all(|rule| have.rules.contains(rule))
 }

@@ -3,16 +3,11 @@
 //! of any peer.
 
 use crate::base::net::{Cidr, Family, IfName};
-use crate::base::sorted::SortedMap;
-use crate::firewall::FirewallRule as Filter;
-use crate::firewall::{
-    Action::{Accept, Reject},
-    Condition::{Destination, Incoming, Outgoing, Source},
-    Set, SetName,
-};
+use crate::firewall::Action::{Accept, Reject};
 use crate::plan::priorities::{DEVICES, into, skip};
 use crate::plan::sets::{
-    coming, from, leaving, network_sets, networks_in, of_family, rule, rule_of, to, tunnels,
+    Rules, Sets, TUNNELS, add, add_networks, add_of, coming, coming_in, from, from_in, leaving, leaving_in,
+    of_family, to, to_in,
 };
 use crate::site::{Exit, Site, SitePhone};
 use crate::state::{Rule, Selector};
@@ -22,65 +17,57 @@ const FAR_LANS: &str = "far-lans";
 /// Set of addresses of phones.
 const PHONES: &str = "phones";
 
-/// Returns the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
-    let mut rules = Vec::new();
+/// Adds the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
     for (interface, phone, own) in leaving_elsewhere(site) {
         let entering = Selector { incoming: Some(interface.clone()), from: Some(own), ..Selector::default() };
         for network in shared(site, own.family()) {
             rules.push(skip(&entering, network));
         }
-        rules.extend(into(site, &[], &entering, DEVICES, phone.exit.table()));
+        into(rules, site, &[], &entering, DEVICES, phone.exit.table());
     }
-    rules
 }
 
-/// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
+/// Adds the filter rules that allow only the ways of the policy rules, even while the policy rules are
 /// gone. WireGuard vouches for the source address.
-pub(super) fn forward(site: &Site) -> Vec<Filter> {
-    let mut filters = to_far_lans(site);
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
+    to_far_lans(rules, site);
     for (interface, phone, own) in leaving_elsewhere(site) {
         let entering = [coming(interface), from(own)];
         for network in shared(site, own.family()) {
-            filters.push(rule_of(&[&entering, &[to(network)]], Accept));
+            add_of(rules, &[&entering, &[to(network)]], Accept);
         }
         for exit in site.exit_interfaces(&phone.exit) {
-            filters.push(rule_of(&[&entering, &[leaving(exit)]], Accept));
+            add_of(rules, &[&entering, &[leaving(exit)]], Accept);
         }
-        filters.push(rule(entering, Reject));
+        add(rules, entering, Reject);
     }
-    filters
 }
 
-/// Returns the rules that let all phones reach the networks that linked sites share.
-fn to_far_lans(site: &Site) -> Vec<Filter> {
-    let sets = sets(site);
-    let mut filters = Vec::new();
+/// Adds the rules that let all phones reach the networks that linked sites share.
+fn to_far_lans(rules: &mut Rules, site: &Site) {
+    let mut sets = Sets::new();
+    self::sets(&mut sets, site);
     for family in site.carried() {
         if sets.contains_key(&of_family(family, FAR_LANS)) {
-            let way = [
-                Incoming(tunnels()),
-                Source(networks_in(family, PHONES)),
-                Destination(networks_in(family, FAR_LANS)),
-                Outgoing(tunnels()),
-            ];
-            filters.push(rule(way, Accept));
+            let way =
+                [coming_in(TUNNELS), from_in(family, PHONES), to_in(family, FAR_LANS), leaving_in(TUNNELS)];
+            add(rules, way, Accept);
         }
     }
-    filters
 }
 
-/// Returns the sets that these rules look into; none if they are not needed.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+/// Adds the sets that these rules look into; none if they are not needed.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let mut phones = Vec::new();
     for (_, _, phone) in site.phones() {
         phones.extend(&phone.peer.networks);
     }
     let lans = far_lans(site);
-    if phones.is_empty() || lans.is_empty() {
-        return SortedMap::new();
+    if !phones.is_empty() && !lans.is_empty() {
+        add_networks(sets, site, FAR_LANS, &lans);
+        add_networks(sets, site, PHONES, &phones);
     }
-    network_sets(site, &[(FAR_LANS, lans), (PHONES, phones)])
 }
 
 /// Returns the phones that leave at another site, once for each of their addresses.

@@ -2,14 +2,13 @@
 //! than our own rules do: our rules check the same packets as well.
 
 use crate::base::net::{Family, IfName};
-use crate::base::sorted::SortedMap;
 use crate::firewall::{
     Action::Accept,
     Chain,
     Condition::{Device, Established, Icmp, UdpPort},
-    Devices, FirewallRule, Pinholes,
+    Devices, Pinholes,
 };
-use crate::plan::sets::{coming, from, leaving, rule};
+use crate::plan::sets::{Rules, add, coming, from, in_chains, leaving};
 use crate::plan::{dns, relayed_links};
 use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 
@@ -20,29 +19,25 @@ const DHCP6_SERVER: u16 = 547;
 
 /// Returns the pinholes for traffic to the host itself and for traffic that it forwards.
 pub(super) fn plan(site: &Site) -> Pinholes {
-    let mut pinholes = SortedMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
-    pinholes.retain(|_, rules| !rules.is_empty());
-    pinholes
+    in_chains(&[(Chain::Input, &[input]), (Chain::Forward, &[forward])], site)
 }
 
-/// Returns the pinholes for the tunnels' own packets, for traffic out of tunnels, and for requests of devices
+/// Adds the pinholes for the tunnels' own packets, for traffic out of tunnels, and for requests of devices
 /// on portals' LANs.
-fn input(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+fn input(rules: &mut Rules, site: &Site) {
     for tunnel in site.tunnels.values() {
-        rules.push(rule([UdpPort(tunnel.port, tunnel.port)], Accept));
+        add(rules, [UdpPort(tunnel.port, tunnel.port)], Accept);
     }
-    rules.extend(relayed_links::input(site));
-    rules.extend(from_tunnels(site));
+    relayed_links::input(rules, site);
+    from_tunnels(rules, site);
     for portal in &site.portals {
-        rules.extend(asked(portal));
+        asked(rules, portal);
     }
-    rules
 }
 
-/// Returns the pinholes for DHCP and DNS, as far as the portal serves them.
-fn asked(portal: &Portal) -> Vec<FirewallRule> {
-    let Some(interface) = portal.entrance_interface() else { return Vec::new() };
+/// Adds the pinholes for DHCP and DNS, as far as the portal serves them.
+fn asked(rules: &mut Rules, portal: &Portal) {
+    let Some(interface) = portal.entrance_interface() else { return };
     let mut asked = Vec::new();
     if portal.dhcp {
         asked.push(UdpPort(DHCP_SERVER, DHCP_SERVER));
@@ -54,60 +49,61 @@ fn asked(portal: &Portal) -> Vec<FirewallRule> {
     if portal.resolver().next().is_some() {
         asked.extend(dns::at(RESOLVER_PORT));
     }
-    asked.into_iter().map(|port| rule([coming(interface), port], Accept)).collect()
+    for port in asked {
+        add(rules, [coming(interface), port], Accept);
+    }
 }
 
-fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
-    site.tunnels.keys().map(|tunnel| rule([coming(tunnel)], Accept)).collect()
-}
-
-fn forward(site: &Site) -> Vec<FirewallRule> {
-    // Our own rules decide on traffic out of a tunnel: to the uplink, to shared networks, and answers.
-    let mut rules = from_tunnels(site);
+fn from_tunnels(rules: &mut Rules, site: &Site) {
     for tunnel in site.tunnels.keys() {
-        rules.push(rule([leaving(tunnel), Established], Accept));
+        add(rules, [coming(tunnel)], Accept);
+    }
+}
+
+fn forward(rules: &mut Rules, site: &Site) {
+    // Our own rules decide on traffic out of a tunnel: to the uplink, to shared networks, and answers.
+    from_tunnels(rules, site);
+    for tunnel in site.tunnels.keys() {
+        add(rules, [leaving(tunnel), Established], Accept);
     }
     for tunnel in site.tunnels.keys() {
         for lan in site.own_lans() {
-            rules.push(rule([from(lan), leaving(tunnel)], Accept));
+            add(rules, [from(lan), leaving(tunnel)], Accept);
         }
     }
     for portal in &site.portals {
         for exit in site.exit_interfaces(&portal.exit) {
-            rules.extend(through_to(portal, exit));
+            through_to(rules, portal, exit);
         }
     }
-    rules.extend(relayed_links::forward(site));
-    rules
+    relayed_links::forward(rules, site);
 }
 
-/// Returns the pinholes from a portal's entrance to an interface of its exit; for the way back as well, if
+/// Adds the pinholes from a portal's entrance to an interface of its exit; for the way back as well, if
 /// the exit is not a tunnel.
-fn through_to(portal: &Portal, exit: &IfName) -> Vec<FirewallRule> {
+fn through_to(rules: &mut Rules, portal: &Portal, exit: &IfName) {
     let is_direct = portal.exit == Exit::Direct;
-    let mut rules = Vec::new();
     match &portal.entrance {
         Entrance::Interface(interface)
         | Entrance::Vlan(Vlan { interface, .. })
         | Entrance::Wifi { interface, .. } => {
-            rules.push(rule([coming(interface), leaving(exit)], Accept));
+            add(rules, [coming(interface), leaving(exit)], Accept);
             if is_direct {
-                rules.push(rule([coming(exit), leaving(interface), Established], Accept));
+                add(rules, [coming(exit), leaving(interface), Established], Accept);
             }
         }
         // Devices of an existing LAN use the uplink as before.
         Entrance::From(_) | Entrance::Mac { .. } if is_direct => {}
         Entrance::From(sources) => {
             for source in sources {
-                rules.push(rule([from(*source), leaving(exit)], Accept));
+                add(rules, [from(*source), leaving(exit)], Accept);
             }
         }
         Entrance::Mac { devices, .. } => {
             for mac in devices {
-                rules.push(rule([leaving(exit), Device(Devices::One(*mac))], Accept));
+                add(rules, [leaving(exit), Device(Devices::One(*mac))], Accept);
             }
         }
         Entrance::Own => {}
     }
-    rules
 }

@@ -28,16 +28,16 @@ pub(super) fn loopback() -> IfName {
     "lo".parse().expect("a valid name")
 }
 
-/// Returns the rules that lead traffic into an exit's table, if there is an exit, and that refuse what the
+/// Adds the rules that lead traffic into an exit's table, if there is an exit, and that refuse what the
 /// table has no route for. A family that the tunnels do not carry is refused.
 pub(super) fn into(
+    rules: &mut Vec<Rule>,
     site: &Site,
     to: &[Cidr],
     entering: &Selector,
     priority: Priority,
     table: Option<Table>,
-) -> Vec<Rule> {
-    let mut rules = Vec::new();
+) {
     for family in families(site).filter(|family| entering.from.is_none_or(|from| from.family() == *family)) {
         let of_family = to.iter().filter(|network| network.family() == family);
         let mut destinations: Vec<Option<Cidr>> = of_family.copied().map(Some).collect();
@@ -54,7 +54,6 @@ pub(super) fn into(
             rules.push(closed(family, selector));
         }
     }
-    rules
 }
 
 /// Returns the rule that exempts a destination: traffic to it goes on with the host's own rules.

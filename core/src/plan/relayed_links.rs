@@ -13,48 +13,42 @@ use crate::firewall::{
     Action::{self, Accept, DestinationNatTo, SourceNatTo},
     Chain,
     Condition::{self, Destination, Redirected, Source, UdpBetween, UdpPort},
-    FirewallRule, Networks,
+    Networks,
 };
 use crate::nat::helper::{RelaySide, RelayedLink};
-use crate::plan::sets::{from, rule, to};
+use crate::plan::sets::{Rules, add, from, to};
 use crate::site::Site;
 use crate::state::State;
 
-/// Returns the rules that choose the destinations of relayed packets.
-pub(super) fn destinations(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the rules that choose the destinations of relayed packets.
+pub(super) fn destinations(rules: &mut Rules, site: &Site) {
     for RelayedLink { sides: [one, other] } in in_order(site) {
         for (side, far) in [(one, other), (other, one)] {
-            rules.push(rule(between(side.source, side.local), DestinationNatTo(far.source)));
+            add(rules, between(side.source, side.local), DestinationNatTo(far.source));
         }
     }
-    rules
 }
 
-/// Returns the rules that choose the sources of relayed packets.
-pub(super) fn sources(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the rules that choose the sources of relayed packets.
+pub(super) fn sources(rules: &mut Rules, site: &Site) {
     for RelayedLink { sides: [one, other] } in in_order(site) {
         for (side, far) in [(one, other), (other, one)] {
-            rules.push(passing(side, far, SourceNatTo(far.local)));
+            passing(rules, side, far, SourceNatTo(far.local));
         }
     }
-    rules
 }
 
-/// Returns the pinholes for relayed packets.
-pub(super) fn forward(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the pinholes for relayed packets.
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
     for RelayedLink { sides: [one, other] } in in_order(site) {
-        rules.push(passing(one, other, Accept));
-        rules.push(passing(other, one, Accept));
+        passing(rules, one, other, Accept);
+        passing(rules, other, one, Accept);
     }
-    rules
 }
 
-/// Returns the pinholes for questions, and for packets to relay whose sender is unknown.
-pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
-    let Some(helper) = &site.nat.helper else { return Vec::new() };
+/// Adds the pinholes for questions, and for packets to relay whose sender is unknown.
+pub(super) fn input(rules: &mut Rules, site: &Site) {
+    let Some(helper) = &site.nat.helper else { return };
     let mut ports = helper.relay_ports();
     ports.extend(helper.ports.iter().copied());
     let mut ranges: Vec<(u16, u16)> = Vec::new();
@@ -64,7 +58,9 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
             _ => ranges.push((port, port)),
         }
     }
-    ranges.into_iter().map(|(first, last)| rule([UdpPort(first, last)], Accept)).collect()
+    for (first, last) in ranges {
+        add(rules, [UdpPort(first, last)], Accept);
+    }
 }
 
 /// Returns the links that this site relays by the rules in the observed state, as far as its network file
@@ -115,10 +111,10 @@ fn in_order(site: &Site) -> Vec<RelayedLink> {
     links
 }
 
-/// Returns the rule for packets from one side, after the translation of their destination.
-fn passing(side: RelaySide, far: RelaySide, action: Action) -> FirewallRule {
+/// Adds the rule for packets from one side, after the translation of their destination.
+fn passing(rules: &mut Rules, side: RelaySide, far: RelaySide, action: Action) {
     let [source, ports, destination] = between(side.source, far.source);
-    rule([Redirected, source, ports, destination], action)
+    add(rules, [Redirected, source, ports, destination], action);
 }
 
 fn between(source: SocketAddr, destination: SocketAddr) -> [Condition; 3] {

@@ -4,14 +4,13 @@
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::Source,
     Networks, Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
-use crate::plan::sets::{coming, leaving, rule, rule_of, to};
+use crate::plan::sets::{Rules, Sets, add, add_of, add_set, coming, leaving, to};
 use crate::site::{Relay, Site};
 use crate::state::{Rule, Selector};
 
@@ -19,42 +18,37 @@ use crate::state::{Rule, Selector};
 /// family.
 type Ways<'a> = SortedMap<(&'a IfName, &'a IfName, Family), SortedSet<Cidr>>;
 
-/// Returns the policy rules that lead each source to its next hop, and refuse traffic that the next hop does
+/// Adds the policy rules that lead each source to its next hop, and refuse traffic that the next hop does
 /// not take.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
-    let mut rules = Vec::new();
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
     for Relay { source, incoming, table, .. } in &site.relays {
         let coming =
             Selector { incoming: Some(incoming.clone()), from: Some(*source), ..Selector::default() };
         for network in shared(site, source.family()) {
             rules.push(skip(&coming, network));
         }
-        rules.extend(into(site, &[], &coming, DEVICES, Some(*table)));
+        into(rules, site, &[], &coming, DEVICES, Some(*table));
     }
-    rules
 }
 
-/// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
+/// Adds the filter rules that allow only the ways of the policy rules, even while the policy rules are
 /// gone.
-pub(super) fn forward(site: &Site) -> Vec<Filter> {
-    let mut filters = Vec::new();
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
     for (number, ((incoming, outgoing, family), _)) in ways(site).into_iter().enumerate() {
         let entering = [coming(incoming), Source(Networks::In(family, sources(number)))];
         for network in shared(site, family) {
-            filters.push(rule_of(&[&entering, &[to(network)]], Accept));
+            add_of(rules, &[&entering, &[to(network)]], Accept);
         }
-        filters.push(rule_of(&[&entering, &[leaving(outgoing)]], Accept));
-        filters.push(rule(entering, Reject));
+        add_of(rules, &[&entering, &[leaving(outgoing)]], Accept);
+        add(rules, entering, Reject);
     }
-    filters
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let numbered = ways(site).into_iter().enumerate();
-    numbered
-        .map(|(number, ((_, _, family), of_way))| (sources(number), Set::Networks(family, of_way)))
-        .collect()
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    for (number, ((_, _, family), of_way)) in ways(site).into_iter().enumerate() {
+        add_set(sets, sources(number), Set::Networks(family, of_way));
+    }
 }
 
 /// Returns the networks of a family that this site shares. Networks of other sites lie on the way of the

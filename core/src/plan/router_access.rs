@@ -4,19 +4,21 @@
 use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, Mac};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::{
-        self, Device, Established, Family as Of, FromOriginator, Icmp, Incoming, NotDestination, Source,
-        UdpPort,
+        self, Device, Established, Family as Of, FromOriginator, Icmp, NotDestination, Source, UdpPort,
     },
-    Devices, FirewallRule, Set, SetName,
+    Devices, Set, SetName,
 };
 use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{coming, in_set, network_sets, networks_in, rule, rule_of, with_members};
+use crate::plan::sets::{
+    Rules, Sets, add, add_interfaces, add_networks, add_of, add_set, coming, coming_in, from_in, networks_in,
+    of_family,
+};
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
 /// Set of interfaces of visitors: devices that do not reach all of this router.
@@ -33,57 +35,56 @@ const VISITED: &str = "visited";
 /// Ports of DHCP servers (RFC 2131 § 4.1, RFC 8415 § 7.2).
 const DHCP: [(Family, u16); 2] = [(Family::V4, 67), (Family::V6, 547)];
 
-/// Returns the rules for traffic to this host.
-pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
+/// Adds the rules for traffic to this host.
+pub(super) fn input(rules: &mut Rules, site: &Site) {
     let device = |set: &str| Device(Devices::In(SetName(set.to_owned())));
-    let mut rules = Vec::new();
     if !interfaces(site).is_empty() {
         let elsewhere = NotDestination(networks_in(Family::V4, VISITED));
-        rules.extend(access(site, &Incoming(in_set(VISITORS)), None, Some(elsewhere)));
+        access(rules, site, &coming_in(VISITORS), None, Some(elsewhere));
     }
     let mut of_devices = Vec::new();
     for family in site.carried() {
         if sources(site).iter().any(|source| source.family() == family) {
-            of_devices.extend(access(site, &Source(networks_in(family, VISITING)), Some(family), None));
+            access(&mut of_devices, site, &from_in(family, VISITING), Some(family), None);
         }
     }
     if !devices(site, is_by_mac).is_empty() {
-        of_devices.extend(access(site, &device(VISITING_MAC), None, None));
+        access(&mut of_devices, site, &device(VISITING_MAC), None, None);
     }
     // A device that the file names by an IPv4 address may have IPv6 addresses as well.
     if !devices(site, is_by_address).is_empty() {
-        of_devices.extend(access(site, &device(VISITING6), Some(Family::V6), None));
+        access(&mut of_devices, site, &device(VISITING6), Some(Family::V6), None);
     }
     if !of_devices.is_empty() {
         // The devices' addresses can include this host's own address.
-        rules.push(rule([coming(&loopback())], Accept));
+        add(rules, [coming(&loopback())], Accept);
     }
     rules.extend(of_devices);
-    rules
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let addresses = visitors(site).filter(|portal| portal.entrance_interface().is_some());
     let addresses = addresses.filter_map(|portal| Some(Cidr::host(portal.address?.address))).collect();
-    let mut sets = with_members(vec![
-        (VISITORS, Set::Interfaces(interfaces(site))),
-        (VISITED, Set::Networks(Family::V4, addresses)),
-        (VISITING_MAC, Set::Devices(devices(site, is_by_mac))),
-        (VISITING6, Set::Devices(devices(site, is_by_address))),
-    ]);
-    sets.extend(network_sets(site, &[(VISITING, sources(site))]));
-    sets
+    add_interfaces(sets, VISITORS, interfaces(site));
+    add_set(sets, of_family(Family::V4, VISITED), Set::Networks(Family::V4, addresses));
+    for (name, devices) in
+        [(VISITING_MAC, devices(site, is_by_mac)), (VISITING6, devices(site, is_by_address))]
+    {
+        add_set(sets, SetName(name.to_owned()), Set::Devices(devices));
+    }
+    add_networks(sets, site, VISITING, &sources(site));
 }
 
-/// Returns the rules for the services that `who` reaches on this host, in `only` one family or in both, and
+/// Adds the rules for the services that `who` reaches on this host, in `only` one family or in both, and
 /// the rules that refuse the rest, also in connections that were opened before.
 fn access(
+    rules: &mut Rules,
     site: &Site,
     who: &Condition,
     only: Option<Family>,
     not_pinged: Option<Condition>,
-) -> Vec<FirewallRule> {
+) {
     let speaks =
         |family: Family| only.is_none_or(|only| only == family) && (family == Family::V4 || site.host.ipv6);
     // A source address implies the family.
@@ -96,21 +97,19 @@ fn access(
     }
     served.extend(dns::at(DNS));
     served.extend(dns::at(RESOLVER_PORT));
-    let mut rules = Vec::new();
     for port in served {
-        rules.push(rule_of(&[&of_family, &[port]], Accept));
+        add_of(rules, &[&of_family, &[port]], Accept);
     }
     if let Some(elsewhere) = not_pinged {
-        rules.push(rule_of(&[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject));
+        add_of(rules, &[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject);
     }
     // IPv6 needs ICMP for neighbour discovery.
     for family in [Family::V4, Family::V6].into_iter().filter(|family| speaks(*family)) {
-        rules.push(rule_of(&[who, &[Icmp(family)]], Accept));
+        add_of(rules, &[who, &[Icmp(family)]], Accept);
     }
-    rules.push(rule_of(&[&of_family, &[FromOriginator]], Reject));
-    rules.push(rule_of(&[&of_family, &[Established]], Accept));
-    rules.push(rule(of_family, Reject));
-    rules
+    add_of(rules, &[&of_family, &[FromOriginator]], Reject);
+    add_of(rules, &[&of_family, &[Established]], Accept);
+    add(rules, of_family, Reject);
 }
 
 /// Returns the portals whose devices do not reach all of this router.

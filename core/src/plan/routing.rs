@@ -20,15 +20,14 @@ use crate::state::{
 
 /// Returns all policy rules of the site; none if no portal needs one.
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
-    let mut all = answers(site);
+    let mut all = Vec::new();
+    answers(&mut all, site);
     for portal in &site.portals {
-        all.extend(portal_rules(site, portal, &portal.exit));
+        portal_rules(&mut all, site, portal, &portal.exit);
     }
-    all.extend(phones::rules(site));
-    all.extend(chains::rules(site));
-    all.extend(relays::rules(site));
-    all.extend(marks::probe_rules(site));
-    all.extend(inbound::rules(site));
+    for part in [phones::rules, chains::rules, relays::rules, marks::probe_rules, inbound::rules] {
+        part(&mut all, site);
+    }
     let mut rules: SortedSet<Rule> = all.into_iter().collect();
     for family in [Family::V4, Family::V6] {
         if rules.iter().any(|rule| rule.action == RuleAction::Goto(END) && rule.family == family) {
@@ -49,28 +48,31 @@ pub(super) fn routes(site: &Site) -> SortedSet<Route> {
         }
     }
     for (interface, tunnel) in &site.tunnels {
-        routes.extend(to_exit(site, interface, tunnel));
+        to_exit(&mut routes, site, interface, tunnel);
     }
     for chain in &site.chains {
-        routes.extend(into_chain(site, chain));
+        into_chain(&mut routes, site, chain);
     }
-    routes.extend(own_closed(site));
+    own_closed(&mut routes, site);
     // A packet that missed its translation must not follow the route to the internet.
-    routes.extend(translation::seen_networks(site).map(|network| backstop(Table::MAIN, network)));
+    for network in translation::seen_networks(site) {
+        routes.push(backstop(Table::MAIN, network));
+    }
     routes.into_iter().collect()
 }
 
-/// Returns the route that refuses this router's own traffic which its portal's exit does not take.
-fn own_closed(site: &Site) -> Option<Route> {
+/// Adds the route that refuses this router's own traffic which its portal's exit does not take.
+fn own_closed(routes: &mut Vec<Route>, site: &Site) {
     let own = site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.mark().is_none());
-    own.filter(|portal| portal.exit != Exit::Direct)?;
-    Some(backstop(CLOSED_TABLE, Family::V4.everything()))
+    if own.is_some_and(|portal| portal.exit != Exit::Direct) {
+        routes.push(backstop(CLOSED_TABLE, Family::V4.everything()));
+    }
 }
 
-/// Returns the routes of an exit's table: to the networks that the tunnel takes, and a route that refuses
+/// Adds the routes of an exit's table: to the networks that the tunnel takes, and a route that refuses
 /// everything else.
-fn to_exit(site: &Site, interface: &IfName, tunnel: &SiteTunnel) -> Vec<Route> {
-    let Some(table) = tunnel.table else { return Vec::new() };
+fn to_exit(routes: &mut Vec<Route>, site: &Site, interface: &IfName, tunnel: &SiteTunnel) {
+    let Some(table) = tunnel.table else { return };
     let mut allowed = SortedSet::new();
     for (_, peer) in tunnel.ends() {
         allowed.extend(peer.allowed_ips.iter().copied());
@@ -79,23 +81,21 @@ fn to_exit(site: &Site, interface: &IfName, tunnel: &SiteTunnel) -> Vec<Route> {
     let is_within = |network: &&Cidr| allowed.iter().any(|allowed| allowed.covers(**network));
     let mut networks = Vec::from_iter(&allowed);
     networks.extend(sources.keys().filter(is_within));
-    let mut routes = Vec::new();
     for network in networks.into_iter().copied() {
         routes.push(open(table, network, interface, site.source_in(tunnel, network)));
     }
-    routes.extend(site.carried().map(|family| backstop(table, family.everything())));
-    routes
+    for family in site.carried() {
+        routes.push(backstop(table, family.everything()));
+    }
 }
 
-/// Returns the routes of a chain's table. This router's own packets get the address of the chain.
-fn into_chain(site: &Site, chain: &Chain) -> Vec<Route> {
-    let mut routes = Vec::new();
+/// Adds the routes of a chain's table. This router's own packets get the address of the chain.
+fn into_chain(routes: &mut Vec<Route>, site: &Site, chain: &Chain) {
     for family in site.carried() {
         let source = chain.address(family).or_else(|| site.address(family));
         routes.push(open(chain.table, family.everything(), &chain.interface, source));
         routes.push(backstop(chain.table, family.everything()));
     }
-    routes
 }
 
 /// Returns the route into a tunnel.
@@ -114,44 +114,42 @@ fn backstop(table: Table, destination: Cidr) -> Route {
     Route { table, destination, target: RouteTarget::Unreachable, metric: Some(LAST_METRIC) }
 }
 
-/// Returns the policy rules of one portal that lead to an exit.
-pub(super) fn portal_rules(site: &Site, portal: &Portal, exit: &Exit) -> Vec<Rule> {
+/// Adds the policy rules of one portal that lead to an exit.
+pub(super) fn portal_rules(rules: &mut Vec<Rule>, site: &Site, portal: &Portal, exit: &Exit) {
     // The host's own rules lead to its uplink already, so a portal that leaves directly needs no rule.
     if *exit == Exit::Direct {
-        return Vec::new();
+        return;
     }
     let table = exit.table();
-    let mut rules = match (&portal.entrance, &portal.ports) {
+    match (&portal.entrance, &portal.ports) {
         (Entrance::Mac { mark, .. }, _) | (_, Some(PortFilter { mark, .. })) => {
-            marks::rules(site, portal, *mark, exit)
+            marks::rules(rules, site, portal, *mark, exit);
         }
         (
             Entrance::Interface(interface)
             | Entrance::Vlan(Vlan { interface, .. })
             | Entrance::Wifi { interface, .. },
             None,
-        ) => interface_rules(site, portal, interface, table),
-        (Entrance::From(sources), None) => device_rules(site, portal, sources, table),
-        (Entrance::Own, None) => own_rules(site, portal, table),
-    };
-    for address in portal.resolver() {
-        rules.extend(resolver_rules(site, address, table));
+        ) => interface_rules(rules, site, portal, interface, table),
+        (Entrance::From(sources), None) => device_rules(rules, site, portal, sources, table),
+        (Entrance::Own, None) => own_rules(rules, site, portal, table),
     }
-    rules
+    for address in portal.resolver() {
+        resolver_rules(rules, site, address, table);
+    }
 }
 
-/// Returns the rules that lead all queries of the portal's resolver to the exit, also those to destinations
+/// Adds the rules that lead all queries of the portal's resolver to the exit, also those to destinations
 /// that the portal exempts.
-fn resolver_rules(site: &Site, address: IpAddr, table: Option<Table>) -> Vec<Rule> {
-    into(site, &[], &sent_from(Cidr::host(address)), DEVICES, table)
+fn resolver_rules(rules: &mut Vec<Rule>, site: &Site, address: IpAddr, table: Option<Table>) {
+    into(rules, site, &[], &sent_from(Cidr::host(address)), DEVICES, table);
 }
 
-/// Returns the rules that exempt packets of resolvers to our LANs and peers: they answer the clients there.
+/// Adds the rules that exempt packets of resolvers to our LANs and peers: they answer the clients there.
 /// All resolvers have addresses in the network's subnets.
-fn answers(site: &Site) -> Vec<Rule> {
-    let mut rules = Vec::new();
+fn answers(rules: &mut Vec<Rule>, site: &Site) {
     if !site.portals.iter().any(|portal| portal.exit != Exit::Direct && portal.resolver().next().is_some()) {
-        return rules;
+        return;
     }
     let mut exempt = exempt::of_network(site);
     exempt.extend(&site.host.local_networks);
@@ -161,7 +159,6 @@ fn answers(site: &Site) -> Vec<Rule> {
             rules.push(skip(&sent_from(subnet), *network));
         }
     }
-    rules
 }
 
 /// Returns the selector of packets that this host sends from an address.
@@ -169,17 +166,29 @@ fn sent_from(from: Cidr) -> Selector {
     Selector { incoming: Some(loopback()), from: Some(from), ..Selector::default() }
 }
 
-fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Option<Table>) -> Vec<Rule> {
+fn interface_rules(
+    rules: &mut Vec<Rule>,
+    site: &Site,
+    portal: &Portal,
+    interface: &IfName,
+    table: Option<Table>,
+) {
     let entering = Selector { incoming: Some(interface.clone()), ..Selector::default() };
-    let mut rules: Vec<Rule> = portal.except.iter().map(|network| skip(&entering, *network)).collect();
-    rules.extend(into(site, &portal.to, &entering, ENTRANCES, table));
-    rules
+    for network in &portal.except {
+        rules.push(skip(&entering, *network));
+    }
+    into(rules, site, &portal.to, &entering, ENTRANCES, table);
 }
 
-/// Returns the rules of a portal of devices. Without the exempt destinations, even the router's answers to
+/// Adds the rules of a portal of devices. Without the exempt destinations, even the router's answers to
 /// the devices would go into the tunnel.
-fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: Option<Table>) -> Vec<Rule> {
-    let mut rules = Vec::new();
+fn device_rules(
+    rules: &mut Vec<Rule>,
+    site: &Site,
+    portal: &Portal,
+    sources: &SortedSet<Cidr>,
+    table: Option<Table>,
+) {
     for source in sources {
         let entering = Selector { from: Some(*source), ..Selector::default() };
         for network in exempt::for_devices(site, portal) {
@@ -187,18 +196,16 @@ fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: 
                 rules.push(skip(&entering, network));
             }
         }
-        rules.extend(into(site, &portal.to, &entering, DEVICES, table));
+        into(rules, site, &portal.to, &entering, DEVICES, table);
     }
-    rules
 }
 
-/// Returns the rules of the portal of this router's own traffic. `iif lo` matches packets that this host
+/// Adds the rules of the portal of this router's own traffic. `iif lo` matches packets that this host
 /// sends, and the reverse-path check of packets addressed to it. Exempt are the tunnels' own packets, answers
 /// to hosts that reached this router at the uplink's address, local networks, peers, and destinations that
 /// never leave a link.
-fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
+fn own_rules(rules: &mut Vec<Rule>, site: &Site, portal: &Portal, table: Option<Table>) {
     let own = Selector { incoming: Some(loopback()), ..Selector::default() };
-    let mut rules = Vec::new();
     for family in families(site) {
         let marked = Selector { mark: Some(TUNNEL_MARK), ..Selector::default() };
         rules.push(Rule { priority: MARKED, family, selector: marked, action: RuleAction::Goto(END) });
@@ -218,9 +225,8 @@ fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
     for network in exempt::for_router(site, portal).iter().filter(|network| speaks(network)) {
         rules.push(skip(&own, *network));
     }
-    rules.extend(ntp::rules(site));
-    rules.extend(into(site, &portal.to, &own, ENTRANCES, table));
-    rules
+    ntp::rules(rules, site);
+    into(rules, site, &portal.to, &own, ENTRANCES, table);
 }
 
 fn is_link_local(address: IpAddr) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{Action, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
+use crate::firewall::{Action, Chain, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
 use crate::site::{Exit, Site};
 
 /// Set of all tunnels.
@@ -23,25 +23,49 @@ pub(super) const INNER: &str = "inner";
 /// Set of sources that leave via this site's uplink under its address.
 pub(super) const INSIDE: &str = "inside";
 
-/// Builds a rule with its conditions in the right order.
-pub(super) fn rule(conditions: impl Into<Vec<Condition>>, action: Action) -> FirewallRule {
-    in_order(conditions.into(), action)
+/// Rules of a chain, in the order in which packets meet them. Functions add to the list of their caller,
+/// which costs less code than to return a list.
+pub(super) type Rules = Vec<FirewallRule>;
+
+/// Sets by name.
+pub(super) type Sets = SortedMap<SetName, Set>;
+
+/// Function that adds rules to a chain.
+pub(super) type Part = fn(&mut Rules, &Site);
+
+/// Returns the rules that these functions add to each chain, apart from chains without rules.
+pub(super) fn in_chains(parts: &[(Chain, &[Part])], site: &Site) -> SortedMap<Chain, Rules> {
+    let mut chains = SortedMap::new();
+    for (chain, parts) in parts {
+        let mut rules = Rules::new();
+        for part in *parts {
+            part(&mut rules, site);
+        }
+        if !rules.is_empty() {
+            chains.insert(*chain, rules);
+        }
+    }
+    chains
 }
 
-/// Builds a rule from lists of conditions, which costs less code than a chain of iterators at each caller.
-pub(super) fn rule_of(parts: &[&[Condition]], action: Action) -> FirewallRule {
-    in_order(parts.concat(), action)
+/// Adds a rule with its conditions in the right order.
+pub(super) fn add(rules: &mut Rules, conditions: impl Into<Vec<Condition>>, action: Action) {
+    add_in_order(rules, conditions.into(), action);
 }
 
-/// Builds a rule from a list of conditions. Separate from [`rule`], because each type of list would otherwise
-/// get a copy of the code.
-fn in_order(mut conditions: Vec<Condition>, action: Action) -> FirewallRule {
+/// Adds a rule from lists of conditions, which costs less code than a chain of iterators at each caller.
+pub(super) fn add_of(rules: &mut Rules, parts: &[&[Condition]], action: Action) {
+    add_in_order(rules, parts.concat(), action);
+}
+
+/// Adds a rule. Separate from [`add`], because each type of list would otherwise get a copy of the code.
+fn add_in_order(rules: &mut Rules, mut conditions: Vec<Condition>, action: Action) {
     // The condition on a device goes last. No rule has two of them.
     if let Some(at) = conditions.iter().position(|condition| matches!(condition, Condition::Device(_))) {
         let device = conditions.remove(at);
         conditions.push(device);
     }
-    FirewallRule { conditions, action }
+    rules.push(FirewallRule { conditions, action });
 }
 
 /// Returns the condition on packets that come in on an interface.
@@ -64,14 +88,29 @@ pub(super) fn to(network: Cidr) -> Condition {
     Condition::Destination(Networks::One(network))
 }
 
+/// Returns the condition on packets that come in on an interface in the set of this name.
+pub(super) fn coming_in(set: &str) -> Condition {
+    Condition::Incoming(in_set(set))
+}
+
+/// Returns the condition on packets that go out on an interface in the set of this name.
+pub(super) fn leaving_in(set: &str) -> Condition {
+    Condition::Outgoing(in_set(set))
+}
+
+/// Returns the condition on packets from networks of one family in the set of this name.
+pub(super) fn from_in(family: Family, set: &str) -> Condition {
+    Condition::Source(networks_in(family, set))
+}
+
+/// Returns the condition on packets to networks of one family in the set of this name.
+pub(super) fn to_in(family: Family, set: &str) -> Condition {
+    Condition::Destination(networks_in(family, set))
+}
+
 /// Returns the interfaces in the set of this name.
 pub(super) fn in_set(name: &str) -> Interfaces {
     Interfaces::In(SetName(name.to_owned()))
-}
-
-/// Returns the interfaces of all tunnels.
-pub(super) fn tunnels() -> Interfaces {
-    in_set(TUNNELS)
 }
 
 /// Returns the networks of one family in the set of this name.
@@ -84,29 +123,23 @@ pub(super) fn of_family(family: Family, name: &str) -> SetName {
     SetName(if family == Family::V4 { name.to_owned() } else { format!("{name}6") })
 }
 
-/// Returns those of the sets that have members.
-pub(super) fn with_members(sets: Vec<(&str, Set)>) -> SortedMap<SetName, Set> {
-    let mut all = SortedMap::new();
-    for (name, set) in sets {
-        if set.len() > 0 {
-            all.insert(SetName(name.to_owned()), set);
-        }
+/// Adds a set, if it has members.
+pub(super) fn add_set(sets: &mut Sets, name: SetName, set: Set) {
+    if set.len() > 0 {
+        sets.insert(name, set);
     }
-    all
 }
 
-/// Returns the sets of networks that have members, one for each name and each family that the tunnels carry.
-pub(super) fn network_sets(site: &Site, networks: &[(&str, Vec<Cidr>)]) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds a set of interfaces, if it has members.
+pub(super) fn add_interfaces(sets: &mut Sets, name: &str, interfaces: SortedSet<IfName>) {
+    add_set(sets, SetName(name.to_owned()), Set::Interfaces(interfaces));
+}
+
+/// Adds the sets of these networks that have members, one for each family that the tunnels carry.
+pub(super) fn add_networks(sets: &mut Sets, site: &Site, name: &str, networks: &[Cidr]) {
     for family in site.carried() {
-        for (name, networks) in networks {
-            let members = disjoint(family, networks.iter().copied());
-            if !members.is_empty() {
-                sets.insert(of_family(family, name), Set::Networks(family, members));
-            }
-        }
+        add_set(sets, of_family(family, name), Set::Networks(family, disjoint(family, networks)));
     }
-    sets
 }
 
 /// Returns the condition that keeps a rule to IPv4, unless the tunnels carry IPv6 as well.
@@ -115,11 +148,13 @@ pub(super) fn carried(site: &Site) -> Option<Condition> {
 }
 
 /// Returns the networks of one family, without those that another network in the list covers.
-pub(super) fn disjoint(family: Family, networks: impl Iterator<Item = Cidr>) -> SortedSet<Cidr> {
-    without_covered(networks.filter(|network| network.family() == family).collect())
-}
-
-fn without_covered(mut all: SortedSet<Cidr>) -> SortedSet<Cidr> {
+pub(super) fn disjoint(family: Family, networks: &[Cidr]) -> SortedSet<Cidr> {
+    let mut all = SortedSet::new();
+    for network in networks {
+        if network.family() == family {
+            all.insert(*network);
+        }
+    }
     // Sorted by address and then by length, a network comes after the one that covers it, with only covered
     // networks between.
     let mut last: Option<Cidr> = None;

@@ -4,12 +4,8 @@
 
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
-use crate::firewall::{
-    Action::{Accept, Drop},
-    Condition::Incoming,
-    FirewallRule,
-};
-use crate::plan::sets::{from, in_set, rule};
+use crate::firewall::Action::{Accept, Drop};
+use crate::plan::sets::{Rules, add, coming_in, from};
 use crate::site::{Portal, Site};
 
 /// Set of interfaces of portals that only some of the traffic enters.
@@ -21,15 +17,13 @@ pub(super) fn partly(site: &Site) -> SortedSet<IfName> {
     partly.filter_map(Portal::entrance_interface).cloned().collect()
 }
 
-/// Returns the rules at the end of the chain, after traffic out of tunnels and from interfaces that enter as
+/// Adds the rules at the end of the chain, after traffic out of tunnels and from interfaces that enter as
 /// a whole.
-pub(super) fn forward(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
     if !partly(site).is_empty() {
-        rules.push(rule([Incoming(in_set(PARTLY))], Accept));
+        add(rules, [coming_in(PARTLY)], Accept);
     }
     for subnet in site.subnets() {
-        rules.push(rule([from(subnet)], Drop));
+        add(rules, [from(subnet)], Drop);
     }
-    rules
 }

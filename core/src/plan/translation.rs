@@ -12,79 +12,71 @@
 use std::net::IpAddr;
 
 use crate::base::net::{Cidr, Family};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{DestinationNat, DestinationPrefix, Drop, SourceNat, SourcePrefix},
-    Condition::{Destination, Incoming, NotOutgoing, Outgoing, Source},
-    FirewallRule, Networks, Set, SetName,
+    Condition::NotOutgoing,
+    Set,
 };
-use crate::plan::sets::{disjoint, from, rule, to, tunnels};
+use crate::plan::sets::{
+    Rules, Sets, TUNNELS, add, add_set, coming_in, disjoint, from, from_in, in_set, leaving_in, of_family,
+    to, to_in,
+};
 use crate::site::Site;
 
-/// Sets of networks here that no other site sees as they are, by family.
-const HIDDEN: [(Family, &str); 2] = [(Family::V4, "hidden"), (Family::V6, "hidden6")];
-/// Sets of networks that exist only in tunnels.
-const APART: [(Family, &str); 2] = [(Family::V4, "apart"), (Family::V6, "apart6")];
+/// Set of networks here that no other site sees as they are.
+const HIDDEN: &str = "hidden";
+/// Set of networks that exist only in tunnels.
+const APART: &str = "apart";
 
-/// Returns the rules that translate destinations. Only the first packet of a connection meets them.
-pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the rules that translate destinations. Only the first packet of a connection meets them.
+pub(super) fn prerouting(rules: &mut Rules, site: &Site) {
     for (here, seen_as) in in_use(site) {
         let action = alone(here).map_or(DestinationPrefix(here), DestinationNat);
-        rules.push(rule([Incoming(tunnels()), to(seen_as)], action));
+        add(rules, [coming_in(TUNNELS), to(seen_as)], action);
     }
-    rules
 }
 
-/// Returns the rules that translate sources. They follow the rules about providers, which know none of our
+/// Adds the rules that translate sources. They follow the rules about providers, which know none of our
 /// networks.
-pub(super) fn postrouting(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+pub(super) fn postrouting(rules: &mut Rules, site: &Site) {
     for (here, seen_as) in in_use(site) {
         let action = alone(seen_as).map_or(SourcePrefix(seen_as), SourceNat);
-        rules.push(rule([Outgoing(tunnels()), from(here)], action));
+        add(rules, [leaving_in(TUNNELS), from(here)], action);
     }
-    rules
 }
 
-/// Returns the rules that drop packets out of a tunnel to a network as it is here.
-pub(super) fn incoming(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
-    for (family, name, _) in by_family(HIDDEN, &hidden(site)) {
-        rules.push(rule([Incoming(tunnels()), Destination(Networks::In(family, name))], Drop));
+/// Adds the rules that drop packets out of a tunnel to a network as it is here.
+pub(super) fn incoming(rules: &mut Rules, site: &Site) {
+    for family in families_in(&hidden(site)) {
+        add(rules, [coming_in(TUNNELS), to_in(family, HIDDEN)], Drop);
     }
-    rules
 }
 
-/// Returns the rules that drop packets out of a tunnel from a network as it is here: the other end has missed
+/// Adds the rules that drop packets out of a tunnel from a network as it is here: the other end has missed
 /// the translation of its own home. The answer would go to a computer of this home.
-pub(super) fn untranslated(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
-    for (family, name, _) in by_family(HIDDEN, &hidden(site)) {
-        rules.push(rule([Incoming(tunnels()), Source(Networks::In(family, name))], Drop));
+pub(super) fn untranslated(rules: &mut Rules, site: &Site) {
+    for family in families_in(&hidden(site)) {
+        add(rules, [coming_in(TUNNELS), from_in(family, HIDDEN)], Drop);
     }
-    rules
 }
 
-/// Returns the rules that drop packets to translated networks, of this site and of others, that leave
+/// Adds the rules that drop packets to translated networks, of this site and of others, that leave
 /// elsewhere than into a tunnel. Such networks are nowhere else.
-pub(super) fn leaving(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
-    for (family, name, _) in by_family(APART, &apart(site)) {
-        rules.push(rule([NotOutgoing(tunnels()), Destination(Networks::In(family, name))], Drop));
+pub(super) fn leaving(rules: &mut Rules, site: &Site) {
+    for family in families_in(&apart(site)) {
+        add(rules, [NotOutgoing(in_set(TUNNELS)), to_in(family, APART)], Drop);
     }
-    rules
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
-    for (names, networks) in [(HIDDEN, hidden(site)), (APART, apart(site))] {
-        for (family, name, members) in by_family(names, &networks) {
-            sets.insert(name, Set::Networks(family, members));
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    for (name, networks) in [(HIDDEN, hidden(site)), (APART, apart(site))] {
+        for family in families_in(&networks) {
+            let members = disjoint(family, networks.as_slice());
+            add_set(sets, of_family(family, name), Set::Networks(family, members));
         }
     }
-    sets
 }
 
 /// Returns the networks here that no other site sees as they are.
@@ -101,19 +93,15 @@ fn apart(site: &Site) -> SortedSet<Cidr> {
     apart
 }
 
-/// Returns the networks of each family that has some, with the name of their set.
-fn by_family(
-    names: [(Family, &'static str); 2],
-    networks: &SortedSet<Cidr>,
-) -> Vec<(Family, SetName, SortedSet<Cidr>)> {
-    let mut sets = Vec::new();
-    for (family, name) in names {
-        let members = disjoint(family, networks.iter().copied());
-        if !members.is_empty() {
-            sets.push((family, SetName(name.to_owned()), members));
+/// Returns the families that some of these networks have.
+fn families_in(networks: &SortedSet<Cidr>) -> Vec<Family> {
+    let mut families = Vec::new();
+    for network in networks {
+        if !families.contains(&network.family()) {
+            families.push(network.family());
         }
     }
-    sets
+    families
 }
 
 /// Returns the networks that other sites see and that no interface of this host has. Only the translation

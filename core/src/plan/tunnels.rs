@@ -1,10 +1,9 @@
 //! Interfaces, WireGuard settings, addresses and sysctls.
 
-use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use crate::base::net::{Family, IfName, InterfaceAddress};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::net::{IfName, InterfaceAddress};
+use crate::base::sorted::SortedMap;
 use crate::plan::{inbound, marks};
 use crate::site::{self, Entrance, Site, Vlan};
 use crate::state::{
@@ -23,29 +22,37 @@ pub(super) fn plan(site: &Site) -> State {
         };
         state.links.insert(interface.clone(), link);
         state.tunnels.insert(interface.clone(), settings(site, tunnel));
-        let of_provider =
-            |own: &site::ProviderSettings| own.addresses.iter().map(|own| own.address).collect();
-        let own: SortedSet<IpAddr> =
-            tunnel.provider.as_ref().map_or_else(|| site.addresses().collect(), of_provider);
-        let alone = |address| InterfaceAddress { address, length: Family::of(address).bits() };
-        state.addresses.extend(own.into_iter().map(|address| (interface.clone(), alone(address))));
+        match &tunnel.provider {
+            Some(own) => {
+                for own in &own.addresses {
+                    state.addresses.insert((interface.clone(), InterfaceAddress::host(own.address)));
+                }
+            }
+            None => {
+                for own in site.addresses() {
+                    state.addresses.insert((interface.clone(), InterfaceAddress::host(own)));
+                }
+            }
+        }
         state.up.insert(interface.clone());
     }
-    let of_chains = site.chain_addresses().map(|(interface, address)| {
-        (interface.clone(), InterfaceAddress { address, length: Family::of(address).bits() })
-    });
-    state.addresses.extend(of_chains);
+    for (interface, address) in site.chain_addresses() {
+        state.addresses.insert((interface.clone(), InterfaceAddress::host(address)));
+    }
     // An entrance that is not there yet does not keep other portals closed.
     for portal in site.portals.iter().filter(|portal| portal.is_here) {
         if let Entrance::Vlan(Vlan { interface, parent, id, mtu: Some(mtu) }) = &portal.entrance {
             let kind = LinkKind::Vlan { parent: parent.clone(), id: *id };
             state.links.insert(interface.clone(), Link { kind, mtu: *mtu, alias: alias.clone() });
             // A VLAN on the uplink does not decide whether the uplink is up.
-            state.up.extend(Some(parent).filter(|parent| site.uplink_interface() != Some(parent)).cloned());
+            if site.uplink_interface() != Some(parent) {
+                state.up.insert(parent.clone());
+            }
         }
         if let (Some(interface), Some(_)) = (portal.entrance_interface(), portal.address) {
-            let addresses = portal.addresses().filter(|_| portal.has_wire());
-            state.addresses.extend(addresses.map(|address| (interface.clone(), address)));
+            for address in portal.addresses().filter(|_| portal.has_wire()) {
+                state.addresses.insert((interface.clone(), address));
+            }
             // A port that was set up as a portal's interface is not set down either: other programs use it.
             state.up.insert(interface.clone());
         }
@@ -67,31 +74,35 @@ pub(super) fn plan(site: &Site) -> State {
 ///   values of `all` and of the interface, so loose (2) on the interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     let mut sysctls = SortedMap::new();
+    let mut set = |key: String, value: &str| sysctls.insert(key, value.to_owned());
     let relays = site.nat.helper.iter().any(|helper| !helper.relay_ports().is_empty());
-    if relays || !site.tunnels.is_empty() || !site.portals.is_empty() {
-        sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
+    let forwards = relays || !site.tunnels.is_empty() || !site.portals.is_empty();
+    if forwards {
+        set("net/ipv4/ip_forward".to_owned(), "1");
     }
     if !site.tunnels.is_empty() && site.host.wireguard == WireGuardBackend::Kernel {
-        sysctls.insert("net/ipv4/conf/all/send_redirects".to_owned(), "0".to_owned());
+        set("net/ipv4/conf/all/send_redirects".to_owned(), "0");
     }
-    for tunnel in marks::marked_tunnels(site) {
-        sysctls.insert(format!("net/ipv4/conf/{tunnel}/src_valid_mark"), "1".to_owned());
-    }
-    if let Some(uplink) = inbound::checked(site) {
-        sysctls.insert(format!("net/ipv4/conf/{uplink}/src_valid_mark"), "1".to_owned());
+    let mut by_mark = marks::marked_tunnels(site);
+    by_mark.extend(inbound::checked(site));
+    for interface in &by_mark {
+        set(format!("net/ipv4/conf/{interface}/src_valid_mark"), "1");
     }
     let advertisements = |interface: &IfName| format!("net/ipv6/conf/{interface}/accept_ra");
     let entrances = &site.kernel.ignores_advertisements;
-    sysctls.extend(entrances.iter().map(|interface| (advertisements(interface), "0".to_owned())));
-    if site.carries_ipv6() && !sysctls.is_empty() {
-        sysctls.insert(FORWARDING6.to_owned(), "1".to_owned());
-        let listens =
-            site.kernel.hears_advertisements.iter().filter(|interface| !entrances.contains(*interface));
-        sysctls.extend(listens.map(|interface| (advertisements(interface), "2".to_owned())));
+    for interface in entrances {
+        set(advertisements(interface), "0");
+    }
+    if site.carries_ipv6() && (forwards || !by_mark.is_empty() || !entrances.is_empty()) {
+        set(FORWARDING6.to_owned(), "1");
+        for interface in site.kernel.hears_advertisements.difference(entrances) {
+            set(advertisements(interface), "2");
+        }
     }
     if site.kernel.loose_rp_filter {
-        let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");
-        sysctls.extend(site.tunnels.keys().map(|interface| (key(interface), "2".to_owned())));
+        for interface in site.tunnels.keys() {
+            set(format!("net/ipv4/conf/{interface}/rp_filter"), "2");
+        }
     }
     sysctls
 }

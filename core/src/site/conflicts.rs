@@ -8,15 +8,15 @@ use crate::config::model::{Network, SharedNetwork, free_network};
 use crate::firewall::FirewallBackend;
 use crate::site::facts::{Facts, Uplink};
 
-/// Returns an error for each network of a peer, as others see it, that is also connected to this host: the
+/// Adds an error for each network of a peer, as others see it, that is also connected to this host: the
 /// route to the peer would take the traffic of the host's own computers away.
 pub(super) fn shared_networks_that_are_local(
+    errors: &mut Vec<Error>,
     network: &Network,
     tunnels: &SortedMap<IfName, SiteTunnel>,
     facts: &Facts,
-) -> Vec<Error> {
+) {
     let here = networks_here(facts);
-    let mut errors = Vec::new();
     for (name, peer) in tunnels.values().flat_map(|tunnel| &tunnel.peers) {
         for there in &peer.networks {
             let Some(local) = here.iter().find(|local| local.overlaps(*there)) else { continue };
@@ -31,14 +31,17 @@ pub(super) fn shared_networks_that_are_local(
             )));
         }
     }
-    errors
 }
 
-/// Returns an error for each network that this site shows in place of one of its own, and that is also
+/// Adds an error for each network that this site shows in place of one of its own, and that is also
 /// connected to this host: the firewall would refuse the traffic of the computers there.
-pub(super) fn networks_shown_that_are_local(network: &Network, name: &str, facts: &Facts) -> Vec<Error> {
+pub(super) fn networks_shown_that_are_local(
+    errors: &mut Vec<Error>,
+    network: &Network,
+    name: &str,
+    facts: &Facts,
+) {
     let here = networks_here(facts);
-    let mut errors = Vec::new();
     for (own, seen_as) in network.sites[name].lan.iter().filter_map(|lan| lan.translation()) {
         let Some(local) = here.iter().find(|local| local.overlaps(seen_as)) else { continue };
         let advice = match shown_elsewhere(network, name, seen_as, &here) {
@@ -49,7 +52,6 @@ pub(super) fn networks_shown_that_are_local(network: &Network, name: &str, facts
             "`lan` shows {own} as {seen_as}, but {local} is already connected to this router: {advice}"
         )));
     }
-    errors
 }
 
 /// Returns all networks that are connected to this host.
@@ -76,35 +78,38 @@ fn shown_elsewhere(network: &Network, name: &str, visible: Cidr, here: &[Cidr]) 
     Some(format!("lan = [{}]", site.lan.iter().map(entry).collect::<Vec<_>>().join(", ")))
 }
 
-/// Returns an error for each network of the host inside a subnet, which the file has under this key: sites
+/// Adds an error for each network of the host inside a subnet, which the file has under this key: sites
 /// would take its traffic away. Networks of addresses that this program gave to interfaces are exempt, even
 /// if the interfaces were renamed. A wider network than the subnet conflicts with networks of sites.
 pub(super) fn networks_in_the_subnet(
+    errors: &mut Vec<Error>,
     portals: &[Portal],
     (key, subnet): (&str, Cidr),
     facts: &Facts,
-) -> Vec<Error> {
+) {
     let mut ours: Vec<Cidr> = facts.given.iter().map(|(_, network)| *network).collect();
     for portal in portals {
         ours.extend(portal.addresses().map(InterfaceAddress::network));
     }
-    let here = networks_here(facts);
-    here.iter()
-        .filter(|network| subnet.covers(**network) && !ours.contains(network))
-        .map(|network| {
-            Error::wrong(format!(
+    for network in networks_here(facts) {
+        if subnet.covers(network) && !ours.contains(&network) {
+            errors.push(Error::wrong(format!(
                 "`{key}` is {subnet}, but {network}, a part of it, is already connected to this router and \
                  would be cut off: choose a private network that no site uses yet, and write it into the \
                  files of all sites"
-            ))
-        })
-        .collect()
+            )));
+        }
+    }
 }
 
-/// Returns an error for each portal that the uplink's own traffic would enter, including the answers to the
+/// Adds an error for each portal that the uplink's own traffic would enter, including the answers to the
 /// tunnels' packets.
-pub(super) fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<&Uplink>) -> Vec<Error> {
-    let Some(uplink) = uplink else { return Vec::new() };
+pub(super) fn entrances_that_hold_the_uplink(
+    errors: &mut Vec<Error>,
+    portals: &[Portal],
+    uplink: Option<&Uplink>,
+) {
+    let Some(uplink) = uplink else { return };
     let offends = |portal: &&Portal| match &portal.entrance {
         Entrance::Interface(interface)
         | Entrance::Vlan(Vlan { interface, .. })
@@ -114,67 +119,64 @@ pub(super) fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<
         }
         Entrance::Mac { .. } | Entrance::Own => false,
     };
-    let refuse = |portal: &Portal| {
-        Error::wrong(format!(
+    for portal in portals.iter().filter(offends) {
+        errors.push(Error::wrong(format!(
             "portal `{}` takes in the traffic of this router's own uplink {}: choose another entrance, or \
              name the right `uplink`",
             portal.name, uplink.interface
-        ))
-    };
-    portals.iter().filter(offends).map(refuse).collect()
+        )));
+    }
 }
 
-/// Returns an error for each portal whose interface is a port of the interface that leads to the internet.
+/// Adds an error for each portal whose interface is a port of the interface that leads to the internet.
 /// Such a port cannot be closed: all of the uplink might come in there.
-pub(super) fn ports_of_the_uplink(portals: &[Portal], facts: &Facts) -> Vec<Error> {
-    let refusal = |portal: &Portal| {
-        let interface = portal.entrance_interface()?;
-        let master = facts.ties.get(interface)?.master.as_ref().filter(|master| master.holds_uplink)?;
-        Some(Error::wrong(format!(
+pub(super) fn ports_of_the_uplink(errors: &mut Vec<Error>, portals: &[Portal], facts: &Facts) {
+    for portal in portals {
+        let Some(interface) = portal.entrance_interface() else { continue };
+        let master = facts.ties.get(interface).and_then(|tie| tie.master.as_ref());
+        let Some(master) = master.filter(|master| master.holds_uplink) else { continue };
+        errors.push(Error::wrong(format!(
             "portal `{}`: {interface} is a port of {}, which carries this router's own uplink: choose \
              another entrance, or take the port out (`ip link set {interface} nomaster`)",
             portal.name, master.interface
-        )))
-    };
-    portals.iter().filter_map(refusal).collect()
+        )));
+    }
 }
 
-/// Returns an error for each VLAN whose interface another portal has already.
-pub(super) fn interfaces_of_two_portals(portals: &[Portal]) -> Vec<Error> {
-    let clash = |portal: &Portal| {
-        let Entrance::Vlan(vlan) = &portal.entrance else { return None };
+/// Adds an error for each VLAN whose interface another portal has already.
+pub(super) fn interfaces_of_two_portals(errors: &mut Vec<Error>, portals: &[Portal]) {
+    for portal in portals {
+        let Entrance::Vlan(vlan) = &portal.entrance else { continue };
         let has_it = |other: &&Portal| {
             other.name != portal.name && other.entrance_interface() == Some(&vlan.interface)
         };
-        let other = portals.iter().find(has_it)?;
-        Some(Error::wrong(format!(
+        let Some(other) = portals.iter().find(has_it) else { continue };
+        errors.push(Error::wrong(format!(
             "portal `{}`: the interface of VLAN {} on {} would be {}, which portal `{}` already has: let the \
              VLAN enter only one of the two portals, or rename {}",
             portal.name, vlan.id, vlan.parent, vlan.interface, other.name, vlan.parent
-        )))
-    };
-    portals.iter().filter_map(clash).collect()
+        )));
+    }
 }
 
-/// Returns an error for each interface name that ends with a plus: iptables takes such a name for a pattern
+/// Adds an error for each interface name that ends with a plus: iptables takes such a name for a pattern
 /// of all names that begin like it.
 pub(super) fn names_iptables_cannot_take(
+    errors: &mut Vec<Error>,
     firewall: FirewallBackend,
     portals: &[Portal],
     uplink: Option<&Uplink>,
-) -> Vec<Error> {
+) {
     if firewall == FirewallBackend::Nftables {
-        return Vec::new();
+        return;
     }
     let mut names: Vec<&IfName> = portals.iter().filter_map(Portal::entrance_interface).collect();
     names.extend(uplink.map(|uplink| &uplink.interface));
-    names.retain(|name| name.as_str().ends_with('+'));
-    names
-        .into_iter()
-        .map(|name| {
-            Error::wrong(format!(
+    for name in names {
+        if name.as_str().ends_with('+') {
+            errors.push(Error::wrong(format!(
                 "iptables would take the interface name {name} for a pattern: rename the interface"
-            ))
-        })
-        .collect()
+            )));
+        }
+    }
 }

@@ -37,19 +37,19 @@ fn lack(entry: &SiteConfig, facts: &Facts) -> Option<String> {
         .then(|| format!("this kernel lacks {}", lacks.join(", ")))
 }
 
-/// Returns the notes on portals whose interface has no IPv6, though the tunnels carry it. The kernel gives
+/// Adds the notes on portals whose interface has no IPv6, though the tunnels carry it. The kernel gives
 /// such an interface no address, and passes on no IPv6 from there.
-pub(super) fn notes_on_portals(portals: &[Portal], facts: &Facts) -> Vec<String> {
-    let off = |portal: &Portal| {
-        let interface =
-            portal.entrance.interface().filter(|interface| facts.without_ipv6.contains(*interface))?;
-        Some(format!(
-            "portal `{}`: devices there get no IPv6, because it is switched off on {interface} \
-             (`net.ipv6.conf.{interface}.disable_ipv6=1`)",
-            portal.name
-        ))
-    };
-    portals.iter().filter_map(off).collect()
+pub(super) fn notes_on_portals(notes: &mut Vec<String>, portals: &[Portal], facts: &Facts) {
+    for portal in portals {
+        let Some(interface) = portal.entrance.interface() else { continue };
+        if facts.without_ipv6.contains(interface) {
+            notes.push(format!(
+                "portal `{}`: devices there get no IPv6, because it is switched off on {interface} \
+                 (`net.ipv6.conf.{interface}.disable_ipv6=1`)",
+                portal.name
+            ));
+        }
+    }
 }
 
 /// Removes the IPv6 networks of all peers.

@@ -24,28 +24,32 @@ pub(super) fn all(
                 .to_owned(),
         );
     }
-    notes.extend(unresolved_names(tunnels));
-    notes.extend(portals.iter().filter_map(|portal| missing_interface(portal, facts)));
-    notes.extend(portals.iter().filter_map(|portal| obstacle(portal, portals, facts)));
-    notes.extend(portals.iter().filter_map(devices_that_enter));
-    notes.extend(facts.filters.notes.iter().cloned());
-    notes.extend(providers::remarks(entry, inputs));
+    unresolved_names(&mut notes, tunnels);
+    for note in [missing_interface, obstacle, devices_that_enter] {
+        for portal in portals {
+            notes.extend(note(portal, portals, facts));
+        }
+    }
+    notes.extend_from_slice(&facts.filters.notes);
+    providers::remarks(&mut notes, entry, inputs);
     notes
 }
 
-fn unresolved_names(tunnels: &SortedMap<IfName, SiteTunnel>) -> impl Iterator<Item = String> {
-    let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
-    peers.filter_map(|(name, peer)| match &peer.endpoint {
-        Some(PeerEndpoint { host: EndpointHost::Name(host), address: None, .. }) => Some(format!(
-            "the name {host} of `{name}` is not resolved yet: the link waits until it is, or until the other \
-             end dials"
-        )),
-        _ => None,
-    })
+fn unresolved_names(notes: &mut Vec<String>, tunnels: &SortedMap<IfName, SiteTunnel>) {
+    for tunnel in tunnels.values() {
+        for (name, peer) in &tunnel.peers {
+            if let Some(PeerEndpoint { host: EndpointHost::Name(host), address: None, .. }) = &peer.endpoint {
+                notes.push(format!(
+                    "the name {host} of `{name}` is not resolved yet: the link waits until it is, or until \
+                     the other end dials"
+                ));
+            }
+        }
+    }
 }
 
 /// Returns the note on a portal whose interface does not exist, or whose radio is off.
-fn missing_interface(portal: &Portal, facts: &Facts) -> Option<String> {
+fn missing_interface(portal: &Portal, _: &[Portal], facts: &Facts) -> Option<String> {
     if portal.is_here || portal.obstacle.is_some() {
         return None;
     }
@@ -92,7 +96,7 @@ fn obstacle(portal: &Portal, portals: &[Portal], facts: &Facts) -> Option<String
 }
 
 /// Returns the note on devices that were on a portal's interface before, and that enter the portal as well.
-fn devices_that_enter(portal: &Portal) -> Option<String> {
+fn devices_that_enter(portal: &Portal, _: &[Portal], _: &Facts) -> Option<String> {
     let Entrance::Interface(interface) = &portal.entrance else { return None };
     let lan = portal.address.map(InterfaceAddress::network);
     let networks = portal.behind.iter().filter(|network| Some(**network) != lan);

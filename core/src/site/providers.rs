@@ -19,36 +19,35 @@ const DEFAULT_MTU: u32 = 1420;
 /// awake, and do nothing else.
 const UNUSED_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-/// Returns the tunnels to the providers of a site, and the errors in their files.
-pub(super) fn tunnels(site: &SiteConfig, inputs: &Inputs) -> (SortedMap<IfName, SiteTunnel>, Vec<Error>) {
-    let (mut tunnels, mut errors) = (SortedMap::new(), Vec::new());
+/// Adds the tunnels to the providers of a site, and the errors in their files.
+pub(super) fn add_tunnels(
+    tunnels: &mut SortedMap<IfName, SiteTunnel>,
+    site: &SiteConfig,
+    inputs: &Inputs,
+    errors: &mut Vec<Error>,
+) {
     for (name, entry) in &site.providers {
         let Parsed { config, .. } = &inputs.providers[name];
         let tunnel = tunnel(site, name, entry, config, inputs);
-        let lacking = lacking(&tunnel);
-        let file = folder_of(inputs.file).join(&entry.config);
-        errors.extend(lacking.map(|complaint| {
-            Error::wrong(format!(
+        if let Some(complaint) = lacking(&tunnel) {
+            errors.push(Error::wrong(format!(
                 "{}: {complaint}; portals need IPv4 and leave through the tunnel that this file describes: \
                  get a complete file from the provider",
-                file.display()
-            ))
-        }));
+                folder_of(inputs.file).join(&entry.config).display()
+            )));
+        }
         tunnels.insert(exit_interface(name), tunnel);
     }
-    (tunnels, errors)
 }
 
-/// Returns the remarks on settings in the providers' files that are ignored.
-pub(super) fn remarks(site: &SiteConfig, inputs: &Inputs) -> Vec<String> {
-    let mut remarks = Vec::new();
+/// Adds the remarks on settings in the providers' files that are ignored.
+pub(super) fn remarks(notes: &mut Vec<String>, site: &SiteConfig, inputs: &Inputs) {
     for (name, entry) in &site.providers {
         let file = entry.config.display();
         for remark in &inputs.providers[name].remarks {
-            remarks.push(format!("{file}:{}: {}", remark.line, remark.message));
+            notes.push(format!("{file}:{}: {}", remark.line, remark.message));
         }
     }
-    remarks
 }
 
 /// Returns the complaint about a setting that the tunnel needs and that its file lacks.

@@ -5,8 +5,8 @@ use super::ids::site_address;
 use super::links::{self, tunnels};
 use super::portals::portals;
 use super::{
-    AgentSettings, ExitProbe, Guard, HomeNames, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site,
-    SiteTunnel, chains, conflicts, exchange, ipv6, marks, nat, notes, providers,
+    AgentSettings, Guard, HomeNames, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site, SiteTunnel,
+    chains, conflicts, exchange, ipv6, marks, nat, notes, providers,
 };
 use crate::base::error::{Error, Errors};
 use crate::base::net::{Cidr, IfName, PublicKey};
@@ -44,9 +44,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let ipv6 = ipv6::of_site(network, entry, facts);
     let subnets: Vec<Cidr> =
         [Some(network.subnet), ipv6.map(|ipv6| ipv6.subnet)].into_iter().flatten().collect();
-    let (to_providers, mut errors) = providers::tunnels(entry, inputs);
+    let mut errors = Vec::new();
     let mut tunnels = tunnels(network, name, &inputs.known());
-    tunnels.extend(to_providers);
+    providers::add_tunnels(&mut tunnels, entry, inputs, &mut errors);
     if ipv6.is_none() {
         ipv6::strip(&mut tunnels);
     }
@@ -55,14 +55,15 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let portals = portals(network, name, &tunnels, facts, &wifi, ipv6);
     let chains = chains::chains(network, name, ipv6.is_some());
     let probes = marks::probes(&portals, &chains, &tunnels, network.probe);
-    errors.extend(shared_networks_and_marks(network, entry, &tunnels, &portals, &probes, facts));
-    errors.extend(conflicts::networks_shown_that_are_local(network, name, facts));
-    errors.extend(conflicts_of_entrances(&portals, uplink.as_ref(), facts));
+    shared_networks(&mut errors, network, &tunnels, &portals, facts);
+    errors.extend(marks::are_too_few(&entry.portals, &probes));
+    conflicts::networks_shown_that_are_local(&mut errors, network, name, facts);
+    conflicts_of_entrances(&mut errors, &portals, uplink.as_ref(), facts);
     let guard = guard_for(entry, &portals, uplink.as_ref(), facts, errors)?;
     let mut notes = notes::all(entry, &portals, uplink.as_ref(), &tunnels, inputs);
     notes.extend(ipv6::note(network, entry, facts));
     if ipv6.is_some() {
-        notes.extend(ipv6::notes_on_portals(&portals, facts));
+        ipv6::notes_on_portals(&mut notes, &portals, facts);
     }
     notes.extend(wifi.notes.iter().cloned());
 
@@ -105,33 +106,34 @@ fn guard_for(
 ) -> Result<Guard, Errors> {
     let guard = Guard::choose(entry, facts).map_err(|error| errors.push(error)).ok();
     if let Some(guard) = &guard {
-        errors.extend(conflicts::names_iptables_cannot_take(guard.firewall, portals, uplink));
+        conflicts::names_iptables_cannot_take(&mut errors, guard.firewall, portals, uplink);
     }
     Ok(Errors::check(errors, guard)?.expect("an error otherwise"))
 }
 
-fn shared_networks_and_marks(
+fn shared_networks(
+    errors: &mut Vec<Error>,
     network: &Network,
-    entry: &model::SiteConfig,
     tunnels: &SortedMap<IfName, SiteTunnel>,
     portals: &[Portal],
-    probes: &[ExitProbe],
     facts: &Facts,
-) -> Vec<Error> {
-    let mut errors = conflicts::shared_networks_that_are_local(network, tunnels, facts);
-    errors.extend(conflicts::networks_in_the_subnet(portals, ("subnet", network.subnet), facts));
+) {
+    conflicts::shared_networks_that_are_local(errors, network, tunnels, facts);
+    conflicts::networks_in_the_subnet(errors, portals, ("subnet", network.subnet), facts);
     if let Some(subnet6) = network.subnet6 {
-        errors.extend(conflicts::networks_in_the_subnet(portals, ("subnet6", subnet6.network), facts));
+        conflicts::networks_in_the_subnet(errors, portals, ("subnet6", subnet6.network), facts);
     }
-    errors.extend(marks::are_too_few(&entry.portals, probes));
-    errors
 }
 
-fn conflicts_of_entrances(portals: &[Portal], uplink: Option<&Uplink>, facts: &Facts) -> Vec<Error> {
-    let mut errors = conflicts::entrances_that_hold_the_uplink(portals, uplink);
-    errors.extend(conflicts::ports_of_the_uplink(portals, facts));
-    errors.extend(conflicts::interfaces_of_two_portals(portals));
-    errors
+fn conflicts_of_entrances(
+    errors: &mut Vec<Error>,
+    portals: &[Portal],
+    uplink: Option<&Uplink>,
+    facts: &Facts,
+) {
+    conflicts::entrances_that_hold_the_uplink(errors, portals, uplink);
+    conflicts::ports_of_the_uplink(errors, portals, facts);
+    conflicts::interfaces_of_two_portals(errors, portals);
 }
 
 fn way_of_ntp(entry: &model::SiteConfig, facts: &Facts) -> Option<NtpBypass> {

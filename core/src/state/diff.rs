@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use crate::base::net::{IfName, Priority};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
-use crate::state::{FORWARDING6, Link, Peer, Route, Rule, RuleAction, State, Tunnel};
+use crate::state::{FORWARDING6, Link, Peer, Rule, RuleAction, State, Tunnel};
 
 /// Returns the steps that lead from `have` to `want`; no steps if the two are equal.
 ///
@@ -16,19 +16,27 @@ use crate::state::{FORWARDING6, Link, Peer, Route, Rule, RuleAction, State, Tunn
 /// come last.
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
     let mut have = Cow::Borrowed(have);
-    let mut steps = clear_the_way(want, &mut have);
-    let (guards, guards_that_go): (Vec<_>, Vec<_>) = guards(want, &have).into_iter().partition(stays);
-    steps.extend(guards.into_iter().map(Step::Firewall));
-    steps.extend(additions(want, &have));
-    steps.extend(sysctls(want, &have));
-    steps.extend(removals(want, &have));
-    steps.extend(guards_that_go.into_iter().rev().map(Step::Firewall));
+    let (mut steps, mut guards_that_go) = (Vec::new(), Vec::new());
+    clear_the_way(&mut steps, want, &mut have);
+    for guard in guards(want, &have) {
+        if stays(&guard) {
+            steps.push(Step::Firewall(guard));
+        } else {
+            guards_that_go.push(guard);
+        }
+    }
+    for part in [additions, sysctls, removals] {
+        part(&mut steps, want, &have);
+    }
+    while let Some(guard) = guards_that_go.pop() {
+        steps.push(Step::Firewall(guard));
+    }
     steps
 }
 
 /// Removes interfaces that must be made again, and frees UDP ports that another tunnel will get. Updates
 /// `have` accordingly. Usually there are no such steps.
-fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
+fn clear_the_way(steps: &mut Vec<Step>, want: &State, have: &mut Cow<State>) {
     let wanted_ports: SortedSet<NonZeroU16> =
         want.tunnels.values().filter_map(|tunnel| tunnel.port).collect();
     let has_wanted_port = |tunnel: &Tunnel| tunnel.port.is_some_and(|port| wanted_ports.contains(&port));
@@ -42,9 +50,8 @@ fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
         .filter(|(name, link)| is_in_the_way(name, link, have))
         .map(|(name, _)| name.clone())
         .collect();
-    let mut steps = Vec::new();
     for name in &in_the_way {
-        steps.extend(remove_link_whole(name, have.to_mut()));
+        remove_link_whole(steps, name, have.to_mut());
     }
 
     let gives_port_up = |(name, tunnel): &(&IfName, &Tunnel)| {
@@ -62,12 +69,11 @@ fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
         have.to_mut().tunnels.insert(name.clone(), to.clone());
         steps.push(Step::ChangeTunnel(TunnelChange { name, from, to }));
     }
-    steps
 }
 
 /// Removes an interface, and each object that depends on it with its own step, so that the inverses restore
 /// all of them.
-fn remove_link_whole(name: &IfName, have: &mut State) -> Vec<Step> {
+fn remove_link_whole(steps: &mut Vec<Step>, name: &IfName, have: &mut State) {
     let gone = State {
         routes: have.routes.iter().filter(|route| route.interface() == Some(name)).cloned().collect(),
         addresses: have.addresses.iter().filter(|(interface, _)| interface == name).cloned().collect(),
@@ -79,59 +85,56 @@ fn remove_link_whole(name: &IfName, have: &mut State) -> Vec<Step> {
     have.routes.retain(|route| !gone.routes.contains(route));
     have.addresses.retain(|address| !gone.addresses.contains(address));
     have.up.remove(name);
-    removals(&State::default(), &gone)
+    removals(steps, &State::default(), &gone);
 }
 
-fn additions(want: &State, have: &State) -> Vec<Step> {
-    let mut steps = Vec::new();
+fn additions(steps: &mut Vec<Step>, want: &State, have: &State) {
     for (name, to) in &want.links {
-        steps.extend(link_step(name, have.links.get(name), to));
+        let (name, to, from) = (name.clone(), to.clone(), have.links.get(name).cloned());
+        match from {
+            None => steps.push(Step::AddLink(NamedLink { name, link: to })),
+            Some(from) if from != to => add(steps, RoutingStep::ChangeLink { name, from, to }),
+            Some(_) => {}
+        }
     }
-    for (name, to) in &want.tunnels {
-        steps.extend(tunnel_step(name, have.tunnels.get(name), to));
+    for (name, wanted) in &want.tunnels {
+        let from = have.tunnels.get(name);
+        if from.is_none_or(|from| !is_as_wanted(from, wanted)) {
+            let from = from.cloned().unwrap_or_default();
+            let to = keep_roamed(wanted, &from);
+            steps.push(Step::ChangeTunnel(TunnelChange { name: name.clone(), from, to }));
+        }
     }
-    steps.extend(routing_additions(want, have).into_iter().map(Step::Routing));
-    steps
+    routing_additions(steps, want, have);
 }
 
-fn link_step(name: &IfName, from: Option<&Link>, to: &Link) -> Option<Step> {
-    let (name, to) = (name.clone(), to.clone());
-    match from.cloned() {
-        None => Some(Step::AddLink(NamedLink { name, link: to })),
-        Some(from) if from != to => Some(Step::Routing(RoutingStep::ChangeLink { name, from, to })),
-        Some(_) => None,
-    }
+/// Adds a step. Separate, because the compiler would write a copy of the code for each kind of step.
+fn add(steps: &mut Vec<Step>, step: RoutingStep) {
+    steps.push(Step::Routing(step));
 }
 
-fn tunnel_step(name: &IfName, from: Option<&Tunnel>, wanted: &Tunnel) -> Option<Step> {
-    if from.is_some_and(|from| is_as_wanted(from, wanted)) {
-        return None;
+fn routing_additions(steps: &mut Vec<Step>, want: &State, have: &State) {
+    for (name, address) in want.addresses.difference(&have.addresses) {
+        add(steps, RoutingStep::AddAddress(name.clone(), *address));
     }
-    let from = from.cloned().unwrap_or_default();
-    let to = keep_roamed(wanted, &from);
-    Some(Step::ChangeTunnel(TunnelChange { name: name.clone(), from, to }))
-}
-
-fn routing_additions(want: &State, have: &State) -> Vec<RoutingStep> {
-    let addresses = want.addresses.difference(&have.addresses).cloned();
-    let mut steps: Vec<RoutingStep> =
-        addresses.map(|(name, address)| RoutingStep::AddAddress(name, address)).collect();
-    steps.extend(want.up.difference(&have.up).cloned().map(RoutingStep::BringUp));
+    for name in want.up.difference(&have.up) {
+        add(steps, RoutingStep::BringUp(name.clone()));
+    }
     for route in want.routes.difference(&have.routes) {
         // Two routes cannot share a place, so the old route leaves just before. The unreachable route behind
         // it stays.
-        let old = have.routes.iter().find(|old| old.place() == route.place()).cloned();
-        steps.extend(old.map(RoutingStep::RemoveRoute));
-        steps.push(RoutingStep::AddRoute(route.clone()));
+        if let Some(old) = have.routes.iter().find(|old| old.place() == route.place()) {
+            add(steps, RoutingStep::RemoveRoute(old.clone()));
+        }
+        add(steps, RoutingStep::AddRoute(route.clone()));
     }
-    let missing = want.rules.difference(&have.rules);
-    steps.extend(in_order_of_making(missing).into_iter().cloned().map(RoutingStep::AddRule));
-    steps
+    for rule in in_order_of_making(&want.rules, &have.rules) {
+        add(steps, RoutingStep::AddRule(rule.clone()));
+    }
 }
 
-fn removals(want: &State, have: &State) -> Vec<Step> {
-    let mut steps = Vec::new();
-    steps.extend(routing_removals(want, have).into_iter().map(Step::Routing));
+fn removals(steps: &mut Vec<Step>, want: &State, have: &State) {
+    routing_removals(steps, want, have);
     for (name, from) in &have.tunnels {
         if !want.tunnels.contains_key(name) {
             let (name, from) = (name.clone(), from.clone());
@@ -143,27 +146,30 @@ fn removals(want: &State, have: &State) -> Vec<Step> {
             steps.push(Step::RemoveLink(NamedLink { name: name.clone(), link: link.clone() }));
         }
     }
-    steps
 }
 
-fn routing_removals(want: &State, have: &State) -> Vec<RoutingStep> {
-    let unwanted = in_order_of_making(have.rules.difference(&want.rules));
-    let mut steps: Vec<RoutingStep> =
-        unwanted.into_iter().rev().cloned().map(RoutingStep::RemoveRule).collect();
-    let replaced = |old: &&Route| want.routes.iter().any(|new| new.place() == old.place());
-    let routes = have.routes.difference(&want.routes).filter(|old| !replaced(old));
-    steps.extend(routes.cloned().map(RoutingStep::RemoveRoute));
-    let addresses = have.addresses.difference(&want.addresses).cloned();
-    steps.extend(addresses.map(|(name, address)| RoutingStep::RemoveAddress(name, address)));
-    steps.extend(have.up.difference(&want.up).cloned().map(RoutingStep::BringDown));
-    steps
+fn routing_removals(steps: &mut Vec<Step>, want: &State, have: &State) {
+    for rule in in_order_of_making(&have.rules, &want.rules).into_iter().rev() {
+        add(steps, RoutingStep::RemoveRule(rule.clone()));
+    }
+    for old in have.routes.difference(&want.routes) {
+        if want.routes.iter().all(|new| new.place() != old.place()) {
+            add(steps, RoutingStep::RemoveRoute(old.clone()));
+        }
+    }
+    for (name, address) in have.addresses.difference(&want.addresses) {
+        add(steps, RoutingStep::RemoveAddress(name.clone(), *address));
+    }
+    for name in have.up.difference(&want.up) {
+        add(steps, RoutingStep::BringDown(name.clone()));
+    }
 }
 
-/// Returns rules in the order in which they are made; they are removed in reverse order. The targets of jumps
-/// come first. Then exceptions come before the rules that they make exceptions to, so that a router whose own
-/// traffic enters a portal is reachable at every moment.
-fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule> {
-    let rules: Vec<&Rule> = rules.collect();
+/// Returns the rules that `others` lacks, in the order in which they are made; they are removed in reverse
+/// order. The targets of jumps come first. Then exceptions come before the rules that they make exceptions
+/// to, so that a router whose own traffic enters a portal is reachable at every moment.
+fn in_order_of_making<'a>(rules: &'a SortedSet<Rule>, others: &'a SortedSet<Rule>) -> Vec<&'a Rule> {
+    let rules: Vec<&Rule> = rules.difference(others).collect();
     let targets: SortedSet<Priority> = rules
         .iter()
         .filter_map(|rule| match rule.action {
@@ -224,23 +230,26 @@ fn stays(step: &FirewallStep) -> bool {
     }
 }
 
-/// Returns the changes of kernel settings. A setting of an interface that was just made has no former value
+/// Adds the changes of kernel settings. A setting of an interface that was just made has no former value
 /// to restore: it disappears with the interface.
-fn sysctls(want: &State, have: &State) -> Vec<Step> {
-    let differing = want.sysctls.iter().filter(|(key, value)| have.sysctls.get(*key) != Some(*value));
-    let mut changes: Vec<SysctlChange> = differing
-        .map(|(key, to)| {
-            let from = have.sysctls.get(key).unwrap_or(to).clone();
-            SysctlChange { key: key.clone(), from, to: to.clone() }
-        })
-        .collect();
+fn sysctls(steps: &mut Vec<Step>, want: &State, have: &State) {
+    let mut changes = Vec::new();
+    for (key, to) in &want.sysctls {
+        let from = have.sysctls.get(key);
+        if from != Some(to) {
+            let from = from.unwrap_or(to).clone();
+            changes.push(SysctlChange { key: key.clone(), from, to: to.clone() });
+        }
+    }
     // IPv6 is forwarded only while each interface keeps its advertised routes.
     if let Some(at) = changes.iter().position(|change| change.key == FORWARDING6) {
         let forwarding = changes.remove(at);
         let place = if forwarding.to == "0" { 0 } else { changes.len() };
         changes.insert(place, forwarding);
     }
-    changes.into_iter().map(Step::SetSysctl).collect()
+    for change in changes {
+        steps.push(Step::SetSysctl(change));
+    }
 }
 
 /// Returns the desired settings, with the present endpoints of peers that roamed.

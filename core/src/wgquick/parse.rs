@@ -213,11 +213,16 @@ impl Reader<'_> {
             }
             "FwMark" => self.draft.interface.fwmark = self.compact(key, value, values::fwmark),
             "Address" => {
-                let addresses: Vec<_> =
-                    value.words().filter_map(|word| self.read(key, word, values::address)).collect();
-                self.draft.interface.addresses.extend(addresses);
+                for word in value.words() {
+                    let address = self.read(key, word, values::address);
+                    self.draft.interface.addresses.extend(address);
+                }
             }
-            "DNS" => value.words().for_each(|word| self.name_server(key, word)),
+            "DNS" => {
+                for word in value.words() {
+                    self.name_server(key, word);
+                }
+            }
             "MTU" if value.text.is_empty() => self.draft.interface.mtu = None,
             "MTU" => {
                 let mtu = self.read(key, value, values::mtu);
@@ -286,13 +291,18 @@ impl Reader<'_> {
                 self.note_spaces(key, value, &compact);
                 Some(taken)
             }
-            Err(mut wrong) => {
-                // The message shows the text of the file: the place of a secret is recognised by that text.
-                wrong.0 = wrong.0.replace(compact.as_str(), value.text);
-                self.refuse(key, value, wrong);
+            Err(wrong) => {
+                self.refuse_compact(key, value, &compact, wrong);
                 None
             }
         }
+    }
+
+    /// Refuses a value that was read without the white space inside.
+    fn refuse_compact(&mut self, key: &str, value: Piece, compact: &str, mut wrong: WrongValue) {
+        // The message shows the text of the file: the place of a secret is recognised by that text.
+        wrong.0 = wrong.0.replace(compact, value.text).into();
+        self.refuse(key, value, wrong);
     }
 
     fn refuse(&mut self, key: &str, value: Piece, WrongValue(message, help): WrongValue) {

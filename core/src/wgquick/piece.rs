@@ -11,7 +11,7 @@ pub(super) struct Piece<'t> {
     pub(super) start: usize,
 }
 
-impl<'t> Piece<'t> {
+impl Piece<'_> {
     /// Returns the place of the piece in the file.
     pub(super) fn span(self) -> Span {
         self.start..self.start + self.text.len()
@@ -31,23 +31,27 @@ impl<'t> Piece<'t> {
     }
 
     /// Returns the pieces between commas, trimmed.
-    pub(super) fn items(self) -> impl Iterator<Item = Self> + use<'t> {
-        let mut rest = Some(self);
-        std::iter::from_fn(move || {
-            let all = rest?;
-            let (item, behind) =
-                all.split_once(',').map_or((all, None), |(item, behind)| (item, Some(behind)));
+    pub(super) fn items(self) -> Vec<Self> {
+        let (mut items, mut rest) = (Vec::new(), self);
+        while let Some((item, behind)) = rest.split_once(',') {
+            items.push(item);
             rest = behind;
-            Some(item)
-        })
+        }
+        items.push(rest);
+        items
     }
 
     /// Returns the pieces between commas and white space, without empty ones, as the shell code of wg-quick
     /// does.
-    pub(super) fn words(self) -> impl Iterator<Item = Self> + use<'t> {
-        let Self { text, start } = self;
-        let words = text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|word| !word.is_empty());
-        words.map(move |word| Self { text: word, start: start + word.as_ptr().addr() - text.as_ptr().addr() })
+    pub(super) fn words(self) -> Vec<Self> {
+        let mut words = Vec::new();
+        for word in self.text.split(|c: char| c == ',' || c.is_ascii_whitespace()) {
+            if !word.is_empty() {
+                let start = self.start + word.as_ptr().addr() - self.text.as_ptr().addr();
+                words.push(Self { text: word, start });
+            }
+        }
+        words
     }
 
     /// Returns the text without the white space inside, as wg reads it.

@@ -1,5 +1,6 @@
 //! Parsers for the values of a wg-quick file, as wg(8) and wg-quick(8) read them.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
@@ -11,10 +12,17 @@ use crate::config::model::EndpointHost;
 
 /// The fault of a value: message, as it follows the key in a sentence, and help: the text to write instead.
 #[derive(Debug)]
-pub(super) struct WrongValue(pub(super) String, pub(super) String);
+pub(super) struct WrongValue(pub(super) Words, pub(super) Words);
 
-fn wrong<T>(message: &str, help: impl Into<String>) -> Result<T, WrongValue> {
-    Err(WrongValue(message.to_owned(), help.into()))
+type Words = Cow<'static, str>;
+
+fn wrong<T>(message: &'static str, help: impl Into<Words>) -> Result<T, WrongValue> {
+    Err(WrongValue(message.into(), help.into()))
+}
+
+/// Returns the fault of a value that has this fault in itself.
+fn faulty(Invalid(fault): Invalid, help: &'static str) -> WrongValue {
+    WrongValue(fault.into(), help.into())
 }
 
 /// A value with an optional note on a surprising meaning, as it follows the key in a sentence.
@@ -32,7 +40,7 @@ pub(super) fn private_key(text: &str) -> Result<Secret, WrongValue> {
 
 /// Parses a pre-shared key; zeros mean no key, as for the kernel.
 pub(super) fn preshared_key(text: &str) -> Result<Option<Secret>, WrongValue> {
-    let key: Secret = text.parse().map_err(|Invalid(fault)| WrongValue(fault, KEY.to_owned()))?;
+    let key: Secret = text.parse().map_err(|fault| faulty(fault, KEY))?;
     Ok(Some(key).filter(|key| *key.bytes() != [0; 32]))
 }
 
@@ -43,7 +51,7 @@ pub(super) fn public_key(text: &str) -> Result<PublicKey, WrongValue> {
             wrong("is all zeros, which is not a valid key", KEY)
         }
         Ok(key) => Ok(key),
-        Err(Invalid(fault)) => wrong(&fault, KEY),
+        Err(fault) => Err(faulty(fault, KEY)),
     }
 }
 
@@ -62,15 +70,14 @@ pub(super) fn address(text: &str) -> Result<InterfaceAddress, WrongValue> {
             _ => wrong("has a netmask with a gap", EXAMPLE),
         };
     }
-    text.parse().map_err(|Invalid(fault)| WrongValue(fault, EXAMPLE.to_owned()))
+    text.parse().map_err(|fault| faulty(fault, EXAMPLE))
 }
 
 /// Parses a network, which the file may write with any address inside it; the flag reports whether host bits
 /// were set.
 pub(super) fn allowed(text: &str) -> Result<(Cidr, bool), WrongValue> {
-    let written: InterfaceAddress = text
-        .parse()
-        .map_err(|Invalid(fault)| WrongValue(fault, "write a network such as `0.0.0.0/0`".to_owned()))?;
+    let written: InterfaceAddress =
+        text.parse().map_err(|fault| faulty(fault, "write a network such as `0.0.0.0/0`"))?;
     let network = written.network();
     Ok((network, network.address() != written.address))
 }
@@ -180,9 +187,9 @@ pub(super) fn endpoint(text: &str) -> Result<Noted<DialledHost>, WrongValue> {
         None => (text.rsplit_once(':'), false),
     };
     let Some((host, digits)) = parts else { return wrong("has no port", EXAMPLE) };
-    let host = self::host(host).map_err(|message| WrongValue(message.to_owned(), EXAMPLE.to_owned()))?;
+    let host = self::host(host).map_err(|message| WrongValue(message.into(), EXAMPLE.into()))?;
     let Noted(port, note) =
-        port(digits, 1).map_err(|WrongValue(_, help)| WrongValue("has an invalid port".to_owned(), help))?;
+        port(digits, 1).map_err(|WrongValue(_, help)| WrongValue("has an invalid port".into(), help))?;
     let endpoint = DialledHost { host, port };
     let is_v6 = matches!(endpoint.host, EndpointHost::Address(IpAddr::V6(_)));
     let note = note.or_else(|| (is_v6 && !has_brackets).then(|| format!("is read as `{endpoint}`")));
@@ -249,5 +256,5 @@ fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, WrongValue> {
 
 fn out_of_range(text: &str, range: &RangeInclusive<u32>) -> WrongValue {
     let help = format!("write a number from {} to {}", range.start(), range.end());
-    WrongValue(format!("cannot be `{text}`"), help)
+    WrongValue(format!("cannot be `{text}`").into(), help.into())
 }

@@ -27,6 +27,11 @@ impl<T> SortedSet<T> {
     }
 
     /// Returns the elements in order.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    /// Returns the elements in order.
     pub fn iter(&self) -> slice::Iter<'_, T> {
         self.0.iter()
     }

@@ -89,10 +89,18 @@ pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
         places.push(("probe", &probe.span));
     }
     for site in &draft.sites {
-        places.extend(ipv6_of_site(site));
+        // Both networks of an entry have the same family.
+        for lan in &site.lan {
+            if lan.value.network.family() == Family::V6 {
+                places.push(("lan", &lan.span));
+            }
+        }
+        for portal in &site.portals {
+            ipv6_of_portal(&mut places, portal);
+        }
     }
     for phone in &draft.phones {
-        places.extend(ipv6_resolvers(&phone.dns));
+        ipv6_resolvers(&mut places, &phone.dns);
     }
     for (key, span) in places {
         let help = "remove it, or turn on IPv6 with `subnet6 = \"fd77:1:2::/48\"` in [network]";
@@ -100,35 +108,33 @@ pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
     }
 }
 
-/// Returns key and place of all IPv6 addresses in a site's section.
-fn ipv6_of_site(site: &SiteDraft) -> Vec<(&'static str, &Span)> {
-    // Both networks of an entry have the same family.
-    let lan = site.lan.iter().filter(|lan| lan.value.network.family() == Family::V6);
-    let mut places: Vec<_> = lan.map(|lan| ("lan", &lan.span)).collect();
-    for portal in &site.portals {
-        places.extend(ipv6_of_portal(portal));
-    }
-    places
-}
+/// Keys with their places in the file.
+type Places<'a> = Vec<(&'static str, &'a Span)>;
 
-fn ipv6_of_portal(portal: &PortalDraft) -> Vec<(&'static str, &Span)> {
-    let mut places = ipv6("to", &portal.to);
-    places.extend(ipv6("except", &portal.except));
+/// Adds key and place of all IPv6 addresses in a portal's section.
+fn ipv6_of_portal<'a>(places: &mut Places<'a>, portal: &'a PortalDraft) {
+    ipv6(places, "to", &portal.to);
+    ipv6(places, "except", &portal.except);
     if let Some(At { value: EntranceConfig::From(sources), span }) = &portal.entrance
         && sources.iter().any(|source| source.family() == Family::V6)
     {
         places.push(("from", span));
     }
-    places.extend(ipv6_resolvers(&portal.dns));
-    places
+    ipv6_resolvers(places, &portal.dns);
 }
 
-fn ipv6_resolvers(resolvers: &[At<IpAddr>]) -> Vec<(&'static str, &Span)> {
-    let ipv6 = resolvers.iter().filter(|resolver| resolver.value.is_ipv6());
-    ipv6.map(|resolver| ("dns", &resolver.span)).collect()
+fn ipv6_resolvers<'a>(places: &mut Places<'a>, resolvers: &'a [At<IpAddr>]) {
+    for resolver in resolvers {
+        if resolver.value.is_ipv6() {
+            places.push(("dns", &resolver.span));
+        }
+    }
 }
 
-fn ipv6<'a>(key: &'static str, networks: &'a [At<Cidr>]) -> Vec<(&'static str, &'a Span)> {
-    let ipv6 = networks.iter().filter(|network| network.value.family() == Family::V6);
-    ipv6.map(|network| (key, &network.span)).collect()
+fn ipv6<'a>(places: &mut Places<'a>, key: &'static str, networks: &'a [At<Cidr>]) {
+    for network in networks {
+        if network.value.family() == Family::V6 {
+            places.push((key, &network.span));
+        }
+    }
 }

@@ -1,11 +1,9 @@
 //! Compiler of typed rules for iptables, which has neither sets nor rules for both families.
 
-use std::net::IpAddr;
-
 use super::{
     CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent, built_in,
 };
-use crate::base::net::{Cidr, Family, IfName, Mark};
+use crate::base::net::{Cidr, Family, Mark};
 use crate::base::sorted::SortedMap;
 use crate::firewall::{
     Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
@@ -70,7 +68,7 @@ impl Spelling<'_> {
         let mut chains = Chains::new();
         let mut open = Vec::new();
         for rule in self.rules(pinholes) {
-            open.extend(self.lines(&rule.conditions, &IptablesTarget::Do(rule.action)));
+            self.add_lines(&mut open, &rule.conditions, &IptablesTarget::Do(rule.action));
         }
         let guard = if open.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
         let lines = self.guard(&guard, rules, &mut chains);
@@ -106,10 +104,13 @@ impl Spelling<'_> {
             let is_apart = |condition: &Condition| {
                 self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions)
             };
-            let (exceptions, conditions): (Vec<_>, Vec<_>) =
-                rule.conditions.iter().cloned().partition(is_apart);
+            let (mut exceptions, mut conditions) = (Vec::new(), Vec::new());
+            for condition in &rule.conditions {
+                let list = if is_apart(condition) { &mut exceptions } else { &mut conditions };
+                list.push(condition.clone());
+            }
             if exceptions.is_empty() {
-                lines.extend(self.lines(&conditions, &target));
+                self.add_lines(&mut lines, &conditions, &target);
                 continue;
             }
             // iptables can express "none of these" only with a separate chain.
@@ -127,13 +128,13 @@ impl Spelling<'_> {
             }
             apart.push(IptablesRule { conditions: Vec::new(), target });
             chains.insert(aside.clone(), apart);
-            lines.extend(self.lines(&conditions, &IptablesTarget::Jump(aside)));
+            self.add_lines(&mut lines, &conditions, &IptablesTarget::Jump(aside));
         }
         lines
     }
 
-    /// Returns one line for each way to pick an element from every set.
-    fn lines(&self, conditions: &[Condition], target: &IptablesTarget) -> Vec<IptablesRule> {
+    /// Adds one line for each way to pick an element from every set.
+    fn add_lines(&self, lines: &mut Vec<IptablesRule>, conditions: &[Condition], target: &IptablesTarget) {
         let mut picked = vec![Vec::new()];
         for condition in conditions {
             let alternatives = self.alternatives(condition);
@@ -145,10 +146,10 @@ impl Spelling<'_> {
             }
             picked = longer;
         }
-        for conditions in &mut picked {
-            conditions.sort_by_key(super::text::rank);
+        for mut conditions in picked {
+            super::text::put_in_order(&mut conditions);
+            lines.push(IptablesRule { conditions, target: target.clone() });
         }
-        picked.into_iter().map(|conditions| IptablesRule { conditions, target: target.clone() }).collect()
     }
 
     /// Returns the conditions without sets of which none may hold, for a condition "none of these". The
@@ -168,20 +169,23 @@ impl Spelling<'_> {
 
     fn places(&self, set: &SetName, length: u8, address: fn(Networks) -> Condition) -> Vec<Vec<Condition>> {
         let Some(Set::NetworksAtInterfaces(_, places)) = self.set(set) else { return Vec::new() };
-        let place = |(name, first): &(IfName, IpAddr)| {
+        let mut alternatives = Vec::new();
+        for (name, first) in places {
             let network = Cidr::new(*first, length).expect("a length of the set's family");
-            vec![address(Networks::One(network)), Condition::Incoming(Interfaces::One(name.clone()))]
-        };
-        places.iter().map(place).collect()
+            let interface = Condition::Incoming(Interfaces::One(name.clone()));
+            alternatives.push(vec![address(Networks::One(network)), interface]);
+        }
+        alternatives
     }
 
     fn marks(&self, marks: &MarksAtInterfaces, at: fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
         let Some(Set::MarksAtInterfaces(pairs)) = self.set(&marks.set) else { return Vec::new() };
-        let way = |(name, value): &(IfName, u32)| {
+        let mut alternatives = Vec::new();
+        for (name, value) in pairs {
             let mark = Mark { value: *value, mask: marks.mask };
-            vec![at(Interfaces::One(name.clone())), Condition::ConnectionMarked(mark)]
-        };
-        pairs.iter().map(way).collect()
+            alternatives.push(vec![at(Interfaces::One(name.clone())), Condition::ConnectionMarked(mark)]);
+        }
+        alternatives
     }
 
     /// Returns the conditions without sets of which one must hold. The conditions of one list hold together.
@@ -201,34 +205,36 @@ impl Spelling<'_> {
 
     /// Returns the alternatives of a condition that looks at this set: one for each element.
     fn elements(&self, condition: &Condition, set: &SetName) -> Vec<Vec<Condition>> {
+        let mut alternatives = Vec::new();
         match self.set(set) {
             // Sets of pairs are resolved above.
-            None | Some(Set::NetworksAtInterfaces(..) | Set::MarksAtInterfaces(_)) => Vec::new(),
-            Some(Set::Interfaces(names)) => names
-                .iter()
-                .map(|name| vec![condition.with_interfaces(Interfaces::One(name.clone()))])
-                .collect(),
+            None | Some(Set::NetworksAtInterfaces(..) | Set::MarksAtInterfaces(_)) => {}
+            Some(Set::Interfaces(names)) => {
+                for name in names {
+                    alternatives.push(vec![condition.with_interfaces(Interfaces::One(name.clone()))]);
+                }
+            }
             Some(Set::Devices(devices)) => {
-                devices.iter().map(|mac| vec![Condition::Device(Devices::One(*mac))]).collect()
+                for mac in devices {
+                    alternatives.push(vec![Condition::Device(Devices::One(*mac))]);
+                }
             }
             Some(Set::Networks(_, networks)) => {
-                let mut alternatives = Vec::new();
                 for network in networks {
-                    let one = condition.with_networks(Networks::One(*network));
-                    alternatives.extend(self.alternatives(&one));
+                    let mut one = self.alternatives(&condition.with_networks(Networks::One(*network)));
+                    alternatives.append(&mut one);
                 }
-                alternatives
             }
-            Some(Set::InterfacePairs(paths)) => paths
-                .iter()
-                .map(|(from, to)| {
-                    vec![
+            Some(Set::InterfacePairs(paths)) => {
+                for (from, to) in paths {
+                    alternatives.push(vec![
                         Condition::Incoming(Interfaces::One(from.clone())),
                         Condition::Outgoing(Interfaces::One(to.clone())),
-                    ]
-                })
-                .collect(),
+                    ]);
+                }
+            }
         }
+        alternatives
     }
 
     fn set(&self, name: &SetName) -> Option<&Set> {

@@ -1,15 +1,25 @@
 //! Rules as `iptables-save` prints them and `iptables-restore` takes them.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{Display, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use super::{CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent};
 use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
 
-/// Returns the rank of a condition in a line. Every version of `iptables-save` prints conditions in this
-/// order.
-pub(super) fn rank(condition: &Condition) -> u8 {
+/// Puts conditions into the order in which every version of `iptables-save` prints them. A line has few
+/// conditions, and the standard library's sort would be more code.
+pub(super) fn put_in_order(conditions: &mut [Condition]) {
+    for end in 1..conditions.len() {
+        let mut at = end;
+        while at > 0 && rank(&conditions[at - 1]) > rank(&conditions[at]) {
+            conditions.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+fn rank(condition: &Condition) -> u8 {
     match condition {
         Condition::Source(_) | Condition::NotSource(_) => 0,
         Condition::Destination(_) | Condition::NotDestination(_) => 1,
@@ -43,12 +53,10 @@ pub fn script(from: &IptablesRuleset, to: &IptablesRuleset, family: Family) -> S
     let nothing = TableContent::default();
     let mut script = String::new();
     for table in IptablesTable::ALL {
-        let content =
-            |ruleset: &'_ IptablesRuleset| ruleset.get(&(family, table)).cloned().unwrap_or(nothing.clone());
-        let (from, to) = (content(from), content(to));
+        let [from, to] = [from, to].map(|ruleset| ruleset.get(&(family, table)).unwrap_or(&nothing));
         if from != to {
             let _ = writeln!(script, "*{}", table.name());
-            edit(&from, &to, family, &mut script);
+            edit(from, to, family, &mut script);
             script.push_str("COMMIT\n");
         }
     }
@@ -104,77 +112,111 @@ fn text(line: &IptablesRule, family: Family) -> String {
 }
 
 fn write_condition(text: &mut String, condition: &Condition) {
-    let _ = match condition {
-        Condition::Source(Networks::One(network)) => write!(text, " -s {network}"),
-        Condition::NotSource(Networks::One(network)) => write!(text, " ! -s {network}"),
-        Condition::Destination(Networks::One(network)) => write!(text, " -d {network}"),
-        Condition::NotDestination(Networks::One(network)) => write!(text, " ! -d {network}"),
-        Condition::Incoming(Interfaces::One(name)) => write!(text, " -i {name}"),
-        Condition::NotIncoming(Interfaces::One(name)) => write!(text, " ! -i {name}"),
-        Condition::Outgoing(Interfaces::One(name)) => write!(text, " -o {name}"),
-        Condition::NotOutgoing(Interfaces::One(name)) => write!(text, " ! -o {name}"),
-        Condition::Icmp(Family::V4) => write!(text, " -p icmp"),
-        Condition::Icmp(Family::V6) => write!(text, " -p ipv6-icmp"),
-        Condition::UdpPort(first, last) => write_ports(text, "udp", *first, *last),
-        Condition::UdpBetween(from, to) => write!(text, " -p udp -m udp --sport {from} --dport {to}"),
-        Condition::TcpPort(first, last) => write_ports(text, "tcp", *first, *last),
-        Condition::TcpSyn => write!(text, " -p tcp -m tcp --tcp-flags SYN,RST SYN"),
-        Condition::Established => write!(text, " -m conntrack --ctstate RELATED,ESTABLISHED"),
-        Condition::Redirected => write!(text, " -m conntrack --ctstate DNAT"),
-        Condition::FromOriginator => write!(text, " -m conntrack --ctdir ORIGINAL"),
-        Condition::FromResponder => write!(text, " -m conntrack --ctdir REPLY"),
-        Condition::Device(Devices::One(mac)) => write!(text, " -m mac --mac-source {mac}"),
-        Condition::Marked(mark) => write_mark(text, "mark", *mark),
-        Condition::NotMarked(mark) => write_mark(text, "mark !", *mark),
-        Condition::ConnectionMarked(mark) => write_mark(text, "connmark", *mark),
-        Condition::ConnectionNotMarked(mark) => write_mark(text, "connmark !", *mark),
+    let (option, value): (&str, &dyn Display) = match condition {
+        Condition::Source(Networks::One(network)) => (" -s ", network),
+        Condition::NotSource(Networks::One(network)) => (" ! -s ", network),
+        Condition::Destination(Networks::One(network)) => (" -d ", network),
+        Condition::NotDestination(Networks::One(network)) => (" ! -d ", network),
+        Condition::Incoming(Interfaces::One(name)) => (" -i ", name),
+        Condition::NotIncoming(Interfaces::One(name)) => (" ! -i ", name),
+        Condition::Outgoing(Interfaces::One(name)) => (" -o ", name),
+        Condition::NotOutgoing(Interfaces::One(name)) => (" ! -o ", name),
+        Condition::Device(Devices::One(mac)) => (" -m mac --mac-source ", mac),
+        Condition::Icmp(Family::V4) => (" -p icmp", &""),
+        Condition::Icmp(Family::V6) => (" -p ipv6-icmp", &""),
+        Condition::TcpSyn => (" -p tcp -m tcp --tcp-flags SYN,RST SYN", &""),
+        Condition::Established => (" -m conntrack --ctstate RELATED,ESTABLISHED", &""),
+        Condition::Redirected => (" -m conntrack --ctstate DNAT", &""),
+        Condition::FromOriginator => (" -m conntrack --ctdir ORIGINAL", &""),
+        Condition::FromResponder => (" -m conntrack --ctdir REPLY", &""),
+        Condition::UdpPort(first, last) => return write_ports(text, "udp", *first, *last),
+        Condition::TcpPort(first, last) => return write_ports(text, "tcp", *first, *last),
+        Condition::UdpBetween(from, to) => {
+            let _ = write!(text, " -p udp -m udp --sport {from} --dport {to}");
+            return;
+        }
+        Condition::Marked(mark) => return write_mark(text, "mark", *mark),
+        Condition::NotMarked(mark) => return write_mark(text, "mark !", *mark),
+        Condition::ConnectionMarked(mark) => return write_mark(text, "connmark", *mark),
+        Condition::ConnectionNotMarked(mark) => return write_mark(text, "connmark !", *mark),
         // The compiler of rules has resolved these.
-        Condition::Family(_) | Condition::InterfacePair(_) => Ok(()),
+        Condition::Family(_) | Condition::InterfacePair(_) => return,
         _ => unreachable!("no line looks at a set"),
     };
+    let _ = write!(text, "{option}{value}");
 }
 
-fn write_ports(text: &mut String, protocol: &str, first: u16, last: u16) -> fmt::Result {
-    write!(text, " -p {protocol} -m {protocol} --dport {first}")?;
-    if first == last { Ok(()) } else { write!(text, ":{last}") }
+fn write_ports(text: &mut String, protocol: &str, first: u16, last: u16) {
+    let _ = write!(text, " -p {protocol} -m {protocol} --dport {first}");
+    if first != last {
+        let _ = write!(text, ":{last}");
+    }
 }
 
-fn write_mark(text: &mut String, module: &str, Mark { value, mask }: Mark) -> fmt::Result {
-    write!(text, " -m {module} --mark {value:#x}")?;
+fn write_mark(text: &mut String, module: &str, Mark { value, mask }: Mark) {
+    let _ = write!(text, " -m {module} --mark {value:#x}");
     // No version of iptables prints a mask of all bits.
-    if mask == u32::MAX { Ok(()) } else { write!(text, "/{mask:#x}") }
+    if mask != u32::MAX {
+        let _ = write!(text, "/{mask:#x}");
+    }
 }
 
 fn write_action(text: &mut String, action: Action, family: Family) {
-    let _ = match (action, family) {
-        (Action::Accept, _) => write!(text, " -j ACCEPT"),
-        (Action::Drop, _) => write!(text, " -j DROP"),
-        (Action::Reject, Family::V4) => write!(text, " -j REJECT --reject-with {REJECT_V4}"),
-        (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
-        (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
-        (Action::SourceNat(address), _) => write!(text, " -j SNAT --to-source {address}"),
-        (Action::SourceNatTo(address), _) => write!(text, " -j SNAT --to-source {address}"),
-        (Action::SourcePrefix(network) | Action::DestinationPrefix(network), _) => {
-            write!(text, " -j NETMAP --to {network}")
-        }
-        (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
-        (Action::DestinationNat(address), _) => write!(text, " -j DNAT --to-destination {address}"),
-        (Action::DestinationNatTo(address), _) => write!(text, " -j DNAT --to-destination {address}"),
-        (Action::SetMark(Mark { value, mask }), _) => {
-            write!(text, " -j MARK --set-xmark {value:#x}/{mask:#x}")
-        }
-        (Action::SetConnectionMark(Mark { value, mask }), _) => {
-            write!(text, " -j CONNMARK --set-xmark {value:#x}/{mask:#x}")
-        }
-        (Action::ClampMss(bytes), _) => write!(text, " -j TCPMSS --set-mss {bytes}"),
+    let (target, value): (&str, &dyn Display) = match &action {
+        Action::Accept => ("ACCEPT", &""),
+        Action::Drop => ("DROP", &""),
+        Action::Reject => ("REJECT --reject-with ", &refusal(family)),
+        Action::Masquerade => ("MASQUERADE", &""),
+        Action::SourceNat(address) => ("SNAT --to-source ", address),
+        Action::SourceNatTo(address) => ("SNAT --to-source ", address),
+        Action::SourcePrefix(network) | Action::DestinationPrefix(network) => ("NETMAP --to ", network),
+        Action::Redirect(port) => ("REDIRECT --to-ports ", port),
+        Action::DestinationNat(address) => ("DNAT --to-destination ", address),
+        Action::DestinationNatTo(address) => ("DNAT --to-destination ", address),
+        Action::SetMark(mark) => return write_setting(text, "MARK", *mark),
+        Action::SetConnectionMark(mark) => return write_setting(text, "CONNMARK", *mark),
+        Action::ClampMss(bytes) => ("TCPMSS --set-mss ", bytes),
     };
+    let _ = write!(text, " -j {target}{value}");
+}
+
+fn write_setting(text: &mut String, target: &str, Mark { value, mask }: Mark) {
+    let _ = write!(text, " -j {target} --set-xmark {value:#x}/{mask:#x}");
 }
 
 /// Matches of iptables that our rules use.
 const MODULES: [&str; 6] = ["udp", "tcp", "conntrack", "mac", "mark", "connmark"];
 
-const REJECT_V4: &str = "icmp-admin-prohibited";
-const REJECT_V6: &str = "icmp6-adm-prohibited";
+/// Conditions without a value of their own, with the option and the word after it.
+const CONSTANT: [(&str, &str, Condition); 7] = [
+    ("-p", "icmp", Condition::Icmp(Family::V4)),
+    ("-p", "ipv6-icmp", Condition::Icmp(Family::V6)),
+    ("-p", "icmpv6", Condition::Icmp(Family::V6)),
+    ("--ctstate", "RELATED,ESTABLISHED", Condition::Established),
+    ("--ctstate", "DNAT", Condition::Redirected),
+    ("--ctdir", "ORIGINAL", Condition::FromOriginator),
+    ("--ctdir", "REPLY", Condition::FromResponder),
+];
+
+/// Targets with an option, and that option.
+const OPTIONS: [(&str, &str); 8] = [
+    ("REJECT", "--reject-with"),
+    ("SNAT", "--to-source"),
+    ("NETMAP", "--to"),
+    ("REDIRECT", "--to-ports"),
+    ("DNAT", "--to-destination"),
+    ("TCPMSS", "--set-mss"),
+    ("MARK", "--set-xmark"),
+    ("CONNMARK", "--set-xmark"),
+];
+
+/// Returns the word for the ICMP message with which iptables refuses packets.
+fn refusal(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "icmp-admin-prohibited",
+        Family::V6 => "icmp6-adm-prohibited",
+    }
+}
 
 /// Reads a rule of one of our chains from the words after `-A CHAIN`. A rule in words that we would not write
 /// gets the target [`IptablesTarget::Foreign`].
@@ -200,32 +242,32 @@ impl<'a> Words<'a> {
         while let Some(option) = self.next() {
             if option == "-j" {
                 let target = self.target().filter(|_| self.protocol.is_none())?;
-                conditions.sort_by_key(rank);
+                put_in_order(&mut conditions);
                 return Some(IptablesRule { conditions, target });
             }
-            conditions.extend(self.condition(option)?);
+            self.condition(option, &mut conditions)?;
         }
         None
     }
 
-    /// Reads the conditions of one option. Words that only lead to the next option have none.
-    fn condition(&mut self, option: &str) -> Option<Vec<Condition>> {
+    /// Reads the condition of one option, if it has one: some words only lead to the next option.
+    fn condition(&mut self, option: &str, conditions: &mut Vec<Condition>) -> Option<()> {
         let negated = option == "!";
         let option = if negated { self.next()? } else { option };
         let value = self.next()?;
-        let condition = match (option, negated) {
-            ("-m", false) => {
+        let constant = CONSTANT.iter().find(|(of, word, _)| (*of, *word) == (option, value));
+        let condition = match (option, constant) {
+            (_, Some((_, _, condition))) if !negated => condition.clone(),
+            ("-m", _) if !negated => {
                 self.module = value;
-                return MODULES.contains(&value).then(Vec::new);
+                return MODULES.contains(&value).then_some(());
             }
-            ("-p", false) if value == "udp" || value == "tcp" => {
+            ("-p", _) if !negated && (value == "udp" || value == "tcp") => {
                 self.protocol = Some(value);
-                return Some(Vec::new());
+                return Some(());
             }
-            ("-p", false) if value == "icmp" => Condition::Icmp(Family::V4),
-            ("-p", false) if value == "ipv6-icmp" || value == "icmpv6" => Condition::Icmp(Family::V6),
-            ("-s" | "-d" | "-i" | "-o", negated) => place(option, negated, value)?,
-            ("--dport", false) => {
+            ("-s" | "-d" | "-i" | "-o", _) => place(option, negated, value)?,
+            ("--dport", _) if !negated => {
                 let port = match self.protocol.take()? {
                     "udp" => Condition::UdpPort,
                     _ => Condition::TcpPort,
@@ -233,82 +275,70 @@ impl<'a> Words<'a> {
                 let (first, last) = value.split_once(':').unwrap_or((value, value));
                 port(first.parse().ok()?, last.parse().ok()?)
             }
-            ("--sport", false) if self.protocol.take() == Some("udp") && self.next()? == "--dport" => {
+            ("--sport", _)
+                if !negated && self.protocol.take() == Some("udp") && self.next()? == "--dport" =>
+            {
                 Condition::UdpBetween(value.parse().ok()?, self.next()?.parse().ok()?)
             }
-            ("--mac-source", false) => Condition::Device(Devices::One(value.parse().ok()?)),
-            ("--tcp-flags", false)
-                if self.protocol.take() == Some("tcp") && value == "SYN,RST" && self.next()? == "SYN" =>
+            ("--mac-source", _) if !negated => Condition::Device(Devices::One(value.parse().ok()?)),
+            ("--tcp-flags", _)
+                if !negated
+                    && self.protocol.take() == Some("tcp")
+                    && value == "SYN,RST"
+                    && self.next()? == "SYN" =>
             {
                 Condition::TcpSyn
             }
-            ("--ctstate", false) if value == "RELATED,ESTABLISHED" => Condition::Established,
-            ("--ctstate", false) if value == "DNAT" => Condition::Redirected,
-            ("--ctdir", false) if value == "ORIGINAL" => Condition::FromOriginator,
-            ("--ctdir", false) if value == "REPLY" => Condition::FromResponder,
-            ("--mark", negated) => match (self.module, negated) {
-                ("mark", false) => Condition::Marked(mark(value)?),
-                ("mark", true) => Condition::NotMarked(mark(value)?),
-                ("connmark", false) => Condition::ConnectionMarked(mark(value)?),
-                ("connmark", true) => Condition::ConnectionNotMarked(mark(value)?),
-                _ => return None,
-            },
+            ("--mark", _) => {
+                let kinds = match self.module {
+                    "mark" => [Condition::Marked, Condition::NotMarked],
+                    "connmark" => [Condition::ConnectionMarked, Condition::ConnectionNotMarked],
+                    _ => return None,
+                };
+                kinds[usize::from(negated)](mark(value)?)
+            }
             _ => return None,
         };
-        Some(vec![condition])
+        conditions.push(condition);
+        Some(())
     }
 
     fn target(&mut self) -> Option<IptablesTarget> {
         let target = self.next()?;
-        let target = match target {
-            "ACCEPT" => IptablesTarget::Do(Action::Accept),
-            "DROP" => IptablesTarget::Do(Action::Drop),
-            "REJECT" => {
-                let with = if self.family == Family::V4 { REJECT_V4 } else { REJECT_V6 };
-                (self.next()? == "--reject-with" && self.next()? == with)
-                    .then_some(IptablesTarget::Do(Action::Reject))?
+        let target = match OPTIONS.iter().find(|(name, _)| *name == target) {
+            Some((_, option)) if self.next()? == *option => {
+                let value = self.next()?;
+                IptablesTarget::Do(self.action(target, value)?)
             }
-            "MASQUERADE" => IptablesTarget::Do(Action::Masquerade),
-            "SNAT" if self.next()? == "--to-source" => {
-                self.translation(Action::SourceNat, Action::SourceNatTo)?
-            }
-            "NETMAP" if self.next()? == "--to" => {
-                let network = self.next()?.parse().ok()?;
-                let is_of_source = self.chain.contains("POSTROUTING");
-                let action = if is_of_source { Action::SourcePrefix } else { Action::DestinationPrefix };
-                IptablesTarget::Do(action(network))
-            }
-            "REDIRECT" if self.next()? == "--to-ports" => {
-                IptablesTarget::Do(Action::Redirect(self.next()?.parse().ok()?))
-            }
-            "DNAT" if self.next()? == "--to-destination" => {
-                self.translation(Action::DestinationNat, Action::DestinationNatTo)?
-            }
-            "TCPMSS" if self.next()? == "--set-mss" => {
-                IptablesTarget::Do(Action::ClampMss(self.next()?.parse().ok()?))
-            }
-            "MARK" if self.next()? == "--set-xmark" => {
-                IptablesTarget::Do(Action::SetMark(mark(self.next()?)?))
-            }
-            "CONNMARK" if self.next()? == "--set-xmark" => {
-                IptablesTarget::Do(Action::SetConnectionMark(mark(self.next()?)?))
-            }
-            "RETURN" => IptablesTarget::Return,
-            chain if chain.starts_with(CHAIN_PREFIX) => IptablesTarget::Jump(chain.to_owned()),
-            _ => return None,
+            Some(_) => return None,
+            None => match target {
+                "ACCEPT" => IptablesTarget::Do(Action::Accept),
+                "DROP" => IptablesTarget::Do(Action::Drop),
+                "MASQUERADE" => IptablesTarget::Do(Action::Masquerade),
+                "RETURN" => IptablesTarget::Return,
+                chain if chain.starts_with(CHAIN_PREFIX) => IptablesTarget::Jump(chain.to_owned()),
+                _ => return None,
+            },
         };
         self.rest.is_empty().then_some(target)
     }
 
-    /// Reads the translation to an address, with a port or without.
-    fn translation(
-        &mut self,
-        to: fn(IpAddr) -> Action,
-        to_port: fn(SocketAddr) -> Action,
-    ) -> Option<IptablesTarget> {
-        let text = self.next()?;
-        let action = text.parse().map(to_port).or_else(|_| text.parse().map(to));
-        Some(IptablesTarget::Do(action.ok()?))
+    /// Returns the action of a target with an option that has this value.
+    fn action(&self, target: &str, value: &str) -> Option<Action> {
+        Some(match target {
+            "REJECT" => (value == refusal(self.family)).then_some(Action::Reject)?,
+            "SNAT" => translation(value, Action::SourceNat, Action::SourceNatTo)?,
+            "DNAT" => translation(value, Action::DestinationNat, Action::DestinationNatTo)?,
+            "NETMAP" => {
+                let is_of_source = self.chain.contains("POSTROUTING");
+                let action = if is_of_source { Action::SourcePrefix } else { Action::DestinationPrefix };
+                action(value.parse().ok()?)
+            }
+            "REDIRECT" => Action::Redirect(value.parse().ok()?),
+            "TCPMSS" => Action::ClampMss(value.parse().ok()?),
+            "MARK" => Action::SetMark(mark(value)?),
+            _ => Action::SetConnectionMark(mark(value)?),
+        })
     }
 
     fn next(&mut self) -> Option<&'a str> {
@@ -318,19 +348,24 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Reads the translation to an address, with a port or without.
+fn translation(text: &str, to: fn(IpAddr) -> Action, to_port: fn(SocketAddr) -> Action) -> Option<Action> {
+    text.parse().map(to_port).or_else(|_| text.parse().map(to)).ok()
+}
+
 /// Returns the condition on an address (`-s`, `-d`) or an interface (`-i`, `-o`).
 fn place(option: &str, negated: bool, value: &str) -> Option<Condition> {
-    Some(match (option, negated) {
-        ("-s", false) => Condition::Source(network(value)?),
-        ("-s", true) => Condition::NotSource(network(value)?),
-        ("-d", false) => Condition::Destination(network(value)?),
-        ("-d", true) => Condition::NotDestination(network(value)?),
-        ("-i", false) => Condition::Incoming(interface(value)?),
-        ("-i", true) => Condition::NotIncoming(interface(value)?),
-        ("-o", false) => Condition::Outgoing(interface(value)?),
-        ("-o", true) => Condition::NotOutgoing(interface(value)?),
-        _ => return None,
-    })
+    let of_network =
+        |kinds: [fn(Networks) -> Condition; 2]| Some(kinds[usize::from(negated)](network(value)?));
+    let of_interface =
+        |kinds: [fn(Interfaces) -> Condition; 2]| Some(kinds[usize::from(negated)](interface(value)?));
+    match option {
+        "-s" => of_network([Condition::Source, Condition::NotSource]),
+        "-d" => of_network([Condition::Destination, Condition::NotDestination]),
+        "-i" => of_interface([Condition::Incoming, Condition::NotIncoming]),
+        "-o" => of_interface([Condition::Outgoing, Condition::NotOutgoing]),
+        _ => None,
+    }
 }
 
 /// Reads a network. Every version of iptables writes the prefix length, even for a single address.
