@@ -11,7 +11,6 @@ use super::nat::random;
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::base::keys::public_key;
-use crate::base::list::ToList as _;
 use crate::base::net::PublicKey;
 use crate::config::model::{Name, question_port};
 use crate::config::{self, edit};
@@ -79,7 +78,7 @@ impl Agent {
     /// Returns the state of each invitation.
     pub(super) fn invitations(&self) -> Vec<InvitationStatus> {
         let now = Instant::now();
-        self.sources.door.invitations.all().iter().map(|invitation| status(invitation, now)).list()
+        self.sources.door.invitations.all().iter().map(|invitation| status(invitation, now)).collect()
     }
 
     /// Makes a token useless.

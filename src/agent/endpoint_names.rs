@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
 use crate::base::moment::{after, doubled, earlier};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -99,7 +98,7 @@ impl EndpointNames {
                 inside: (inside, peer.address),
             })
         };
-        self.links = site.peers().filter_map(link).list();
+        self.links = site.peers().filter_map(link).collect();
     }
 
     /// Returns the addresses in use.
@@ -132,7 +131,7 @@ impl EndpointNames {
     pub(super) fn look_up(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<bool> {
         let mut is_new = false;
         for entry in &mut self.entries {
-            let links = self.links.iter().filter(|link| link.host == entry.name).list();
+            let links = self.links.iter().filter(|link| link.host == entry.name).collect();
             let mut look = LinkReview { links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
                 // Set even if the condition of the links cannot be read.

@@ -8,7 +8,6 @@ use super::health::{ExitState, Health, choose};
 use super::probe::{ProbePath, ProbedExit, paths};
 use super::source::{Source, Task, Turn};
 use crate::base::error::{Error, Result};
-use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::config::model::{FailoverDelays, Name};
@@ -71,7 +70,7 @@ impl Exits {
     }
 
     fn choices(&self) -> ExitChoices {
-        self.lists.iter().map(|list| (list.portal.clone(), list.chosen.clone())).list()
+        self.lists.iter().map(|list| (list.portal.clone(), list.chosen.clone())).collect()
     }
 
     fn take_over(&mut self, site: &Site, choices: &ExitChoices) {
@@ -86,7 +85,7 @@ impl Exits {
                 ..known.map_or_else(|| ExitList::new(portal, chosen), |place| lists.swap_remove(place))
             }
         };
-        self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).list();
+        self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).collect();
         let mut old = std::mem::take(&mut self.probes);
         for list in &self.lists {
             for exit in &list.exits {
@@ -141,7 +140,7 @@ impl Exits {
     /// Sets the exit of a portal to one of its list, whether that exit answers or not. Without `exit`, the
     /// agent chooses again.
     pub(super) fn choose_by_hand(&mut self, portal: &str, exit: Option<&str>) -> Result<()> {
-        let names: Vec<&str> = self.lists.iter().map(|list| list.portal.as_str()).list();
+        let names: Vec<&str> = self.lists.iter().map(|list| list.portal.as_str()).collect();
         let names = names.join(", ");
         let Some(list) = self.lists.iter_mut().find(|list| list.portal == portal) else {
             return Err(Error::wrong(if names.is_empty() {
@@ -186,7 +185,7 @@ impl Exits {
                 exits.extend(decisive(&self.probes, &probe.path.exit).map(exit));
             }
         }
-        (self.lists.iter().map(portal).list(), exits)
+        (self.lists.iter().map(portal).collect(), exits)
     }
 }
 
@@ -228,7 +227,7 @@ impl ExitList {
     /// Returns the exit of that name.
     fn exit(&self, name: &str) -> Result<Exit> {
         self.exits.iter().find(|exit| exit.to_string() == name).cloned().ok_or_else(|| {
-            let names: Vec<String> = self.exits.iter().map(ToString::to_string).list();
+            let names: Vec<String> = self.exits.iter().map(ToString::to_string).collect();
             let (portal, names) = (&self.portal, names.join(", "));
             Error::wrong(format!("`{name}` is no exit of portal `{portal}`: choose one of {names}, or auto"))
         })

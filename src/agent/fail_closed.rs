@@ -11,7 +11,6 @@ use nix::sys::signal::Signal;
 use super::signals::Signals;
 use super::{Agent, log_errors};
 use crate::base::error::{Error, ErrorKind, Errors, Result};
-use crate::base::list::ToList as _;
 use crate::base::moment::after;
 use crate::base::path::folder_of;
 use crate::engine::close_portals;
@@ -50,7 +49,7 @@ impl Agent {
                 return Err(errors);
             }
             let Some(closed) = close_portals::close_by_file(file) else { return Err(errors) };
-            let words: Vec<String> = errors.iter().map(Error::to_string).list();
+            let words: Vec<String> = errors.iter().map(Error::to_string).collect();
             if words != said {
                 log_errors::<()>(&Err(errors));
                 said = words;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::mtu_search::{MtuSearch, MtuVerdict};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
 use crate::base::moment::{after, doubled, earlier};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
@@ -103,12 +102,12 @@ impl PathMtus {
                 Some(place) => old.swap_remove(place),
                 None => MeasuredLink::new(path, now),
             })
-            .list();
+            .collect();
     }
 
     /// Returns a sentence for each link that swallows packets.
     pub(super) fn complaints(&self) -> Vec<String> {
-        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?))).list()
+        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?))).collect()
     }
 
     /// Sends echoes, takes answers, and logs changes. Reports whether the MTU of a tunnel must become

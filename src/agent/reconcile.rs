@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
-use crate::base::list::ToList as _;
 use crate::control::ChangeReport;
 use crate::engine::apply::OnFailure;
 use crate::engine::converge::{Moved, converge};
@@ -52,7 +51,7 @@ impl Agent {
     /// Makes the host match the site, for this reason. A failure is logged once, and tried again later.
     pub(super) fn attempt(&mut self, reason: &str) -> Result<Applied, Errors> {
         let result = self.reconcile(reason, OnFailure::StayClosed);
-        let complaint = result.as_ref().err().map(|errors| errors.iter().map(Error::to_string).list());
+        let complaint = result.as_ref().err().map(|errors| errors.iter().map(Error::to_string).collect());
         if self.complaint != complaint {
             log_errors(&result);
             self.complaint = complaint;

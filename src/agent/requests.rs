@@ -9,7 +9,6 @@ use super::reconcile::Applied;
 use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
-use crate::base::list::ToList as _;
 use crate::config::model::Name;
 use crate::control::{
     AgentStatus, Answer, ChangeReport, ControlListener, ControlRequest, InvitationStatus, WaitingClient,
@@ -109,7 +108,7 @@ impl Agent {
         let deadline = sources.confirmation.deadline();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now).as_secs());
         let (portals, exits) = sources.exits.tell(now);
-        let mut failures: Vec<String> = sources.clock.complaint().into_iter().list();
+        let mut failures: Vec<String> = sources.clock.complaint().into_iter().collect();
         failures.extend(sources.path_mtus.complaints());
         failures.extend(sources.services.failures());
         failures.extend(sources.helper_ports.faults());

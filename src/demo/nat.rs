@@ -113,8 +113,8 @@ impl Translation {
         let mut interface = self.interface.as_bytes().to_vec();
         interface.resize(16, 0);
         let flags: &[Attribute] = if self.random_ports { &[Number(1, FULLY_RANDOM)] } else { &[] };
-        // Each expression is NFTA_LIST_ELEM with NFTA_EXPR_NAME and NFTA_EXPR_DATA. A comparison has register,
-        // NFT_CMP_EQ and value.
+        // Each expression is NFTA_LIST_ELEM with NFTA_EXPR_NAME and NFTA_EXPR_DATA. A comparison has a
+        // register, NFT_CMP_EQ and a value.
         let expressions = [
             // Three bytes of the network header (1) from offset 12: the source address without its last byte.
             Nested(

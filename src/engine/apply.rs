@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use crate::base::error::{Error, Result};
-use crate::base::list::ToList as _;
 use crate::engine::firewall_choice;
 use crate::engine::journal::{Claims, Journal};
 use crate::kernel::link::Links;
@@ -199,7 +198,7 @@ fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String
         Ok(have) => {
             let rest = diff(want, &have);
             (!rest.is_empty()).then(|| {
-                let rest: Vec<String> = rest.iter().map(words::step).list();
+                let rest: Vec<String> = rest.iter().map(words::step).collect();
                 list(
                     "every change was accepted, but these are missing (does another program undo them?):",
                     &rest,
@@ -237,7 +236,7 @@ fn fall_back(
 /// failures.
 fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope) -> Vec<Error> {
     let back = done.iter().rev().filter(|step| !leads_to(step, to));
-    let inverses: Vec<Step> = back.map(|step| step.inverse()).list();
+    let inverses: Vec<Step> = back.map(|step| step.inverse()).collect();
     let failures = do_all(kernel, &inverses);
     match kernel.observe(scope) {
         Ok(now) => do_all(kernel, &diff(to, &now)),

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
-use crate::base::list::ToList as _;
 use crate::base::net::Family;
 use crate::firewall::FirewallBackend;
 use crate::firewall::xtables::IptablesProgram;
@@ -37,7 +36,10 @@ pub fn remember(folder: &Path, backend: Option<FirewallBackend>) -> Result<()> {
 }
 
 fn backends() -> Vec<FirewallBackend> {
-    [FirewallBackend::Nftables].into_iter().chain(IptablesProgram::ALL.map(FirewallBackend::Iptables)).list()
+    [FirewallBackend::Nftables]
+        .into_iter()
+        .chain(IptablesProgram::ALL.map(FirewallBackend::Iptables))
+        .collect()
 }
 
 /// Returns the word for a firewall in the file, different for each program.

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
-use crate::base::list::ToList as _;
 use crate::base::net::Cidr;
 use crate::kernel::neighbour;
 use crate::kernel::netlink::Socket;
@@ -32,7 +31,7 @@ pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
         return Ok(());
     }
     let path = folder.join(FILE);
-    let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).list();
+    let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).collect();
     disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
 }
 

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use crate::base::error::Result;
 use crate::base::json::Json;
-use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::control::{AgentStatus, TimedState};
@@ -256,7 +255,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
         ..portal_report(site, portal, &links)
     });
-    let portals = portals.list();
+    let portals = portals.collect();
     Ok(Report {
         network: site.network.clone(),
         site: site.name.clone(),
@@ -351,7 +350,7 @@ fn stations(site: &Site, kernel: &mut dyn Kernel) -> Result<SortedMap<IfName, Ve
     let wifis = site.portals.iter().filter(|portal| of_wifi(portal)).filter_map(Portal::entrance_interface);
     let mut stations: SortedMap<IfName, Vec<Station>> =
         wifis.map(|interface| (interface.clone(), Vec::new())).collect();
-    let interfaces: Vec<&IfName> = stations.keys().list();
+    let interfaces: Vec<&IfName> = stations.keys().collect();
     let connected = kernel.stations(&interfaces)?;
     stations.extend(connected);
     Ok(stations)
@@ -363,11 +362,11 @@ fn entrance(portal: &Portal) -> String {
         Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
         Entrance::Wifi { interface, ssid, .. } => format!("wifi {} on {interface}", Json::text(ssid)),
         Entrance::From(sources) => {
-            let sources: Vec<String> = sources.iter().map(ToString::to_string).list();
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
             format!("from {}", sources.join(", "))
         }
         Entrance::Mac { devices, .. } => {
-            let devices: Vec<String> = devices.iter().map(ToString::to_string).list();
+            let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
             format!("mac {}", devices.join(", "))
         }
         Entrance::Own => "self".to_owned(),

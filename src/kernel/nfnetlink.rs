@@ -10,7 +10,6 @@ use super::constant::{of_8_bits, of_16_bits};
 use super::message::Message;
 use super::netlink::{ALIGNMENT, Frame, Refusal, Socket, protocols};
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
 
 /// Bytes of `struct nfgenmsg`: family, version, and a resource in the network's byte order.
 const HEADER: usize = 4;
@@ -95,7 +94,7 @@ impl Nfnetlink {
     /// order, each with the number of the request in the transaction.
     pub(super) fn refusals(&mut self, transaction: &[Message]) -> Result<Vec<(usize, Refusal)>, Refusal> {
         let verdicts = self.socket.send_whole(transaction)?.into_iter().enumerate();
-        Ok(verdicts.filter_map(|(number, verdict)| Some((number, verdict.err()?))).list())
+        Ok(verdicts.filter_map(|(number, verdict)| Some((number, verdict.err()?))).collect())
     }
 }
 

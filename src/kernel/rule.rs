@@ -9,7 +9,6 @@ use super::message::{Decode, Message};
 use super::netlink::Socket;
 use super::rtnetlink::{Request, RoutingHeader, address_of, short_table};
 use crate::base::error::{Context, Result};
-use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, IfName, Mark, Priority, Table};
 use crate::site::facts::CatchAll;
 use crate::state::{PRIORITIES, PROTOCOL, Rule, RuleAction, Selector};
@@ -75,7 +74,7 @@ fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
 /// Lists the rules for IPv4 without a selector between the kernel's own first rule and our rules.
 pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
     let rules = dump::<CatchAll>(socket, Family::V4)?;
-    Ok(rules.into_iter().filter(|rule| (1..*PRIORITIES.start()).contains(&rule.priority.0)).list())
+    Ok(rules.into_iter().filter(|rule| (1..*PRIORITIES.start()).contains(&rule.priority.0)).collect())
 }
 
 impl Decode for CatchAll {

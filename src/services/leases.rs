@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::dnsmasq::lease_file;
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
 use crate::base::net::Mac;
 use crate::site::Portal;
 use crate::system::disk::{self, FileOrigin};
@@ -34,7 +33,8 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
     }
     let path = lease_file(run_folder, portal);
     let text = disk::text_if_there(&path, FileOrigin::Host)?;
-    let mut leases: Vec<Lease> = text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).list();
+    let mut leases: Vec<Lease> =
+        text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).collect();
     leases.sort_unstable_by_key(|lease| lease.address);
     Ok(Some(leases))
 }

@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::base::list::ToList as _;
 use crate::base::net::{Family, IfName};
 use crate::site::{Exit, Portal, Site};
 use crate::state::words::count;
@@ -154,7 +153,7 @@ fn do_not_run(failures: &mut dyn Iterator<Item = (&str, String)>) -> Vec<String>
         0 => format!("{name} does not run: {why}"),
         others => format!("{name} and {} do not run: {why}", count(others, "other")),
     };
-    reasons.into_iter().map(line).list()
+    reasons.into_iter().map(line).collect()
 }
 
 /// Returns the folder with the files of a service, and the files that the service itself keeps there.

@@ -10,7 +10,6 @@ use std::path::Path;
 
 use super::dnsmasq::{self, CONFIGURATION};
 use super::{Service, ServiceFile, folder};
-use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, netmask};
 use crate::base::sorted::SortedSet;
 use crate::site::{HomeNames, RESOLVER_PORT, Site};
@@ -93,5 +92,5 @@ fn unshared(site: &Site) -> Vec<(Ipv4Addr, Ipv4Addr)> {
             ranges.push((next, end));
         }
     }
-    ranges.into_iter().map(|(first, last)| (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last))).list()
+    ranges.into_iter().map(|(first, last)| (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last))).collect()
 }

@@ -12,7 +12,6 @@ use nix::net::if_::if_nametoindex;
 use super::keeper::{ServiceCondition, ServiceKeeper};
 use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
-use crate::base::list::ToList as _;
 use crate::base::moment::{after, earlier};
 use crate::base::sorted::SortedMap;
 use crate::system::logging as log;
@@ -50,7 +49,7 @@ impl Supervisor {
     /// Takes over the list of wanted services; all others end. The interfaces are looked up now: the caller
     /// must call again whenever an interface may have come or gone.
     pub fn follow(&mut self, wanted: Vec<Service>, now: Instant) {
-        let names: Vec<&str> = wanted.iter().map(|service| service.name.as_str()).list();
+        let names: Vec<&str> = wanted.iter().map(|service| service.name.as_str()).collect();
         for (_, keeper) in self.keepers.iter_mut().filter(|(name, _)| !names.contains(&name.as_str())) {
             keeper.is_known = false;
             keeper.follow(None);

@@ -4,7 +4,6 @@ pub mod duration;
 pub mod error;
 pub mod json;
 pub mod keys;
-pub mod list;
 pub mod moment;
 pub mod net;
 pub mod package_manager;

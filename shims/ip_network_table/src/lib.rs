@@ -1,8 +1,8 @@
-//! The part of ip_network_table that boringtun uses: values of networks, and the value of the smallest network
-//! that contains an address.
+//! The part of ip_network_table that boringtun uses: values of networks, and the value of the smallest
+//! network that contains an address.
 //!
-//! The networks of each prefix length are a sorted list. A tunnel has networks of a few lengths, often of one:
-//! a search in each list, the longest prefix first, takes about as long as a walk down a tree.
+//! The networks of each prefix length are a sorted list. A tunnel has networks of a few lengths, often of
+//! one: a search in each list, the longest prefix first, takes about as long as a walk down a tree.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! The part of parking_lot that boringtun uses, made of the standard library's locks. A panic of a thread that
-//! holds a lock leaves the lock usable, as in parking_lot.
+//! The part of parking_lot that boringtun uses, made of the standard library's locks. A panic of a thread
+//! that holds a lock leaves the lock usable, as in parking_lot.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{self, PoisonError};

@@ -1,4 +1,4 @@
-//! The values, keys and headers from the events of the parser. The treatment of faults is that of the crate toml.
+//! The values, keys and headers from the events of the parser. Faults are treated as by the crate toml.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! The tree of a TOML text, as the crate toml builds it: with the place of each key and value, and past faults.
+//! The tree of a TOML text, as the crate toml builds it: with the place of each key and value, past faults.
 //!
 //! The crate's parser, toml_parser, reads the text. Only the tree is this crate's own: its tables are sorted
 //! lists, a date is not read, and an error does not say what the parser expected.

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::super::source::Task;
 use super::keys::{PairKeys, random};
-use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
 use crate::control::SiteFile;
@@ -75,7 +74,7 @@ impl FileExchange {
         self.keys.follow(&site.private_key, &peers.iter().map(|peer| (peer.id, peer.key)).collect());
         if let Some(machine) = &mut self.machine {
             machine.follow_trial(is_on_trial, now);
-            machine.follow_peers(&peers.iter().map(|peer| peer.id).list(), now);
+            machine.follow_peers(&peers.iter().map(|peer| peer.id).collect::<Vec<_>>(), now);
         }
         self.part = Some((part.clone(), site.address));
     }

@@ -11,7 +11,6 @@ use super::exchange::FileExchange;
 use super::keys::{PairKeys, random};
 use super::record::Record;
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
 use crate::base::moment::{after, earlier};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedSet;
@@ -121,7 +120,7 @@ impl HelperPorts {
                 }
                 let relayed = helper.relayed();
                 self.record.set(&relayed);
-                site.nat.relayed = relayed.into_iter().map(|(_, link)| link).list();
+                site.nat.relayed = relayed.into_iter().map(|(_, link)| link).collect();
                 self.tunnels = own_tunnels(site, part);
             }
         }

@@ -11,7 +11,6 @@ use super::super::source::{Source, Task, Turn};
 use super::keys::{PairKeys, random};
 use super::link::Link;
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::control::LinkPathStatus;
@@ -100,13 +99,13 @@ impl LinkPaths {
 
     /// Returns the paths of all links, or the searches for them.
     pub(in crate::agent) fn tell(&self, now: Instant) -> Vec<LinkPathStatus> {
-        self.links.iter().map(|link| link.tell(&self.mapping, now)).list()
+        self.links.iter().map(|link| link.tell(&self.mapping, now)).collect()
     }
 
     /// Returns the addresses of this site at which the peer of a link may reach it.
     fn addresses_of(&self, index: usize) -> Vec<SocketAddr> {
         let port = self.links[index].site.view.port;
-        let mut addresses: Vec<SocketAddr> = self.mapping.external(port).into_iter().list();
+        let mut addresses: Vec<SocketAddr> = self.mapping.external(port).into_iter().collect();
         addresses.extend(self.addresses.iter().map(|address| SocketAddr::new(*address, port)));
         addresses.truncate(MOST_ADDRESSES);
         addresses
@@ -199,7 +198,7 @@ impl LinkPaths {
 
 /// Returns the addresses of this host at which a peer may reach it.
 fn own_addresses(kernel: &mut dyn Kernel, site: &Site) -> Vec<IpAddr> {
-    let mut uplinks: Vec<&IfName> = site.host.uplink.iter().map(|uplink| &uplink.interface).list();
+    let mut uplinks: Vec<&IfName> = site.host.uplink.iter().map(|uplink| &uplink.interface).collect();
     uplinks.extend(&site.host.uplink6);
     let addresses = kernel.links().and_then(|links| kernel.uplink_addresses(&uplinks, &links));
     addresses.unwrap_or_else(|error| {

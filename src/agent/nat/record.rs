@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::base::list::ToList as _;
 use crate::base::moment::after;
 use crate::nat::helper::{Pair, RelaySide, RelayedLink};
 use crate::system::disk::{self, FileOrigin};
@@ -34,7 +33,7 @@ impl Record {
 
     /// Returns the links in the record. A line that cannot be parsed does not count.
     pub(super) fn links(&self) -> Vec<(Pair, RelayedLink)> {
-        self.written.lines().filter_map(parse).list()
+        self.written.lines().filter_map(parse).collect()
     }
 
     /// Takes over the links to record.

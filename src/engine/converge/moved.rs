@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 
-use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mark};
 use crate::base::sorted::SortedSet;
 use crate::kernel::conntrack::ConnectionFilter;
@@ -117,7 +116,7 @@ fn behind(site: &Site, interface: &IfName) -> Vec<Cidr> {
 
 /// Returns the networks of the devices that come in through the interface of a portal.
 fn networks(portal: &Portal) -> Vec<Cidr> {
-    let mut networks: Vec<Cidr> = portal.addresses().map(InterfaceAddress::network).list();
+    let mut networks: Vec<Cidr> = portal.addresses().map(InterfaceAddress::network).collect();
     networks.extend(&portal.behind);
     networks
 }
@@ -131,7 +130,7 @@ fn own_addresses(site: &Site) -> Vec<Cidr> {
     own.extend(site.addresses());
     own.extend(site.chain_addresses().map(|(_, address)| address));
     own.retain(|own| site.carries_ipv6() || own.is_ipv4());
-    own.into_iter().map(Cidr::host).list()
+    own.into_iter().map(Cidr::host).collect()
 }
 
 #[cfg(test)]

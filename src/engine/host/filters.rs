@@ -2,7 +2,6 @@
 
 use super::HostQuery;
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
 use crate::base::net::Family;
 use crate::engine::firewall_choice;
 use crate::firewall::xtables::dump::Dump;
@@ -78,5 +77,8 @@ fn barriers(
     dump: &Dump,
 ) -> impl Iterator<Item = (RestrictiveRules, Chain)> {
     let refusing = GATES.into_iter().filter(|gate| dump.refuses(&built_in(*gate)));
-    refusing.map(move |gate| (RestrictiveRules::Iptables(program, family), gate)).list().into_iter()
+    refusing
+        .map(move |gate| (RestrictiveRules::Iptables(program, family), gate))
+        .collect::<Vec<_>>()
+        .into_iter()
 }

@@ -22,7 +22,6 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::base::error::{Context as _, Error, Result};
-use crate::base::list::ToList as _;
 use crate::base::moment::after;
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -167,7 +166,7 @@ impl Journal {
     pub fn hand_over(&self, heard: &[(IfName, PublicKey, SocketAddr)]) -> Result<()> {
         let path = self.endpoints_path();
         let lines: Vec<String> =
-            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).list();
+            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).collect();
         disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
     }
 
@@ -182,7 +181,7 @@ impl Journal {
             let mut words = line.split(' ');
             Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
         };
-        Ok(text.lines().filter_map(parse).list())
+        Ok(text.lines().filter_map(parse).collect())
     }
 
     fn endpoints_path(&self) -> PathBuf {

@@ -12,7 +12,6 @@ use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use crate::base::error::{Context as _, Result};
-use crate::base::list::ToList as _;
 use crate::base::net::Family;
 use crate::system::disk::kernel_text;
 
@@ -147,7 +146,7 @@ pub fn lacks(missing: &[String], marks: bool, translates: bool) -> Vec<String> {
     let for_networks = if translates { &[NEEDED_FOR_NETWORKS][..] } else { &[] };
     let needed = [&NEEDED[..], for_marks].concat();
     let v4 = [&needed[..], &NEEDED_V4, for_networks].concat();
-    let mut lacks: Vec<String> = missing.iter().map(|program| format!("the program {program}")).list();
+    let mut lacks: Vec<String> = missing.iter().map(|program| format!("the program {program}")).collect();
     for need in v4.iter().filter(|need| is_missing(Family::V4, need)) {
         lacks.push(in_words("", need));
     }

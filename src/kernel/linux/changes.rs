@@ -6,7 +6,6 @@ use nix::errno::Errno;
 
 use super::Linux;
 use crate::base::error::{Error, Result};
-use crate::base::list::ToList as _;
 use crate::base::net::IfName;
 use crate::kernel::batch::Batch;
 use crate::kernel::netlink::{Socket, protocols};
@@ -99,7 +98,7 @@ impl Linux {
             self.devices.insert(new.name.clone(), builtin::Device::create(&new.name)?);
             Ok(())
         };
-        Ok(new.iter().map(make).list())
+        Ok(new.iter().map(make).collect())
     }
 
     fn remove_links(&mut self, old: &[&NamedLink]) -> Result<Vec<Result<()>>> {

@@ -19,7 +19,6 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::message::{Decode, Message};
 use crate::base::error::{Context, Result};
-use crate::base::list::ToList as _;
 pub(crate) use frame::{Frame, frames};
 pub(super) use listener::{Listener, Received};
 pub use netlink_sys::protocols;
@@ -259,7 +258,7 @@ fn with_unanswered(verdicts: Vec<Option<Result<(), Refusal>>>) -> Result<Vec<Res
     let answered = verdicts.iter().rposition(Option::is_some).ok_or_else(|| lost.clone())?;
     let without_answer = |index| if index < answered { Ok(()) } else { Err(lost.clone()) };
     let verdict = |(index, verdict): (usize, Option<_>)| verdict.unwrap_or_else(|| without_answer(index));
-    Ok(verdicts.into_iter().enumerate().map(verdict).list())
+    Ok(verdicts.into_iter().enumerate().map(verdict).collect())
 }
 
 /// Returns the length of the next answer in bytes.

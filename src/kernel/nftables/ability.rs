@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 
 use super::transaction;
-use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::base::sorted::SortedMap;
 use crate::firewall::edit::edits;
@@ -26,7 +25,8 @@ pub(super) fn lacks(socket: &mut Nfnetlink, translates: bool) -> Result<Vec<&'st
     let edits = edits(None, Some(&needed));
     let trial = transaction::encode_trial(&edits);
     let refusals = socket.refusals(trial.messages())?.into_iter();
-    let refusals: Vec<_> = refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).list();
+    let refusals: Vec<_> =
+        refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).collect();
     Ok(transaction::lacking(&edits, &refusals))
 }
 

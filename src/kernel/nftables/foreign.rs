@@ -8,7 +8,6 @@ use super::rule;
 
 use super::call::{self, INET, TABLE_NAME};
 use super::transaction::NftablesBatch;
-use crate::base::list::ToList as _;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::firewall::{Chain, FirewallRule, ForeignChain, PINHOLE_COMMENT, PinholeChain, TABLE, TableFamily};
@@ -114,7 +113,7 @@ pub(crate) fn read(answers: &[u8]) -> Survey {
         ruleset.add_rule(&frame);
     }
     let mut survey = ruleset.survey();
-    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).list());
+    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).collect());
     survey
 }
 
@@ -133,7 +132,7 @@ pub(super) fn batch(
             old.extend(attributes.bytes(RULE_HANDLE));
         }
     }
-    let new: Vec<&FirewallRule> = to.rules.iter().flatten().list();
+    let new: Vec<&FirewallRule> = to.rules.iter().flatten().collect();
     let last = old.len() + new.len();
     let mut number = 0;
     let mut batch = NftablesBatch::begin();
@@ -229,7 +228,7 @@ impl ForeignRuleset {
             .map(|(chain, (own, _))| (chain.clone(), *own));
         let pinholes = self.rules.iter().filter_map(|(chain, rules)| Some((chain.clone(), opened(rules)?)));
         Survey {
-            refusing: refusing.list(),
+            refusing: refusing.collect(),
             pinholes: pinholes.collect(),
             locked: SortedSet::new(),
             has_iptables_chains: self.has_iptables_chains,
@@ -260,7 +259,7 @@ fn opened(rules: &[ForeignRule]) -> Option<PinholeChain> {
         ForeignRule::Ours(rule) => Some(rule.clone()),
         _ => None,
     };
-    let all: Vec<Option<FirewallRule>> = rules.iter().filter_map(ours).list();
+    let all: Vec<Option<FirewallRule>> = rules.iter().filter_map(ours).collect();
     let at_top = rules.iter().take(all.len()).all(|rule| matches!(rule, ForeignRule::Ours(_)));
     (!all.is_empty()).then_some(PinholeChain { rules: all, at_top })
 }

@@ -9,7 +9,6 @@ use super::value::{
     MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_bytes, address_from_prefix,
     address_length, unpadded_name,
 };
-use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::Set;
@@ -104,16 +103,16 @@ pub(super) fn first_elements(set: &Set) -> Vec<Element> {
 /// Returns the elements to add or delete for the content of `set`.
 pub(super) fn elements(set: &Set) -> Vec<Element> {
     match set {
-        Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).list(),
-        Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).list(),
+        Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
+        Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).collect(),
         Set::InterfacePairs(paths) => {
-            paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).list()
+            paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).collect()
         }
         Set::NetworksAtInterfaces(_, places) => {
-            places.iter().map(|(name, address)| Element::pair(name, &address_bytes(*address))).list()
+            places.iter().map(|(name, address)| Element::pair(name, &address_bytes(*address))).collect()
         }
         Set::MarksAtInterfaces(pairs) => {
-            pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).list()
+            pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
         }
         Set::Networks(_, networks) => {
             let mut bounds = Vec::new();

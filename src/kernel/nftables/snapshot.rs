@@ -6,7 +6,6 @@ use nix::errno::Errno;
 use super::call::{self, NFTABLES, TABLE_NAME};
 use super::set::{self, Element};
 use super::{chain, rule};
-use crate::base::list::ToList as _;
 use crate::base::sorted::SortedMap;
 use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
@@ -30,7 +29,7 @@ pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Refusal> {
     let sets: Vec<String> = objects(&snapshot)
         .filter(|(kind, _)| *kind == call::NEW_SET)
         .filter_map(|(_, attributes)| Some(attributes.text(SET_NAME)?.to_owned()))
-        .list();
+        .collect();
     for set in sets {
         snapshot.extend(socket.request(call::GET_ELEMENT, NLM_F_DUMP, &|writer| {
             writer.text(TABLE_NAME, TABLE);

@@ -7,7 +7,6 @@ use super::call::{self, INET, NFTABLES, TABLE_NAME};
 use super::set::{ELEMENTS_PER_MESSAGE, Element};
 use super::{chain, rule, set};
 use crate::base::error::Error;
-use crate::base::list::ToList as _;
 use crate::firewall::edit::FirewallEdit;
 use crate::firewall::{Action, Condition, FirewallRule, SetName, TABLE};
 use crate::kernel::attributes::AttributeWriter;
@@ -125,7 +124,7 @@ pub(super) fn explain(edits: &[FirewallEdit], index: Option<usize>, refusal: Ref
 pub(super) fn lacking(edits: &[FirewallEdit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
     let refused = refusals.iter().filter_map(|(index, errno)| Some((edits.get((*index)?)?, *errno)));
     let lacks = refused.filter(|(edit, errno)| is_lack(*errno) || is_unknown_flag(edit, *errno));
-    let refused: Vec<&FirewallEdit> = lacks.map(|(edit, _)| edit).list();
+    let refused: Vec<&FirewallEdit> = lacks.map(|(edit, _)| edit).collect();
     // The content of a refused table or chain is refused along with it.
     let is_own = |edit: &FirewallEdit| match edit {
         FirewallEdit::AddTable => true,

@@ -2,7 +2,6 @@
 //! order.
 
 use super::attribute;
-use crate::base::list::ToList as _;
 use crate::base::net::{IfName, Mac};
 use crate::kernel::attributes::{Attributes, native_number, text_before_zero};
 use crate::kernel::generic::PlainMessage;
@@ -111,7 +110,7 @@ pub(crate) fn take_card(card: &mut Card, part: &PlainMessage) {
 
 fn modes(set: Attributes) -> Vec<Mode> {
     let known = |(kind, _)| MODES.into_iter().find(|(number, _)| *number == kind).map(|(_, mode)| mode);
-    set.iter().filter_map(known).list()
+    set.iter().filter_map(known).collect()
 }
 
 fn take_band(taken: &mut Band, told: Attributes) {

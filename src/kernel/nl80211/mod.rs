@@ -7,7 +7,6 @@ use super::generic::{self, PlainMessage};
 use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
 use crate::base::error::{Context as _, Result};
-use crate::base::list::ToList as _;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::wifi::card::{Card, Station};
@@ -53,7 +52,7 @@ impl Wireless {
 
     /// Returns the names of all Wi-Fi interfaces.
     pub fn names(&mut self) -> Result<Vec<IfName>> {
-        Ok(self.interfaces()?.into_iter().map(|interface| interface.name).list())
+        Ok(self.interfaces()?.into_iter().map(|interface| interface.name).collect())
     }
 
     /// Returns the Wi-Fi cards behind `names`, without the names that are not interfaces of a card.
@@ -83,7 +82,7 @@ impl Wireless {
                 let parts = self
                     .dump(command::GET_STATION, &number(attribute::IFINDEX, interface.index))
                     .context(|| format!("cannot list the devices that are connected to {name}"))?;
-                stations.insert(name.clone(), parts.iter().filter_map(decode::station).list());
+                stations.insert(name.clone(), parts.iter().filter_map(decode::station).collect());
             }
         }
         Ok(stations)
@@ -93,7 +92,7 @@ impl Wireless {
         let parts = self
             .dump(command::GET_INTERFACE, &AttributeWriter::default())
             .context(|| "cannot list the Wi-Fi interfaces".to_owned())?;
-        Ok(parts.iter().filter_map(decode::interface).list())
+        Ok(parts.iter().filter_map(decode::interface).collect())
     }
 
     fn card(&mut self, interface: &WirelessInterface) -> Result<Card, Refusal> {

@@ -1,15 +1,14 @@
-//! Changes of a WireGuard interface, as the kernel reads them: linux/wireguard.h. Numbers are in the machine's
-//! byte order.
+//! Changes of a WireGuard interface, as the kernel reads them (linux/wireguard.h). Numbers are in the byte
+//! order of the machine.
 //!
-//! `netlink_packet_wireguard` could write them, too, but from a vector for each list, and with keys left behind
-//! in them.
+//! `netlink_packet_wireguard` could write them, too, but from a vector for each list, in which keys would be
+//! left behind.
 
 use std::net::SocketAddr;
 
 use nix::libc;
 
 use super::constants::{allowed_ip, device, flags, peer};
-use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, IfName, PublicKey};
 use crate::kernel::attributes::AttributeWriter;
 use crate::kernel::constant::of_16_bits;
@@ -83,7 +82,7 @@ fn put_peer(key: PublicKey, flags: u32, change: &PeerDelta, peers: &mut Vec<Attr
         peers.push(element(key, flags, change, &[]));
         return;
     };
-    let networks: Vec<Cidr> = networks.iter().copied().list();
+    let networks: Vec<Cidr> = networks.iter().copied().collect();
     let (first, rest) = networks.split_at(networks.len().min(NETWORKS_AT_ONCE));
     peers.push(element(key, flags | flags::REPLACE_ALLOWEDIPS, change, first));
     for part in rest.chunks(NETWORKS_AT_ONCE) {

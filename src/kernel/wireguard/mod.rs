@@ -14,7 +14,6 @@ use super::generic;
 use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
 use crate::base::error::{Context, Error, Result};
-use crate::base::list::ToList as _;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::state::Tunnel;
@@ -106,7 +105,7 @@ impl WireGuard {
                 messages.push(self.message(command::SET_DEVICE, part));
             }
         }
-        let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).list();
+        let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
         for (index, verdict) in owners.into_iter().zip(self.socket.batch(messages)) {
             if let Err(refusal) = verdict {
                 results[index] = Err(explain(changes[index].0, refusal));

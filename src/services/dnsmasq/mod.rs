@@ -16,7 +16,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::{Program, Service, ServiceFile, folder};
-use crate::base::list::ToList as _;
 use crate::base::net::{Family, IfName, InterfaceAddress};
 use crate::site::{HomeNames, Portal, RESOLVER_PORT};
 
@@ -143,10 +142,10 @@ fn resolvers(portal: &Portal, path: &PortalPath) -> Vec<(IpAddr, IpAddr)> {
     let own = |resolver: &IpAddr| {
         portal.resolver().find(|own| Family::of(*own) == Family::of(*resolver)).map(|own| (*resolver, own))
     };
-    let all: Vec<(IpAddr, IpAddr)> = portal.resolvers.iter().filter_map(own).list();
+    let all: Vec<(IpAddr, IpAddr)> = portal.resolvers.iter().filter_map(own).collect();
     let is_reached = |resolver: &IpAddr| path.takes(Family::of(*resolver));
     let has_reached = all.iter().any(|(resolver, _)| is_reached(resolver));
-    all.into_iter().filter(|(resolver, _)| !has_reached || is_reached(resolver)).list()
+    all.into_iter().filter(|(resolver, _)| !has_reached || is_reached(resolver)).collect()
 }
 
 /// Returns the settings for names of computers in homes. Names of other homes do not go to the resolvers

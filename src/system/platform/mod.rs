@@ -10,7 +10,6 @@ mod unifi;
 
 use std::path::{Path, PathBuf};
 
-use crate::base::list::ToList as _;
 use crate::site::facts::Firmware;
 
 pub use steps::{InstallStep, InstalledState, install, uninstall};
@@ -152,7 +151,7 @@ impl ServiceManager {
             Self::Procd => [openwrt::INIT, order, ""],
             Self::Script(path) => [path, order, ""],
         };
-        words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).list()
+        words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 }
 

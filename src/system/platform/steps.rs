@@ -3,8 +3,6 @@
 
 use super::{InstalledFile, InstalledLink, Layout, ServiceAction, ServiceManager};
 
-use crate::base::list::ToList as _;
-
 /// State of a machine, compared with a layout.
 #[derive(Debug, Default)]
 pub struct InstalledState {
@@ -75,9 +73,9 @@ pub fn install<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallSte
 
 /// Returns the steps that remove a layout. A link is ours only if it leads to our target.
 pub fn uninstall<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallStep<'a>> {
-    let mut removed: Vec<&str> = layout.links.iter().map(|link| link.path.as_str()).list();
+    let mut removed: Vec<&str> = layout.links.iter().map(|link| link.path.as_str()).collect();
     removed.retain(|path| holds(&found.right, path));
-    let mut files: Vec<&str> = layout.files.iter().map(|file| file.path.as_str()).list();
+    let mut files: Vec<&str> = layout.files.iter().map(|file| file.path.as_str()).collect();
     files.push(&layout.program);
     files.retain(|path| holds(&found.there, path));
     removed.extend(files);

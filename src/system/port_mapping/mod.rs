@@ -212,8 +212,7 @@ impl PortMapping {
     /// Returns the time at which to call [`Self::turn`] even without input.
     pub fn deadline(&self) -> Option<Instant> {
         let talk = self.talk.as_ref();
-        let of_talk = talk.map(|talk| talk.exchange.as_ref().map_or(talk.asked, Exchange::due));
-        let mut next = of_talk;
+        let mut next = talk.map(|talk| talk.exchange.as_ref().map_or(talk.asked, Exchange::due));
         for entry in &self.entries {
             next = earlier(next, entry.end);
             if self.is_near && talk.is_none() {

@@ -2,8 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::base::list::ToList as _;
-
 /// UDP port of name servers.
 const PORT: u16 = 53;
 
@@ -31,7 +29,7 @@ impl Settings {
                     settings.servers.extend(words.next().and_then(|word| server(word, index)));
                 }
                 // The last line of this kind counts.
-                Some("search" | "domain") => settings.search = words.map(str::to_owned).list(),
+                Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
                 Some("options") => {
                     let dots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
                     settings.dots = dots.unwrap_or(settings.dots);
@@ -66,7 +64,7 @@ impl Settings {
             return vec![whole.to_owned()];
         }
         let mut candidates: Vec<String> =
-            self.search.iter().map(|domain| [name, ".", domain.trim_end_matches('.')].concat()).list();
+            self.search.iter().map(|domain| [name, ".", domain.trim_end_matches('.')].concat()).collect();
         let first = name.matches('.').count() >= self.dots;
         candidates.insert(if first { 0 } else { candidates.len() }, name.to_owned());
         candidates
@@ -92,7 +90,7 @@ pub(crate) fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
         let address = words.next()?.parse().ok()?;
         words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
     };
-    text.lines().filter_map(address).list()
+    text.lines().filter_map(address).collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::base::list::ToList as _;
 use crate::base::moment::{after, earlier};
 use crate::base::random;
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -179,7 +178,7 @@ impl Pending {
 /// before IPv6.
 fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let rate = |address: &IpAddr| (socket_to((*address, 9).into()).is_err(), address.is_ipv6(), *address);
-    let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).list();
+    let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).collect();
     let mut best_first = Vec::new();
     for class in [(false, false), (false, true), (true, false), (true, true)] {
         for (no_way, is_ipv6, address) in &rated {

@@ -232,8 +232,9 @@ fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == geteuid().as_raw() || (owner == NOBODY && is_only_user())
 }
 
-/// Owner shown for files of users outside this user namespace (overflowuid, user_namespaces(7)). In a namespace
-/// with only one user, there is no other user to keep out, and the files of the host's root have this owner.
+/// Owner shown for files of users outside this user namespace (overflowuid, user_namespaces(7)). In a
+/// namespace with only one user, there is no other user to keep out, and the files of the host's root have
+/// this owner.
 const NOBODY: u32 = 65_534;
 
 fn is_shared(metadata: &Metadata) -> bool {
