@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::Service;
 use crate::base::error::{Context as _, Error, Result};
-use crate::system::child::{is_only_user, limited, noted, outliving, path_of, unblocked};
+use crate::system::child::{limited, noted, outliving, path_of, unblocked};
 use crate::system::disk::{self, FileOrigin};
 
 /// Time from SIGTERM to SIGKILL.
@@ -87,7 +87,7 @@ impl Process {
         let pid_file = folder.join(PID_FILE);
         let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file);
         let mut command = Command::new(&path);
-        if is_only_user() {
+        if disk::is_only_user() {
             command.args(service.program.stays);
         }
         // In its own process group: a key such as Ctrl-C at the agent's terminal is for the agent only.

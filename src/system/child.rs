@@ -10,8 +10,6 @@ use std::process::{self, Command};
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
-use crate::system::disk::kernel_text;
-
 /// Folders of programs, in addition to `PATH`: the `PATH` of boot hooks may lack them.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
 
@@ -29,19 +27,6 @@ pub fn path_of(program: &str) -> Option<PathBuf> {
     let searched = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(FOLDERS).chain(env::split_paths(&searched));
     folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.is_file()))
-}
-
-/// Reports whether the user of this process is the only one that exists, such as in a container of an
-/// ordinary user: there no program can become another user (user_namespaces(7)).
-pub fn is_only_user() -> bool {
-    kernel_text("/proc/self/uid_map").is_ok_and(|map| maps_one_user(&map))
-}
-
-/// Reports whether a map has one user. Each line is a range: its first user here, its first user outside, and
-/// its length.
-fn maps_one_user(map: &str) -> bool {
-    let mut sizes = map.lines().map(|line| line.split_whitespace().nth(2));
-    sizes.next() == Some(Some("1")) && sizes.next().is_none()
 }
 
 /// Makes a program start with no signal blocked. The agent blocks its signals, to read them one by one, and
@@ -88,19 +73,6 @@ pub fn noted(command: &mut Command, file: File) -> &mut Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_user_is_alone() {
-        for (map, alone) in [
-            ("         0          0 4294967295\n", false),
-            ("         0       1000          1\n", true),
-            ("         0       1000          1\n         1     100000      65536\n", false),
-            ("", false),
-            ("0 0", false),
-        ] {
-            assert_eq!(maps_one_user(map), alone, "{map}");
-        }
-    }
 
     #[test]
     fn a_child_can_be_ended() {

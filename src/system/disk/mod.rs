@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use reading::all_of;
 pub use reading::{
-    FileOrigin, check_program, group_may_write, kernel_text, open, read, read_if_there, read_up_to,
-    text_if_there, text_or_empty, unreadable,
+    FileOrigin, check_program, group_may_write, is_only_user, kernel_text, open, read, read_if_there,
+    read_up_to, text_if_there, text_or_empty, unreadable,
 };
 
 /// Part of a draft's name, between the name of the file and the process id.

@@ -17,7 +17,6 @@ use nix::unistd::geteuid;
 
 use super::folder_of;
 use crate::base::error::{Error, Result};
-use crate::system::child::is_only_user;
 
 /// Largest size of a file, in bytes; far more than any file that belongs here.
 const LARGEST: u64 = 4 << 20;
@@ -236,6 +235,19 @@ fn is_trusted(owner: u32) -> bool {
 /// namespace with only one user, there is no other user to keep out, and the files of the host's root have
 /// this owner.
 const NOBODY: u32 = 65_534;
+
+/// Reports whether the user of this process is the only one that exists, such as in a container of an
+/// ordinary user: there no program can become another user (user_namespaces(7)).
+pub fn is_only_user() -> bool {
+    kernel_text("/proc/self/uid_map").is_ok_and(|map| maps_one_user(&map))
+}
+
+/// Reports whether a map has one user. Each line is a range: its first user here, its first user outside, and
+/// its length.
+fn maps_one_user(map: &str) -> bool {
+    let mut sizes = map.lines().map(|line| line.split_whitespace().nth(2));
+    sizes.next() == Some(Some("1")) && sizes.next().is_none()
+}
 
 fn is_shared(metadata: &Metadata) -> bool {
     metadata.mode() & OTHERS_WRITE != 0

@@ -165,3 +165,16 @@ fn a_file_that_a_group_can_write_is_reported_and_not_run() {
         assert!(group_may_write(&file).unwrap().contains("hook is writable by the users of its group"));
     }
 }
+
+#[test]
+fn one_user_is_alone() {
+    for (map, alone) in [
+        ("         0          0 4294967295\n", false),
+        ("         0       1000          1\n", true),
+        ("         0       1000          1\n         1     100000      65536\n", false),
+        ("", false),
+        ("0 0", false),
+    ] {
+        assert_eq!(maps_one_user(map), alone, "{map}");
+    }
+}
