@@ -89,7 +89,7 @@ impl StdError for Error {
 
 /// Several errors from one pass, to show all at once. Never empty.
 ///
-/// These are the first error, which holds the others: an [`Error`] becomes `Errors` without any code.
+/// The first error holds the others, so an [`Error`] becomes `Errors` without any code.
 #[derive(Debug)]
 pub struct Errors(Error);
 
