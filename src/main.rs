@@ -5,13 +5,12 @@ mod c_memory;
 
 use std::process::ExitCode;
 
-use argh::FromArgs as _;
 use dlmalloc::GlobalDlmalloc;
 use log::LevelFilter;
 use nix::sys::prctl::set_dumpable;
 use wg_portals::base::error::ErrorKind;
 use wg_portals::cli::output;
-use wg_portals::cli::{self, Cli, Command};
+use wg_portals::cli::{self, Cli, Command, EarlyExit};
 use wg_portals::commands::{self, ExitStatus};
 use wg_portals::system::logging;
 
@@ -24,14 +23,14 @@ fn main() -> ExitCode {
     let Some(arguments) = words() else { return ExitStatus::Wrong.into() };
     let arguments = cli::globals_first(arguments);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let cli = match Cli::from_args(&["portals"], &arguments) {
+    let cli = match Cli::parse(&arguments) {
         Ok(cli) => cli,
-        Err(exit) if exit.status.is_ok() => {
-            output::print(format_args!("{}", exit.output));
+        Err(EarlyExit::Help(text)) => {
+            output::print(format_args!("{text}"));
             return finish(ExitStatus::Done);
         }
-        Err(exit) => {
-            output::print_error(format_args!("{}", exit.output));
+        Err(EarlyExit::Wrong(text)) => {
+            output::print_error(format_args!("{text}"));
             return ExitStatus::Wrong.into();
         }
     };

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use argh::{ArgsInfo as _, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
-use wg_portals::cli::Cli;
+use wg_portals::cli::{Argument, CLI, CommandLine, Count};
 
 const FILES: &[(&str, &str)] = &[
     ("network.toml", "The network: the same file on every site."),
@@ -39,7 +38,7 @@ const STATUS: &[(&str, &str)] = &[
 
 #[test]
 fn the_man_page_matches_the_command_line() {
-    let made = man_page(&Cli::get_args_info());
+    let made = man_page(CLI);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/portals.8");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&file, &made).unwrap();
@@ -51,7 +50,7 @@ fn the_man_page_matches_the_command_line() {
 }
 
 /// Returns the whole page, in the macros of man(7).
-fn man_page(program: &CommandInfoWithArgs) -> String {
+fn man_page(program: &CommandLine) -> String {
     let mut page = format!(
         ".TH PORTALS 8 \"\" \"portals {}\" \"System administration\"\n\
          .SH NAME\nportals \\- traffic goes in at one site and comes out at another\n\
@@ -59,12 +58,12 @@ fn man_page(program: &CommandInfoWithArgs) -> String {
          \\fICOMMAND\\fR [\\fIARGUMENT\\fR ...]\n\
          .SH DESCRIPTION\n{}\n.SH OPTIONS\n",
         env!("CARGO_PKG_VERSION"),
-        escaped(program.description)
+        escaped(program.about.trim_start())
     );
-    options(&mut page, program.flags);
+    options(&mut page, program);
     page.push_str(".SH COMMANDS\n");
-    for command in &program.commands {
-        section(&mut page, command.name, &command.command);
+    for command in program.commands {
+        section(&mut page, command.name, command);
     }
     page.push_str(
         ".SH FILES\nIn /etc/portals; on EdgeOS in /config/portals, on UniFi OS in /data/portals.\n",
@@ -81,50 +80,53 @@ fn man_page(program: &CommandInfoWithArgs) -> String {
 }
 
 /// Writes the section of a command, or of each of its subcommands.
-fn section(page: &mut String, name: &str, command: &CommandInfoWithArgs) {
+fn section(page: &mut String, name: &str, command: &CommandLine) {
     if !command.commands.is_empty() {
-        for below in &command.commands {
-            section(page, &format!("{name} {}", below.name), &below.command);
+        for below in command.commands {
+            section(page, &format!("{name} {}", below.name), below);
         }
         return;
     }
     write!(page, ".SS \"portals {}", escaped(name)).unwrap();
-    for positional in command.positionals {
+    let positionals = || command.arguments.iter().filter(|argument| !argument.is_option());
+    for positional in positionals() {
         write!(page, " {}", positional_name(positional)).unwrap();
     }
-    writeln!(page, "\"\n{}", escaped(command.description)).unwrap();
-    for positional in command.positionals.iter().filter(|positional| !positional.description.is_empty()) {
-        item(page, &positional_name(positional), positional.description);
+    writeln!(page, "\"\n{}", escaped(command.about.trim_start())).unwrap();
+    for positional in positionals() {
+        item(page, &positional_name(positional), positional.help.trim_start());
     }
-    options(page, command.flags);
-    for note in command.notes {
-        writeln!(page, ".PP\n{}", escaped(note)).unwrap();
+    options(page, command);
+    if !command.note.is_empty() {
+        writeln!(page, ".PP\n{}", escaped(command.note)).unwrap();
     }
-    for status in command.error_codes {
-        writeln!(page, ".PP\nExit status {}: {}.", status.code, escaped(status.description)).unwrap();
+    if let Some((status, meaning)) = command.status {
+        writeln!(page, ".PP\nExit status {status}: {}.", escaped(meaning)).unwrap();
     }
-    for example in command.examples {
-        writeln!(page, ".PP\n.EX\n{}\n.EE", escaped(example)).unwrap();
-    }
-}
-
-fn options(page: &mut String, flags: &[FlagInfo]) {
-    for flag in flags.iter().filter(|flag| !flag.hidden && flag.long != "--help") {
-        let short = flag.short.map(|letter| format!("\\fB\\-{letter}\\fR, ")).unwrap_or_default();
-        let value = match flag.kind {
-            FlagInfoKind::Switch => String::new(),
-            FlagInfoKind::Option { arg_name } => format!(" \\fI{}\\fR", escaped(arg_name)),
-        };
-        item(page, &format!("{short}\\fB{}\\fR{value}", escaped(flag.long)), flag.description);
+    if !command.example.is_empty() {
+        writeln!(page, ".PP\n.EX\n{}\n.EE", escaped(command.example)).unwrap();
     }
 }
 
-fn positional_name(positional: &PositionalInfo) -> String {
-    let name = format!("\\fI{}\\fR", escaped(positional.name));
-    match positional.optionality {
-        Optionality::Optional => format!("[{name}]"),
-        Optionality::Repeating | Optionality::Greedy => format!("[{name} ...]"),
-        Optionality::Required => name,
+fn options(page: &mut String, command: &CommandLine) {
+    for option in command.arguments.iter().filter(|argument| argument.is_option()) {
+        let mut words = format!("\\fB{}\\fR", escaped(option.name()));
+        if !option.other_name.is_empty() {
+            write!(words, ", \\fB{}\\fR", escaped(option.other_name)).unwrap();
+        }
+        if option.count != Count::Switch {
+            write!(words, " \\fI{}\\fR", escaped(option.value())).unwrap();
+        }
+        item(page, &words, option.help.trim_start());
+    }
+}
+
+fn positional_name(positional: &Argument) -> String {
+    let name = format!("\\fI{}\\fR", escaped(positional.name()));
+    match positional.count {
+        Count::Optional => format!("[{name}]"),
+        Count::Repeating => format!("[{name} ...]"),
+        Count::Required | Count::Switch => name,
     }
 }
 

@@ -51,7 +51,7 @@ fn single(file: &Path, options: &ImportCommand) -> Result<ExitStatus, Errors> {
     let site = options.site.clone().map_or_else(host_name, Ok)?;
     let exit = exit_name(&stem, &site);
     let wishes = Wishes {
-        network: &options.network,
+        network: options.network.as_deref().unwrap_or("home"),
         site: &site,
         id: options.id,
         subnet: options.subnet,

@@ -14,7 +14,7 @@ use crate::base::net::Secret;
 use crate::base::path::folder_of;
 use crate::cli::output::{self, complain, say};
 use crate::cli::style::Style;
-use crate::cli::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
+use crate::cli::{PhoneAction, PhoneAdd, PhoneShow};
 use crate::config::edit;
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::engine::admin_key;
@@ -30,8 +30,8 @@ use crate::system::key_files;
 /// Folder of the phones' kept private keys, next to the network file.
 const KEY_FOLDER: &str = "phones";
 
-pub(super) fn run(file: &Path, options: &PhoneCommand) -> Result<ExitStatus, Errors> {
-    match &options.command {
+pub(super) fn run(file: &Path, action: &PhoneAction) -> Result<ExitStatus, Errors> {
+    match action {
         PhoneAction::Add(options) => add(file, options),
         PhoneAction::Show(options) => show(file, options),
         PhoneAction::List(_) => list(file),

@@ -7,15 +7,15 @@ use super::{ExitStatus, after_change};
 use crate::base::error::{Error, Errors};
 use crate::base::json::Json;
 use crate::cli::output::say;
-use crate::cli::{SiteAction, SiteAdd, SiteCommand};
+use crate::cli::{SiteAction, SiteAdd};
 use crate::config::edit;
 use crate::config::model::{ExitRef, Name, Network, SiteConfig};
 use crate::engine::locked_file;
 use crate::engine::network_file;
 use crate::join::entry;
 
-pub(super) fn run(file: &Path, options: &SiteCommand) -> Result<ExitStatus, Errors> {
-    match &options.command {
+pub(super) fn run(file: &Path, action: &SiteAction) -> Result<ExitStatus, Errors> {
+    match action {
         SiteAction::Add(options) => add(file, options),
         SiteAction::Remove(options) => remove(file, &options.name),
         SiteAction::List(_) => list(file),
@@ -52,8 +52,8 @@ fn section(options: &SiteAdd, id: u8) -> String {
     if let Some(endpoint) = &options.endpoint {
         let _ = writeln!(text, "endpoint   = {}", Json::text(endpoint));
     }
-    put_list(&mut text, "exits      = ", options.exits.split(','));
-    put_list(&mut text, "links      = ", options.links.split(','));
+    put_list(&mut text, "exits      = ", options.exits.as_deref().unwrap_or_default().split(','));
+    put_list(&mut text, "links      = ", options.links.as_deref().unwrap_or_default().split(','));
     put_list(&mut text, "lan        = ", options.lan.iter().map(String::as_str));
     text
 }

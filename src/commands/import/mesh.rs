@@ -29,7 +29,8 @@ pub(super) fn run(files: &[PathBuf], options: &ImportCommand) -> Result<ExitStat
     for (path, parsed) in &read_files {
         boxes.push(MeshFile { path, parsed });
     }
-    let wishes = MeshWishes { network: &options.network, subnet: options.subnet, subnet6: options.subnet6 };
+    let network = options.network.as_deref().unwrap_or("home");
+    let wishes = MeshWishes { network, subnet: options.subnet, subnet6: options.subnet6 };
     let mesh = mesh(&boxes, &wishes)?;
     check(
         &mesh.text,

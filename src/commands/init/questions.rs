@@ -34,7 +34,7 @@ pub(super) fn ask(file: &Path) -> Result<InitCommand> {
     let endpoint = endpoint()?;
     let portal = portal(&interfaces::list()?)?;
     say!("");
-    Ok(InitCommand { site: Some(site), endpoint, portal, ..InitCommand::default() })
+    Ok(InitCommand { network: None, site: Some(site), id: None, subnet: None, endpoint, portal })
 }
 
 fn site_name() -> Result<String> {

@@ -1,0 +1,101 @@
+//! Help of a command, made from its table.
+
+use super::line::{Argument, CommandLine, Count, HELP};
+
+/// Column in which descriptions begin.
+const INDENT: usize = 20;
+
+/// Longest line of a list.
+const WIDTH: usize = 80;
+
+/// Returns the help of a command. `path` is the command itself, as in `portals phone add`.
+pub(super) fn text(line: &CommandLine, path: &str) -> String {
+    let mut text = usage(line, path);
+    text.push_str("\n\n");
+    text.push_str(line.about.trim_start());
+    let (options, positionals): (Vec<_>, Vec<_>) =
+        line.arguments.iter().partition(|argument| argument.is_option());
+    if !positionals.is_empty() {
+        text.push_str("\n\nPositional Arguments:");
+        list(&mut text, &positionals);
+    }
+    text.push_str("\n\nOptions:");
+    list(&mut text, &options);
+    describe(&mut text, &HELP.join(", "), "display usage information");
+    if !line.commands.is_empty() {
+        text.push_str("\n\nCommands:");
+        for command in line.commands {
+            describe(&mut text, command.name, command.about);
+        }
+    }
+    for (heading, lines) in [("\n\nExamples:", line.example), ("\n\nNotes:", line.note)] {
+        if !lines.is_empty() {
+            text.push_str(heading);
+            for line in lines.lines() {
+                text.push_str("\n  ");
+                text.push_str(line);
+            }
+        }
+    }
+    if let Some((status, meaning)) = line.status {
+        text.push_str(&["\n\nError codes:\n  ", &status.to_string(), " ", meaning].concat());
+    }
+    text.push('\n');
+    text
+}
+
+/// Returns the first line: options, then positional arguments, then the command.
+fn usage(line: &CommandLine, path: &str) -> String {
+    let mut text = ["Usage: ", path].concat();
+    for are_options in [true, false] {
+        let mut is_first = !are_options;
+        for argument in line.arguments.iter().filter(|argument| argument.is_option() == are_options) {
+            if std::mem::take(&mut is_first) {
+                text.push_str(" [--]");
+            }
+            let (open, close) = if argument.count == Count::Required { (" ", "") } else { (" [", "]") };
+            for part in [open, argument.usage, close] {
+                text.push_str(part);
+            }
+        }
+    }
+    if !line.commands.is_empty() {
+        text.push_str(if line.arguments.is_empty() {
+            " <command> [<args>]"
+        } else {
+            " [<command>] [<args>]"
+        });
+    }
+    text
+}
+
+fn list(text: &mut String, arguments: &[&Argument]) {
+    for argument in arguments {
+        let names = [argument.name(), argument.other_name];
+        let names = if argument.other_name.is_empty() { &names[..1] } else { &names[..] };
+        describe(text, &names.join(", "), argument.help);
+    }
+}
+
+/// Writes a name and its description, in lines of at most [`WIDTH`] characters.
+fn describe(text: &mut String, name: &str, description: &str) {
+    let mut width = 2 + name.len();
+    text.push_str("\n  ");
+    text.push_str(name);
+    for word in description.split_ascii_whitespace() {
+        let length = word.chars().count();
+        if width < INDENT {
+            text.push_str(&" ".repeat(INDENT - width));
+            width = INDENT;
+        } else if width + 1 + length > WIDTH {
+            text.push('\n');
+            text.push_str(&" ".repeat(INDENT));
+            width = INDENT;
+        } else {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(word);
+        width += length;
+    }
+}

@@ -1,0 +1,67 @@
+//! Tables of the command line: one for each command. Parser, help, man page and completions read them.
+
+/// Words that ask for help.
+pub(super) const HELP: [&str; 2] = ["--help", "help"];
+
+/// Command, or the program itself, with its arguments.
+#[derive(Debug)]
+pub struct CommandLine {
+    /// Name of the command.
+    pub name: &'static str,
+    /// Description, with a space in front.
+    pub about: &'static str,
+    /// Options and positional arguments.
+    pub arguments: &'static [Argument],
+    /// Commands below this one.
+    pub commands: &'static [&'static CommandLine],
+    /// Lines with examples; may be empty.
+    pub example: &'static str,
+    /// Note; may be empty.
+    pub note: &'static str,
+    /// Exit status with a special meaning, and that meaning.
+    pub status: Option<(u8, &'static str)>,
+}
+
+/// Option or positional argument.
+#[derive(Debug)]
+pub struct Argument {
+    /// Usage: `--confirm`, `--lan <network...>`, or `<name>` for a positional argument.
+    pub usage: &'static str,
+    /// Other name of an option; may be empty.
+    pub other_name: &'static str,
+    /// Description, with a space in front.
+    pub help: &'static str,
+    /// Number of values that it takes.
+    pub count: Count,
+}
+
+/// Number of values of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// None: the option itself says all.
+    Switch,
+    /// One, which must be given.
+    Required,
+    /// One or none.
+    Optional,
+    /// Any number.
+    Repeating,
+}
+
+impl Argument {
+    /// Returns the name of an option with its dashes, or of a positional argument.
+    pub fn name(&self) -> &'static str {
+        if self.is_option() { self.usage.split(' ').next().unwrap_or_default() } else { self.value() }
+    }
+
+    /// Returns the name of the value; empty for a switch.
+    pub fn value(&self) -> &'static str {
+        let value = self.usage.split_once('<').map_or("", |(_, value)| value);
+        value.trim_end_matches(['.', '>'])
+    }
+
+    /// Reports whether this is an option, and not a positional argument.
+    pub fn is_option(&self) -> bool {
+        self.usage.starts_with('-')
+    }
+}
