@@ -120,7 +120,7 @@ pub fn wireguard(bytes: &[u8]) {
     let now = SystemTime::now();
     let alive = reading.peers.values().filter(|peer| peer.alive(now)).count();
     assert!(alive <= reading.tunnel.peers.len());
-    let _ = builtin::decode::parse(bytes, now);
+    let _ = builtin::settings::parse(bytes, now);
 }
 
 /// Answers of the kernel about Wi-Fi cards.

@@ -101,25 +101,31 @@ fn traffic_passes(backend: WireGuardBackend) -> (Reading, Reading) {
 fn assert_untouched(before: &Reading, after: &Reading, peer: u8) {
     let (before, after) = (&before.peers[&public_key(peer)], &after.peers[&public_key(peer)]);
     assert_eq!((before.received, before.sent), (after.received, after.sent));
-    // The built-in one computes it from the age each time.
-    let apart = |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_else(|error| error.duration());
-    assert!(apart(before.handshake.unwrap(), after.handshake.unwrap()) < Duration::from_millis(50));
+    assert_same_time(before.handshake.unwrap(), after.handshake.unwrap());
 }
 
-/// The library's threads end: the interface no longer answers. A request at that moment waits, and the
-/// interface is made again.
+/// Asserts that two times of a handshake are the same. The built-in WireGuard computes the time from the age
+/// each time.
+fn assert_same_time(one: SystemTime, other: SystemTime) {
+    let apart = one.duration_since(other).unwrap_or_else(|error| error.duration());
+    assert!(apart < Duration::from_millis(50), "{apart:?}");
+}
+
+/// Nobody answers for the interface any more, not even those who asked before, and it is made again.
 #[test]
 fn an_interface_that_others_delete_is_made_again_during_a_request() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
         let wanted = site(MIDDLE, &OTHERS, WireGuardBackend::BuiltIn);
         apply(&mut kernel, &steps(&wanted));
-        ip(&format!("link delete {}", interface(MIDDLE)));
         let path = format!("/var/run/wireguard/{}.sock", interface(MIDDLE));
-        let mut visitor = UnixStream::connect(path).unwrap();
-        visitor.write_all(b"get=1\n\n").unwrap();
-        visitor.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-        assert!(visitor.read(&mut [0]).is_err(), "no thread is left to answer");
+        let mut visitor = UnixStream::connect(&path).unwrap();
+        ip(&format!("link delete {}", interface(MIDDLE)));
+        while UnixStream::connect(&path).is_ok() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = visitor.write_all(b"get=1\n\n");
+        assert!(!matches!(visitor.read(&mut [0]), Ok(1)), "no tunnel is left to answer for");
         apply(&mut kernel, &steps(&wanted));
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
     });
@@ -223,6 +229,37 @@ fn the_built_in_wireguard_does_not_give_up() {
         other.thread.recv().unwrap();
         std::thread::sleep(Duration::from_mins(1));
         assert!(read(&mut kernel, &wanted).tunnel.peers[&public_key(12)].alive);
+        drop(other.wired);
+        other.life.join().unwrap();
+    });
+}
+
+/// A phone that is first heard long after its site began to listen: no time of its session may count from
+/// then.
+#[test]
+fn the_built_in_wireguard_keeps_the_session_of_a_peer_that_comes_late() {
+    let other = Site::start(12, site(12, &[MIDDLE], WireGuardBackend::BuiltIn));
+    let thread = other.thread.recv().unwrap();
+    inside(move || {
+        let mut kernel = Linux::open().unwrap();
+        let mut wanted = site(MIDDLE, &[12], WireGuardBackend::BuiltIn);
+        for peer in wanted.tunnels.values_mut().flat_map(|tunnel| tunnel.peers.values_mut()) {
+            (peer.endpoint, peer.keepalive) = (None, None);
+        }
+        wire(&[thread]);
+        apply(&mut kernel, &steps(&wanted));
+        // A session ends after 180 s (REJECT_AFTER_TIME).
+        thread::sleep(Duration::from_secs(185));
+        other.wired.send(()).unwrap();
+        other.thread.recv().unwrap();
+        let mut handshake = || read(&mut kernel, &wanted).peers[&public_key(12)].handshake;
+        // The other site begins with its first keepalive, after 25 s.
+        let began = (0..1200).find_map(|_| {
+            thread::sleep(Duration::from_millis(50));
+            handshake()
+        });
+        thread::sleep(Duration::from_secs(4));
+        assert_same_time(began.unwrap(), handshake().unwrap());
         drop(other.wired);
         other.life.join().unwrap();
     });

@@ -4,6 +4,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::libc;
 
@@ -20,15 +21,12 @@ struct TunRequest {
     rest: [u8; 22],
 }
 
-/// Makes an interface, down. The interface disappears when the file is closed.
-///
-/// boringtun could make the interface itself, but with the number that TUNSETIFF has on most processors: MIPS
-/// has another.
+/// Makes an interface, down. The interface disappears when the file is closed. The file never waits.
 ///
 /// # Errors
 /// EBUSY if another process has an interface of that name.
 pub(super) fn create(name: &IfName) -> io::Result<OwnedFd> {
-    let file = OpenOptions::new().read(true).write(true).open(DEVICE)?;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(DEVICE)?;
     let flags = libc::c_short::try_from(libc::IFF_TUN | libc::IFF_NO_PI).expect("two low bits");
     let mut request = TunRequest { name: [0; libc::IFNAMSIZ], flags, rest: [0; 22] };
     request.name[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());

@@ -1,8 +1,6 @@
-//! Functions of the C library that the standard library and boringtun call, in versions that keep the binary
-//! small.
+//! Functions of the C library that the standard library calls, in versions that keep the binary small.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::ptr;
 
 use nix::libc::pthread_t;
 use nix::sys::prctl;
@@ -15,13 +13,6 @@ extern "C" fn pthread_setname_np(_: pthread_t, name: *const c_char) -> c_int {
     // SAFETY: pthread_setname_np(3) says that a name is a text that ends with a zero.
     let name = unsafe { CStr::from_ptr(name) };
     prctl::set_name(name).map_or_else(|errno| errno as c_int, |()| 0)
-}
-
-/// Returns no login name. boringtun would give a folder to that user, but never makes the folder here; the C
-/// library's version brings in all code that reads `/etc/passwd`: 7 kB.
-#[unsafe(no_mangle)]
-extern "C" fn getlogin() -> *mut c_char {
-    ptr::null_mut()
 }
 
 #[cfg(test)]

@@ -1,25 +1,17 @@
-//! Limit on the open files of this process. Each tunnel of the built-in WireGuard needs some, and its library
-//! ends the process if it cannot open them.
+//! Limit on the open files of this process. Each tunnel of the built-in WireGuard needs some.
 
-use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
-
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::base::error::{Context as _, Error, Result};
 use crate::state::words::count;
 
-/// Files of one tunnel: its device, sockets for both families, timers and wake-ups of each thread, and the
-/// sockets for its settings. Counted in /proc/PID/fd: 15, and one more while another program reads the
-/// settings.
-const OF_A_TUNNEL: u64 = 16;
+/// Files of one tunnel: its device, sockets for both families, and the socket at which it shows its settings.
+/// While a tunnel changes its port, it has the sockets of both ports.
+const OF_A_TUNNEL: u64 = 4;
 
-/// Files of everything else: netlink, signals, the control socket and its clients, probes, services, logs.
-const OF_ALL_ELSE: u64 = 64;
-
-/// Number above the numbers of all other files, if the system allows that many: 250 tunnels, one for each
-/// site, and everything else.
-const HIGH: u64 = 4096;
+/// Files of everything else: netlink, signals, the control socket and its clients, probes, services, logs,
+/// the wait for packets, and other programs that read the settings of a tunnel.
+const OF_ALL_ELSE: u64 = 80;
 
 /// Raises the limit to the most that the system allows.
 pub fn raise_limit() -> Result<()> {
@@ -48,16 +40,6 @@ pub fn check_room(tunnels: usize) -> Result<()> {
     )))
 }
 
-/// Gives a file another number, above the numbers that new files get.
-pub fn renumbered(file: impl AsFd) -> Result<OwnedFd> {
-    let context = || "cannot duplicate a file descriptor".to_owned();
-    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).context(context)?;
-    let least = (limit / 2).min(HIGH).try_into().expect("a small number");
-    let number = fcntl(file.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(least)).context(context)?;
-    // SAFETY: the descriptor was opened just now, and nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
 fn room_within(limit: u64) -> u64 {
     limit.saturating_sub(OF_ALL_ELSE) / OF_A_TUNNEL
 }
@@ -68,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_enough_for_so_many_tunnels() {
-        for (limit, tunnels) in [(0, 0), (64, 0), (79, 0), (80, 1), (1024, 60), (65_536, 4092)] {
+        for (limit, tunnels) in [(0, 0), (80, 0), (83, 0), (84, 1), (1024, 236), (65_536, 16_364)] {
             assert_eq!(room_within(limit), tunnels, "{limit}");
         }
         check_room(0).unwrap();

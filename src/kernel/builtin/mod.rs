@@ -1,151 +1,176 @@
-//! The built-in WireGuard: boringtun on a tun device, for kernels without WireGuard. It ends with this
-//! process.
+//! The built-in WireGuard, for kernels without WireGuard: WireGuard's protocol by boringtun, on tun devices and
+//! UDP sockets of this process. It ends with this process.
 //!
-//! The library's own control socket is not used, because it brings handlers that take SIGINT and SIGTERM away
-//! from the rest of the process. A pair of sockets does the same, and the settings are shown, read-only,
-//! where `wg show` looks for them.
+//! One thread runs all tunnels. Boringtun has a runner of its own, with several threads and a text protocol
+//! for each tunnel (docs/decisions/0015-own-event-loop.md).
 
-mod control;
-pub(crate) mod decode;
-mod settings_socket;
+mod networks;
+mod peer;
+mod peers;
+pub(crate) mod settings;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod turn;
+mod udp;
+mod window;
 
-use std::fmt::Write as _;
 use std::fs::File;
-use std::net::{Shutdown, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU32};
-use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use defguard_boringtun::device::{self, DeviceConfig, DeviceHandle};
-use defguard_wireguard_rs::key::Key;
-use defguard_wireguard_rs::net::IpAddrMask;
-use defguard_wireguard_rs::peer::Peer as UapiPeer;
 use log::warn;
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::ReuseAddr;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
-use nix::unistd::{SysconfVar, sysconf};
 use zeroize::Zeroizing;
 
 use super::tun;
 use super::wireguard::Reading;
 use crate::base::error::{Context, Error, Result};
-use crate::base::net::{IfName, PublicKey, Secret};
-use crate::base::sorted::SortedSet;
-use crate::state::tunnel_delta::{Change, TunnelDelta, delta};
-use crate::state::{Peer, Tunnel};
-use crate::system::threads::spawn;
-use crate::system::{entropy, open_files};
-use control::{Control, lock};
-use decode::parse;
-use settings_socket::{SettingsSocket, socket_path};
+use crate::base::net::IfName;
+use crate::state::Tunnel as Settings;
+use crate::system::entropy;
+use tunnel::Tunnel;
+use turn::Runner;
+use window::{Window, socket_path};
 
-/// Largest number of threads of one interface: each takes 130 kB.
-const THREADS: usize = 2;
+/// Time that another process has to show the settings of a tunnel.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time between two attempts to reach peers that the library has given up: after 90 s without an answer it
-/// sends nothing more, not even keepalives, until there is data (`update_timers` in its noise/timers.rs).
-const ROUND: Duration = Duration::from_mins(2);
+/// Length of the longest answer in bytes: room for ten thousand peers.
+const LONGEST_ANSWER: usize = 8 << 20;
 
-/// Private key of an interface that has none: the library fails when a packet comes in before it has a key.
-/// Such an interface has no peers, so the key lets no packet in.
-const NO_KEY: [u8; 32] = [1; 32];
-
-/// An interface that this process runs. The interface disappears when the value is dropped.
-pub struct Device {
-    name: IfName,
-    control: Arc<Mutex<Control>>,
-    /// Client end of the control socket. Its shutdown ends all waits for answers.
-    socket: Arc<UnixStream>,
-    /// The library's device; in an option only so that it can be taken out when dropped.
-    handle: Option<DeviceHandle>,
-    window: Option<SettingsSocket>,
-    keeper: Option<HandshakeRetry>,
+/// Interfaces that this process runs. They disappear when the value is dropped.
+#[derive(Default)]
+pub struct Devices {
+    /// `None` before the first interface, and after the last one.
+    runner: Option<Runner>,
 }
 
-impl Device {
+impl Devices {
     /// Makes an interface, down and without a key. No interface of that name may exist: the kernel would hand
     /// out another program's tun device.
-    pub fn create(name: &IfName) -> Result<Self> {
+    pub fn create(&mut self, name: &IfName) -> Result<()> {
         check_tun()?;
         check_random_numbers()?;
-        let (ours, theirs) =
-            UnixStream::pair().context(|| format!("cannot make a control socket for {name}"))?;
-        // The library keeps a list by the numbers of its files. If other threads close files at the wrong
-        // moment, it looks behind the end of the list, which ends the process (`clear_event_by_fd` in its
-        // device/epoll.rs). A large number makes the list long enough.
-        let theirs = open_files::renumbered(theirs)?;
-        // The standard library would also look for a control group's share of the processors, with 4 kB of
-        // code.
-        let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
-        let config = DeviceConfig {
-            n_threads: processors.and_then(|number| number.try_into().ok()).unwrap_or(1).min(THREADS),
-            // A connected socket would keep its source address when the address of the uplink changes.
-            use_connected_socket: false,
-            use_multi_queue: false,
-            uapi_fd: theirs.into_raw_fd(),
-        };
         let context = || format!("cannot make the interface {name} for the built-in WireGuard");
-        // The library takes an open file by its number, and closes it.
-        let tun = tun::create(name).context(context)?.into_raw_fd();
-        let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).context(context)?;
-        let socket = Arc::new(ours);
-        let mut control = Control::new(Arc::clone(&socket)).context(context)?;
-        control.set(name, &set_key(&NO_KEY))?;
-        let control = Arc::new(Mutex::new(control));
-        let window = SettingsSocket::open(name, &control)
+        if self.runner.is_none() {
+            self.runner = Some(Runner::start().context(context)?);
+        }
+        let device = tun::create(name).context(context)?;
+        let window = Window::open(name)
             .inspect_err(|error| warn!("other programs cannot see the settings of {name}: {error}"))
             .ok();
-        let keeper = Some(HandshakeRetry::start(name, &control));
-        Ok(Self { name: name.clone(), control, socket, handle: Some(handle), window, keeper })
+        let runner = self.runner.as_ref().expect("it was started above");
+        runner.add(Tunnel::new(name, device.into(), window)).context(context)
     }
 
-    /// Reads the settings. `now` decides which sessions are still usable.
-    pub fn read(&self, now: SystemTime) -> Result<Reading> {
-        let answer = lock(&self.control).get().context(|| cannot_read(&self.name))?;
-        parse(&answer, now).context(|| cannot_read(&self.name))
+    /// Reports whether there are no interfaces.
+    pub fn is_empty(&self) -> bool {
+        self.runner.as_ref().is_none_or(|runner| runner.lock().iter().next().is_none())
     }
 
-    /// Reports whether the library has stopped answering, so that the interface must be made again.
-    pub fn is_lost(&self) -> bool {
-        lock(&self.control).is_lost()
+    /// Reports whether this process runs an interface.
+    pub fn contains(&self, name: &IfName) -> bool {
+        self.runner.as_ref().is_some_and(|runner| runner.lock().iter().any(|tunnel| tunnel.name == *name))
+    }
+
+    /// Removes an interface, if this process runs it.
+    pub fn remove(&mut self, name: &IfName) {
+        drop(self.take(&|tunnel| tunnel.name == *name));
+    }
+
+    /// Removes the interfaces that no longer work, and returns the name of each.
+    pub fn remove_lost(&mut self) -> Vec<IfName> {
+        let mut lost = Vec::new();
+        while let Some(tunnel) = self.take(&|tunnel| tunnel.is_lost) {
+            lost.push(tunnel.name.clone());
+        }
+        lost
+    }
+
+    fn take(&mut self, is_chosen: &dyn Fn(&Tunnel) -> bool) -> Option<Box<Tunnel>> {
+        let mut tunnels = self.runner.as_ref()?.lock();
+        let taken = tunnels.take(is_chosen);
+        let is_last = tunnels.iter().next().is_none();
+        drop(tunnels);
+        if is_last {
+            self.runner = None;
+        }
+        taken
+    }
+
+    /// Reads the settings of an interface. `now` decides which sessions are still usable. Returns `None` if
+    /// this process does not run the interface.
+    pub fn read(&self, name: &IfName, now: SystemTime) -> Option<Result<Reading>> {
+        let tunnels = self.runner.as_ref()?.lock();
+        let tunnel = tunnels.iter().find(|tunnel| tunnel.name == *name)?;
+        Some(if tunnel.is_lost { Err(lost(name)) } else { Ok(tunnel.read(now)) })
     }
 
     /// Starts again with peers that do not answer.
     pub fn begin_anew(&self) {
-        revive_or_warn(&self.name, &self.control);
+        let Some(runner) = &self.runner else { return };
+        let mut tunnels = runner.lock();
+        for tunnel in tunnels.iter_mut() {
+            tunnel.begin_anew(SystemTime::now());
+        }
+        runner.wake(&mut tunnels);
     }
 
-    /// Changes the settings that differ. A peer that differs is removed and added again, which ends its
-    /// session; all other peers keep their sessions.
-    pub fn change(&mut self, from: &Tunnel, to: &Tunnel) -> Result<()> {
-        check_port(&self.name, from.port, to.port)?;
-        let mut control = lock(&self.control);
-        encode(from, to).iter().try_for_each(|request| control.set(&self.name, request))
+    /// Changes the settings of an interface that differ. A peer of which more than the networks differs is
+    /// removed and added again, which ends its session; all other peers keep their sessions. Returns `None`
+    /// if this process does not run the interface.
+    pub fn change(&self, name: &IfName, from: &Settings, to: &Settings) -> Option<Result<()>> {
+        let runner = self.runner.as_ref()?;
+        let mut tunnels = runner.lock();
+        let tunnel = tunnels.iter_mut().find(|tunnel| tunnel.name == *name)?;
+        if tunnel.is_lost {
+            return Some(Err(lost(name)));
+        }
+        let changed = tunnel.change(from, to).and_then(|has_new_sockets| {
+            if has_new_sockets {
+                let context = || format!("cannot listen to the network for {name}");
+                runner.listen(&mut tunnels, name).context(context)?;
+            }
+            runner.wake(&mut tunnels);
+            Ok(())
+        });
+        Some(changed)
     }
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        // The library's threads end with their control socket, and so do all waits of visitors for an answer.
-        let _ = self.socket.shutdown(Shutdown::Both);
-        drop((self.window.take(), self.keeper.take()));
-        if let Some(mut handle) = self.handle.take() {
-            handle.wait();
+fn lost(name: &IfName) -> Error {
+    Error::failed(format!("another program has deleted the interface {name} of the built-in WireGuard"))
+}
+
+/// Reads the settings of an interface that another process on this machine runs.
+pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
+    let read = || settings::parse(&ask(name)?, now);
+    read().context(|| format!("cannot read the settings of {name} from the built-in WireGuard"))
+}
+
+/// Asks another process for the settings of an interface. The answer ends with an empty line.
+fn ask(name: &IfName) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut socket = UnixStream::connect(socket_path(name).as_path())?;
+    socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    socket.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    socket.write_all(b"get=1\n\n")?;
+    let end = Instant::now() + ANSWER_TIMEOUT;
+    let mut answer = Zeroizing::new(Vec::new());
+    let mut piece = Zeroizing::new([0; 4096]);
+    while !answer.ends_with(b"\n\n") {
+        match socket.read(&mut *piece) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) if answer.len() > LONGEST_ANSWER => return Err(ErrorKind::FileTooLarge.into()),
+            Ok(_) if Instant::now() > end => return Err(ErrorKind::TimedOut.into()),
+            Ok(length) => answer.extend_from_slice(&piece[..length]),
+            // A wait with a time limit ends when the process was stopped and goes on (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
-}
-
-/// Reads the settings of an interface that this or another process on this machine runs.
-pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
-    let read = || {
-        let socket = UnixStream::connect(socket_path(name).as_path())?;
-        parse(&Control::new(Arc::new(socket))?.get()?, now)
-    };
-    read().context(|| cannot_read(name))
+    Ok(answer)
 }
 
 /// Checks that this process may make tun devices.
@@ -175,153 +200,4 @@ fn check_random_numbers() -> Result<()> {
          this device started a short time ago, and the kernel is still \
          collecting randomness",
     ))
-}
-
-fn cannot_read(name: &IfName) -> String {
-    format!("cannot read the settings of {name} from the built-in WireGuard")
-}
-
-/// Returns the cause in an error of the library, which hides the error number.
-fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    match error {
-        device::Error::IOCtl(error) | device::Error::Socket(error) | device::Error::IoError(error) => {
-            error.into()
-        }
-        other => other.into(),
-    }
-}
-
-/// Checks that a port is free: the library is left without any port if it cannot have the new one. Like the
-/// library, the check shares a port with sockets that allow it. Those belong to our other interfaces, one of
-/// which may have got the port by chance.
-fn check_port(name: &IfName, from: Option<NonZeroU16>, to: Option<NonZeroU16>) -> Result<()> {
-    let Some(port) = to.filter(|_| to != from) else { return Ok(()) };
-    let try_to_bind = || {
-        let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        setsockopt(&udp, ReuseAddr, &true)?;
-        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port.get()))
-    };
-    try_to_bind().context(|| {
-        format!("cannot let {name} listen on UDP port {port} (`ss -ulpn` shows which program does)")
-    })
-}
-
-/// A thread that makes the library try again to reach peers with a keepalive.
-struct HandshakeRetry {
-    end: Arc<End>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// The end of a thread: a channel would bring 6 kB of code.
-#[derive(Default)]
-struct End {
-    has_come: Mutex<bool>,
-    signal: Condvar,
-}
-
-impl HandshakeRetry {
-    fn start(name: &IfName, control: &Arc<Mutex<Control>>) -> Self {
-        let end = Arc::new(End::default());
-        let (name, control, awaited) = (name.clone(), Arc::clone(control), Arc::clone(&end));
-        let thread = spawn(Box::new(move || {
-            while !awaited.comes_within(ROUND) {
-                revive_or_warn(&name, &control);
-            }
-        }));
-        Self { end, thread: Some(thread) }
-    }
-}
-
-impl Drop for HandshakeRetry {
-    fn drop(&mut self) {
-        self.end.come();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl End {
-    fn come(&self) {
-        *self.has_come.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.signal.notify_all();
-    }
-
-    /// Waits for the end; reports whether it has come.
-    fn comes_within(&self, time: Duration) -> bool {
-        let has_come = self.has_come.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.signal.wait_timeout_while(has_come, time, |has_come| !*has_come);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-fn revive_or_warn(name: &IfName, control: &Mutex<Control>) {
-    if let Err(error) = revive(name, &mut lock(control), SystemTime::now()) {
-        warn!("{error}");
-    }
-}
-
-/// Removes peers that should be alive and are not, and adds them again, so that they start again.
-fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
-    let answer = control.get().context(|| cannot_read(name))?;
-    let reading = parse(&answer, now).context(|| cannot_read(name))?;
-    let is_given_up = |peer: &Peer| peer.keepalive.is_some() && peer.endpoint.is_some() && !peer.alive;
-    for (key, peer) in reading.tunnel.peers.into_iter().filter(|(_, peer)| is_given_up(peer)) {
-        control.set(name, &remove_peer(key))?;
-        control.set(name, &add_peer(key, &peer, None))?;
-    }
-    Ok(())
-}
-
-/// Returns the requests that lead from one tunnel to the other. Each peer has its own request: within a
-/// request the library applies the removal, the endpoint and the pre-shared key of one peer to the peers
-/// behind it.
-fn encode(from: &Tunnel, to: &Tunnel) -> Vec<Zeroizing<String>> {
-    let delta = delta(from, to);
-    let mut requests = vec![encode_device(&delta, to)];
-    for key in delta.removed.iter().chain(delta.changed.keys()) {
-        requests.push(remove_peer(*key));
-    }
-    let added: SortedSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
-    for key in added {
-        // The address at which the peer was last heard is better than none.
-        let known = from.peers.get(key).and_then(|peer| peer.endpoint);
-        requests.push(add_peer(*key, &to.peers[key], known));
-    }
-    requests.retain(|request| !request.is_empty());
-    requests
-}
-
-fn encode_device(delta: &TunnelDelta, to: &Tunnel) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::new());
-    if delta.private_key.bytes().is_some() {
-        text.push_str(&set_key(to.private_key.as_ref().map_or(&NO_KEY, Secret::bytes)));
-    }
-    if let Some(port) = delta.port.number::<u16>() {
-        let _ = writeln!(text, "listen_port={port}");
-    }
-    // A new port means new sockets, to which the library does not give the mark.
-    if delta.fwmark != Change::Keep || (delta.port != Change::Keep && to.fwmark.is_some()) {
-        let _ = writeln!(text, "fwmark={}", to.fwmark.map_or(0, NonZeroU32::get));
-    }
-    text
-}
-
-fn set_key(key: &[u8; 32]) -> Zeroizing<String> {
-    let hex = Zeroizing::new(Key::new(*key).to_lower_hex());
-    Zeroizing::new(["private_key=", &hex, "\n"].concat())
-}
-
-fn remove_peer(key: PublicKey) -> Zeroizing<String> {
-    Zeroizing::new(UapiPeer::new(Key::new(key.0)).as_uapi_remove())
-}
-
-fn add_peer(key: PublicKey, peer: &Peer, known: Option<SocketAddr>) -> Zeroizing<String> {
-    let mut uapi = UapiPeer::new(Key::new(key.0));
-    uapi.preshared_key = peer.preshared_key.as_ref().map(|key| Key::new(*key.bytes()));
-    uapi.endpoint = peer.endpoint.or(known);
-    uapi.persistent_keepalive_interval = Some(peer.keepalive.map_or(0, NonZeroU16::get));
-    let networks = peer.allowed_ips.iter();
-    uapi.allowed_ips = networks.map(|network| IpAddrMask::new(network.address(), network.length())).collect();
-    Zeroizing::new(uapi.as_uapi_update())
 }

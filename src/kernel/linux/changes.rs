@@ -11,7 +11,7 @@ use crate::kernel::batch::Batch;
 use crate::kernel::netlink::{Socket, protocols};
 use crate::kernel::requests::{add_links, change_routing, judge_removal, removals, remove_links};
 use crate::kernel::wireguard::WireGuard;
-use crate::kernel::{builtin, link, step_errors, sysctl};
+use crate::kernel::{link, step_errors, sysctl};
 use crate::state::step::{FirewallStep, NamedLink, TunnelChange};
 use crate::state::tunnel_delta::delta;
 use crate::system::threads::spawn;
@@ -82,7 +82,7 @@ impl Linux {
 
     /// Removes an interface that could not be finished.
     fn unmake(&mut self, name: &IfName) {
-        drop(self.devices.remove(name));
+        self.devices.remove(name);
         self.route.batch(vec![link::remove(name)]);
     }
 
@@ -92,18 +92,16 @@ impl Linux {
             if existing.contains_key(&new.name) {
                 return Err(step_errors::not_added(new, Errno::EEXIST.into()));
             }
-            // If another program deleted the interface, its device still holds the port and the control
-            // socket.
-            drop(self.devices.remove(&new.name));
-            self.devices.insert(new.name.clone(), builtin::Device::create(&new.name)?);
-            Ok(())
+            // If another program deleted the interface, its device may still hold the port.
+            self.devices.remove(&new.name);
+            self.devices.create(&new.name)
         };
         Ok(new.iter().map(make).collect())
     }
 
     fn remove_links(&mut self, old: &[&NamedLink]) -> Result<Vec<Result<()>>> {
         for link in old {
-            drop(self.devices.remove(&link.name));
+            self.devices.remove(&link.name);
         }
         if old.len() == 1 {
             return Ok(remove_links(&mut self.route, old));
@@ -130,10 +128,9 @@ impl Linux {
 
     /// Changes tunnels: those of the kernel in one batch, those of the built-in WireGuard one by one.
     fn change_tunnels(&mut self, changes: &[&TunnelChange]) -> Result<Vec<Result<()>>> {
-        let is_built_in = |change: &TunnelChange| self.devices.contains_key(&change.name);
         let mut in_kernel = Vec::new();
         for change in changes {
-            if !is_built_in(change) {
+            if !self.devices.contains(&change.name) {
                 in_kernel.push(*change);
             }
         }
@@ -145,8 +142,8 @@ impl Linux {
         let mut verdicts = verdicts.into_iter();
         let mut results = Vec::new();
         for change in changes {
-            results.push(match self.devices.get_mut(&change.name) {
-                Some(device) => device.change(&change.from, &change.to),
+            results.push(match self.devices.change(&change.name, &change.from, &change.to) {
+                Some(verdict) => verdict,
                 None => verdicts.next().expect("there is a verdict on each change"),
             });
         }

@@ -39,7 +39,7 @@ pub struct Linux {
     nftables: Option<Nftables>,
     iptables: Option<Iptables>,
     /// Interfaces of the built-in WireGuard that this process runs.
-    devices: SortedMap<IfName, builtin::Device>,
+    devices: builtin::Devices,
 }
 
 impl Linux {
@@ -50,7 +50,7 @@ impl Linux {
             wireguard: WireGuard::find()?,
             nftables: Nftables::find()?,
             iptables: None,
-            devices: SortedMap::new(),
+            devices: builtin::Devices::default(),
         })
     }
 
@@ -80,18 +80,12 @@ impl Linux {
         *self.iptables.get_or_insert_with(Iptables::find)
     }
 
-    /// Removes interfaces whose built-in WireGuard has stopped answering. They are missing then, and are made
-    /// again.
+    /// Removes what is left of interfaces of the built-in WireGuard that no longer work. They are missing then,
+    /// and are made again.
     fn drop_lost_devices(&mut self) {
-        self.devices.retain(|name, device| {
-            let is_lost = device.is_lost();
-            if is_lost {
-                log::warn!(
-                    "the built-in WireGuard of {name} has stopped answering: the interface is made again"
-                );
-            }
-            !is_lost
-        });
+        for name in self.devices.remove_lost() {
+            log::warn!("another program has deleted the interface {name}: it is made again");
+        }
     }
 
     /// Returns the socket for interfaces, addresses, routes and rules.
@@ -190,17 +184,18 @@ impl Kernel for Linux {
     }
 
     fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
-        match (link.backend(), self.devices.get(name)) {
-            (Some(WireGuardBackend::Kernel), _) => self.kernel_wireguard()?.read(name, now),
-            (Some(WireGuardBackend::BuiltIn), Some(device)) => device.read(now),
-            (Some(WireGuardBackend::BuiltIn), None) => builtin::read_foreign(name, now),
-            (None, _) => Err(Error::failed(format!("{name} is not a tunnel"))),
+        match link.backend() {
+            Some(WireGuardBackend::Kernel) => self.kernel_wireguard()?.read(name, now),
+            Some(WireGuardBackend::BuiltIn) => {
+                self.devices.read(name, now).unwrap_or_else(|| builtin::read_foreign(name, now))
+            }
+            None => Err(Error::failed(format!("{name} is not a tunnel"))),
         }
     }
 
     fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
-        if let Some(device) = self.devices.get_mut(name) {
-            return device.change(from, to);
+        if let Some(changed) = self.devices.change(name, from, to) {
+            return changed;
         }
         let change = TunnelChange { name: name.clone(), from: from.clone(), to: to.clone() };
         change_in_kernel(self.kernel_wireguard()?, &[&change]).into_iter().collect()
@@ -211,9 +206,7 @@ impl Kernel for Linux {
     }
 
     fn begin_handshakes_anew(&self) {
-        for device in self.devices.values() {
-            device.begin_anew();
-        }
+        self.devices.begin_anew();
     }
 
     fn forget_connections(&mut self, chosen: &ConnectionFilter) -> Result<usize> {

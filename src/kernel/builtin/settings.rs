@@ -1,12 +1,14 @@
-//! Answers of a WireGuard outside of the kernel, in the cross-platform protocol.
+//! Settings of a tunnel as a WireGuard outside of the kernel shows them, in WireGuard's cross-platform protocol
+//! (<https://www.wireguard.com/xplatform/>).
 
+use std::fmt::Write as _;
 use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::{Duration, SystemTime};
 
 use defguard_wireguard_rs::key::Key;
+use zeroize::Zeroizing;
 
-use super::NO_KEY;
 use crate::base::net::{InterfaceAddress, PublicKey, Secret};
 use crate::kernel::wireguard::Reading;
 use crate::kernel::wireguard::decode::without_settings;
@@ -16,6 +18,68 @@ const LATEST: u64 = 1 << 40;
 
 /// Nanoseconds of a second.
 const NANOSECONDS: u64 = 1_000_000_000;
+
+/// Longest lines of a tunnel, without its peers, in bytes.
+const LINES: usize = 160;
+
+/// Longest lines of a peer, without its networks, in bytes.
+const LINES_OF_PEER: usize = 480;
+
+/// Longest line of a network in bytes.
+const LINE_OF_NETWORK: usize = 60;
+
+/// Writes an answer with the settings and statistics of a tunnel. The text keeps its place in memory, so that
+/// no keys are left behind.
+pub(super) fn encode(reading: &Reading) -> Zeroizing<Vec<u8>> {
+    let peers = reading.tunnel.peers.values();
+    let room = peers.map(|peer| LINES_OF_PEER + LINE_OF_NETWORK * peer.allowed_ips.len()).sum::<usize>();
+    let mut text = Zeroizing::new(String::with_capacity(LINES + room));
+    let tunnel = &reading.tunnel;
+    push_key(&mut text, "private_key=", tunnel.private_key.as_ref().map(Secret::bytes));
+    if let Some(port) = tunnel.port {
+        push(&mut text, "listen_port=", port.get().into());
+    }
+    if let Some(mark) = tunnel.fwmark {
+        push(&mut text, "fwmark=", mark.get().into());
+    }
+    for (key, peer) in &tunnel.peers {
+        push_key(&mut text, "public_key=", Some(&key.0));
+        push_key(&mut text, "preshared_key=", peer.preshared_key.as_ref().map(Secret::bytes));
+        let statistics = reading.peers.get(key).copied().unwrap_or_default();
+        if let Some(endpoint) = peer.endpoint {
+            let _ = writeln!(text, "endpoint={endpoint}");
+        }
+        let handshake =
+            statistics.handshake.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        if let Some(time) = handshake {
+            push(&mut text, "last_handshake_time_sec=", time.as_secs());
+            push(&mut text, "last_handshake_time_nsec=", time.subsec_nanos().into());
+        }
+        push(&mut text, "tx_bytes=", statistics.sent);
+        push(&mut text, "rx_bytes=", statistics.received);
+        push(&mut text, "persistent_keepalive_interval=", peer.keepalive.map_or(0, NonZeroU16::get).into());
+        for network in &peer.allowed_ips {
+            let _ = writeln!(text, "allowed_ip={network}");
+        }
+    }
+    text.push_str("errno=0\n\n");
+    Zeroizing::new(std::mem::take(&mut *text).into_bytes())
+}
+
+fn push(text: &mut String, keyword: &str, number: u64) {
+    let _ = writeln!(text, "{keyword}{number}");
+}
+
+fn push_key(text: &mut String, keyword: &str, key: Option<&[u8; 32]>) {
+    let Some(key) = key else { return };
+    text.push_str(keyword);
+    for byte in key {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+        }
+    }
+    text.push('\n');
+}
 
 /// Reads an answer. `now` decides which peers are alive.
 ///
@@ -30,7 +94,7 @@ pub(crate) fn parse(answer: &[u8], now: SystemTime) -> io::Result<Reading> {
         let Some((keyword, value)) = line.split_once('=') else { continue };
         let number = value.parse::<u64>().ok();
         match keyword {
-            "private_key" => tunnel.private_key = key(value).filter(|key| *key != NO_KEY).map(Secret::new),
+            "private_key" => tunnel.private_key = key(value).map(Secret::new),
             "listen_port" => tunnel.port = short(number),
             "fwmark" => {
                 tunnel.fwmark = number.and_then(|mark| NonZeroU32::new(u32::try_from(mark).ok()?));
@@ -99,6 +163,8 @@ mod tests {
 
     use super::*;
     use crate::base::net::Cidr;
+    use crate::kernel::wireguard::PeerStatistics;
+    use crate::state::Peer;
 
     /// The answer that the library tests its own reader with, shortened, and with a foreign keyword.
     const ANSWER: &str = "private_key=000102030405060708090a0b0c0d0e0ff0e1d2c3b4a5968778695a4b3c2d1e0f\n\
@@ -143,6 +209,53 @@ mod tests {
             let networks = their.allowed_ips.iter().map(|ip| Cidr::new(ip.address, ip.cidr).unwrap());
             assert_eq!(our.allowed_ips, networks.collect());
         }
+    }
+
+    #[test]
+    fn an_answer_of_ours_is_read_as_it_was_meant() {
+        let (now, key) = (SystemTime::now(), PublicKey([0xa5; 32]));
+        let mut reading = parse(ANSWER.as_bytes(), now).unwrap();
+        let peer = reading.tunnel.peers.values().next().unwrap().clone();
+        reading.tunnel.peers.insert(key, Peer { keepalive: None, endpoint: None, ..peer });
+        reading.peers.insert(key, PeerStatistics::default());
+        reading.tunnel.peers.values_mut().for_each(|peer| peer.alive = false);
+        let text = encode(&reading);
+        assert_eq!(parse(&text, now).unwrap(), reading);
+        assert!(text.ends_with(b"\nerrno=0\n\n"));
+        let theirs = Host::parse_uapi(text.as_slice()).unwrap();
+        assert_eq!((theirs.peers.len(), theirs.listen_port), (3, 7301));
+    }
+
+    #[test]
+    fn an_answer_never_moves_in_memory() {
+        let network = |number: u8| format!("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff{number:02x}/128");
+        let mut reading = Reading::default();
+        let tunnel = &mut reading.tunnel;
+        let secret = || Some(Secret::new([0xff; 32]));
+        (tunnel.private_key, tunnel.port, tunnel.fwmark) =
+            (secret(), NonZeroU16::new(u16::MAX), NonZeroU32::new(u32::MAX));
+        for number in 0..9 {
+            let endpoint =
+                format!("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%{}]:65535", u32::MAX).parse().ok();
+            let statistics = PeerStatistics {
+                endpoint,
+                handshake: Some(SystemTime::UNIX_EPOCH + Duration::new(LATEST, 999_999_999)),
+                received: u64::MAX,
+                sent: u64::MAX,
+            };
+            let peer = Peer {
+                preshared_key: secret(),
+                endpoint,
+                keepalive: NonZeroU16::new(u16::MAX),
+                allowed_ips: (0..=number).map(|number| network(number).parse().unwrap()).collect(),
+                alive: false,
+            };
+            tunnel.peers.insert(PublicKey([number; 32]), peer);
+            reading.peers.insert(PublicKey([number; 32]), statistics);
+        }
+        let networks = 45;
+        let text = encode(&reading);
+        assert_eq!(text.capacity(), LINES + 9 * LINES_OF_PEER + networks * LINE_OF_NETWORK);
     }
 
     #[test]

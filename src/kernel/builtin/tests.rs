@@ -1,0 +1,299 @@
+//! Tunnels on loopback, with a pair of sockets in the place of each tun device: a packet is a datagram.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::sync::Once;
+use std::time::{Instant, SystemTime};
+
+use defguard_boringtun::noise::{Tunn, TunnResult};
+use defguard_boringtun::x25519;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use proptest::prelude::*;
+
+use super::tunnel::{Room, Tunnel};
+use crate::base::keys::{clamped, public_key};
+use crate::base::net::{Family, PublicKey, Secret};
+use crate::kernel::wireguard::PeerStatistics;
+use crate::state::{Peer, Tunnel as Settings};
+
+/// A tunnel, and the host behind its interface.
+struct Site {
+    tunnel: Tunnel,
+    host: UnixDatagram,
+    settings: Settings,
+    room: Box<Room>,
+}
+
+static LOOPBACK: Once = Once::new();
+
+/// Brings loopback up: a new network namespace has it down.
+fn bring_up_loopback() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    if socket.send_to(b"", socket.local_addr().unwrap()).is_err() {
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+    }
+}
+
+fn private(number: u8) -> Secret {
+    clamped(&Secret::new([number; 32]))
+}
+
+fn public(number: u8) -> PublicKey {
+    public_key(&private(number))
+}
+
+/// Address of a site inside the tunnels.
+fn inner(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 99, 0, number)
+}
+
+/// A packet of IPv4 from one site to another, with a number in it.
+fn packet(from: Ipv4Addr, to: Ipv4Addr, number: u8) -> Vec<u8> {
+    let mut packet = vec![0x45, 0, 0, 24, 0, 0, 0, 0, 64, 17, 0, 0];
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    packet.extend([number; 4]);
+    packet
+}
+
+impl Site {
+    /// A site with a tunnel to others, which it does not dial.
+    fn new(number: u8, others: &[u8]) -> Self {
+        LOOPBACK.call_once(bring_up_loopback);
+        let (device, host) = UnixDatagram::pair().unwrap();
+        device.set_nonblocking(true).unwrap();
+        host.set_nonblocking(true).unwrap();
+        let device = File::from(OwnedFd::from(device));
+        let tunnel = Tunnel::new(&"portals-test".parse().unwrap(), device, None);
+        let peer = |other: &u8| {
+            let peer = Peer {
+                preshared_key: Some(Secret::new([number ^ other; 32])),
+                endpoint: None,
+                keepalive: None,
+                allowed_ips: [format!("{}/32", inner(*other)).parse().unwrap()].into(),
+                alive: false,
+            };
+            (public(*other), peer)
+        };
+        let settings = Settings {
+            private_key: Some(private(number)),
+            peers: others.iter().map(peer).collect(),
+            ..Settings::default()
+        };
+        let mut site = Self { tunnel, host, settings: Settings::default(), room: Box::new(Room::new()) };
+        site.change(settings);
+        site
+    }
+
+    fn change(&mut self, to: Settings) -> bool {
+        let from = std::mem::replace(&mut self.settings, to);
+        self.tunnel.change(&from, &self.settings).unwrap()
+    }
+
+    /// Changes the peer with this number.
+    fn change_peer(&mut self, number: u8, change: impl FnOnce(&mut Peer)) {
+        let mut to = self.settings.clone();
+        change(to.peers.get_mut(&public(number)).unwrap());
+        self.change(to);
+    }
+
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.tunnel.sockets.as_ref().unwrap().port()).into()
+    }
+
+    fn peer(&self, number: u8) -> PeerStatistics {
+        self.tunnel.read(SystemTime::now()).peers[&public(number)]
+    }
+
+    /// Sends a packet from the host into the tunnel.
+    fn send(&mut self, packet: &[u8]) {
+        self.host.send(packet).unwrap();
+        self.tunnel.send(Instant::now(), &mut self.room);
+    }
+
+    /// Waits for messages from the network, and takes them.
+    fn receive(&mut self) {
+        let socket = self.tunnel.sockets.as_ref().unwrap().of(Family::V4).unwrap();
+        let mut waits = [PollFd::new(std::os::fd::AsFd::as_fd(socket), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut waits, PollTimeout::from(60_000_u16)), Ok(1), "a message comes");
+        self.tunnel.receive(Family::V4, Instant::now(), &mut self.room);
+    }
+
+    /// Packets that have come out of the tunnel.
+    fn came(&self) -> Vec<Vec<u8>> {
+        let mut piece = [0; 2000];
+        let next = || self.host.recv(&mut piece).ok().map(|length| piece[..length].to_vec());
+        std::iter::from_fn(next).collect()
+    }
+}
+
+/// Two sites with a session. The packet that began it has arrived.
+fn with_session() -> (Site, Site) {
+    let (mut one, mut other) = (Site::new(1, &[2, 3]), Site::new(2, &[1]));
+    let address = other.address();
+    one.change_peer(2, |peer| peer.endpoint = Some(address));
+    let first = packet(inner(1), inner(2), 0);
+    one.send(&first);
+    other.receive();
+    one.receive();
+    other.receive();
+    if other.came().is_empty() {
+        // The keepalive came alone.
+        other.receive();
+    }
+    (one, other)
+}
+
+#[test]
+fn the_packet_that_begins_a_session_waits_for_it_and_both_directions_are_counted() {
+    let (mut one, mut other) = (Site::new(1, &[2]), Site::new(2, &[1]));
+    let address = other.address();
+    one.change_peer(2, |peer| peer.endpoint = Some(address));
+    for number in 0..3 {
+        one.send(&packet(inner(1), inner(2), number));
+    }
+    assert_eq!(one.peer(2).sent, 0, "the handshake does not count");
+    other.receive();
+    one.receive();
+    let mut came = Vec::new();
+    while came.len() < 3 {
+        other.receive();
+        came.extend(other.came());
+    }
+    assert_eq!(came, [0, 1, 2].map(|number| packet(inner(1), inner(2), number)));
+    // A keepalive and three packets, each in an envelope of 32 bytes, of which 16 count when they come.
+    assert_eq!((one.peer(2).sent, other.peer(1).received), (4 * 32 + 3 * 24, 4 * 16 + 3 * 24));
+    assert_eq!(other.peer(1).endpoint, Some(one.address()));
+    other.send(&packet(inner(2), inner(1), 9));
+    one.receive();
+    assert_eq!(one.came(), [packet(inner(2), inner(1), 9)]);
+    assert!(one.peer(2).alive(SystemTime::now()) && other.peer(1).alive(SystemTime::now()));
+}
+
+#[test]
+fn a_packet_from_an_address_of_another_peer_is_dropped() {
+    let (mut one, mut other) = with_session();
+    let third = Site::new(3, &[1]);
+    other.change_peer(1, |peer| peer.allowed_ips = ["0.0.0.0/0".parse().unwrap()].into());
+    for from in [inner(3), Ipv4Addr::new(192, 0, 2, 1), inner(2)] {
+        other.send(&packet(from, inner(1), 7));
+    }
+    one.receive();
+    while one.peer(2).received < other.peer(1).sent - 3 * 16 {
+        one.receive();
+    }
+    assert_eq!(one.came(), [packet(inner(2), inner(1), 7)]);
+    drop(third);
+}
+
+#[test]
+fn a_peer_that_roams_is_followed() {
+    let (mut one, mut other) = with_session();
+    let before = one.address();
+    let mut to = one.settings.clone();
+    to.port = NonZeroU16::new(UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port());
+    assert!(one.change(to));
+    assert_ne!(one.address(), before);
+    one.send(&packet(inner(1), inner(2), 5));
+    other.receive();
+    assert_eq!(other.came(), [packet(inner(1), inner(2), 5)], "the session goes on");
+    assert_eq!(other.peer(1).endpoint, Some(one.address()));
+}
+
+#[test]
+fn only_a_peer_that_changes_in_more_than_its_networks_begins_anew() {
+    let (mut one, _other) = with_session();
+    let is_alive = |site: &Site| site.peer(2).alive(SystemTime::now());
+    one.change_peer(2, |peer| assert!(peer.allowed_ips.insert("10.98.0.0/16".parse().unwrap())));
+    one.change_peer(3, |peer| peer.keepalive = NonZeroU16::new(9));
+    assert!(is_alive(&one));
+    let endpoint = one.peer(2).endpoint;
+    one.change_peer(2, |peer| (peer.endpoint, peer.keepalive) = (None, NonZeroU16::new(25)));
+    assert!(!is_alive(&one));
+    assert_eq!(one.peer(2).endpoint, endpoint, "the address is still known");
+}
+
+#[test]
+fn a_flood_of_handshakes_gets_cookies_and_data_still_passes() {
+    let (mut one, mut other) = with_session();
+    let attacker = UdpSocket::bind("127.0.0.1:0").unwrap();
+    attacker.set_nonblocking(true).unwrap();
+    let key = x25519::StaticSecret::from([77; 32]);
+    let mut protocol = Tunn::new(key, x25519::PublicKey::from(public(1).0), None, None, 7, None);
+    let (mut room, mut answers) = ([0; 200], 0);
+    for number in 0..6 {
+        for _ in 0..60 {
+            let TunnResult::WriteToNetwork(message) = protocol.format_handshake_initiation(&mut room, true)
+            else {
+                panic!("a message")
+            };
+            attacker.send_to(message, one.address()).unwrap();
+        }
+        other.send(&packet(inner(2), inner(1), number));
+        one.receive();
+        let came = one.came();
+        assert_eq!(came, [packet(inner(2), inner(1), number)], "61 messages have their turn at once");
+        while let Ok(length) = attacker.recv(&mut room) {
+            assert_eq!((room[0], length), (3, 64), "a cookie");
+            answers += 1;
+        }
+    }
+    // The flood may last longer than the second in which handshakes are counted.
+    assert!(answers > 0);
+}
+
+#[test]
+fn a_handshake_of_an_unknown_peer_gets_no_answer() {
+    let mut one = Site::new(1, &[2]);
+    let mut stranger = Site::new(4, &[1]);
+    let address = one.address();
+    stranger.change_peer(1, |peer| peer.endpoint = Some(address));
+    stranger.send(&packet(inner(4), inner(1), 0));
+    one.receive();
+    let mut other = Site::new(2, &[1]);
+    other.change_peer(1, |peer| peer.endpoint = Some(address));
+    other.send(&packet(inner(2), inner(1), 0));
+    one.receive();
+    other.receive();
+    assert!(other.peer(1).alive(SystemTime::now()) && !stranger.peer(1).alive(SystemTime::now()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Messages and packets of all kinds, for a tunnel with a session.
+    #[test]
+    fn nonsense_does_no_harm(nonsense in prop::collection::vec(nonsense(), 1..60)) {
+        let (mut one, mut other) = with_session();
+        let attacker = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for bytes in &nonsense {
+            attacker.send_to(bytes, one.address()).unwrap();
+            one.receive();
+            one.send(bytes);
+        }
+        prop_assert_eq!(one.came().len(), 0);
+        other.send(&packet(inner(2), inner(1), 1));
+        one.receive();
+        prop_assert_eq!(one.came(), [packet(inner(2), inner(1), 1)]);
+    }
+}
+
+/// Bytes that look like a message or a packet: the type and the length of one, or not.
+fn nonsense() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![0..5_u8, Just(0x45), Just(0x60), any::<u8>()];
+    let length = prop_oneof![Just(148_usize), Just(92), Just(64), Just(32), 0..300_usize];
+    (kind, length, any::<u8>(), any::<[u8; 8]>()).prop_map(|(kind, length, fill, head)| {
+        let mut bytes = vec![fill; length];
+        for (byte, head) in bytes.iter_mut().skip(4).zip(head) {
+            *byte = head;
+        }
+        for (byte, head) in bytes.iter_mut().zip([kind, 0, 0, 0]) {
+            *byte = head;
+        }
+        bytes
+    })
+}
