@@ -143,14 +143,15 @@ command! {
 }
 
 command! {
-    /// Show what `apply` would change, one line per change. Changes nothing itself.
+    /// Show each portal and the ports that the router in front of this box must forward, then what `apply`
+    /// would change, one line per change. Changes nothing itself.
     pub struct PlanCommand = "plan",
         status 3 "with --check: something would change"
     {
         /// print the changes as a shell script of ip, wg, nft and sysctl commands that does the same by hand
         pub commands: bool = "--commands";
 
-        /// exit with status 3 if anything would change
+        /// show the changes only, and exit with status 3 if anything would change
         pub check: bool = "--check";
     }
 }

@@ -14,7 +14,7 @@ mod invite;
 mod join;
 mod leases;
 mod phone;
-mod plan;
+pub mod plan;
 mod prometheus;
 mod push;
 mod reload;
