@@ -104,7 +104,8 @@ impl Portal {
             Entrance::Own => "self".to_owned(),
         };
         for ports in self.ports() {
-            words.push_str(&format!(", {ports}"));
+            words.push_str(", ");
+            words.push_str(&ports.to_string());
         }
         words
     }
