@@ -11,6 +11,7 @@ use toml::de::DeTable;
 use wg_portals::base::net::{Family, Table};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::commands::as_commands::Script;
+use wg_portals::commands::plan::head;
 use wg_portals::config::model::RESOLVERS;
 use wg_portals::engine::load::Files;
 use wg_portals::firewall::xtables::IptablesProgram;
@@ -279,6 +280,38 @@ fn relayed_link(text: &str) -> RelayedLink {
         })
         .collect();
     RelayedLink { sides: sides.try_into().expect("two sides") }
+}
+
+#[test]
+fn the_head_of_a_plan_names_portals_and_ports() {
+    let shown = |case: &str, own: &str, uplink: &str, lan: &str| {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
+        let (files, _) = site(&case, &case.join(format!("{own}.facts.toml")), Firewall::Nftables);
+        let mut network = files.network;
+        for portal in network.sites.get_mut(own).unwrap().portals.iter_mut() {
+            portal.address = portal.address.or(Some(lan.parse().unwrap()).filter(|_| portal.name == "guest"));
+        }
+        let (mut facts, resolved) =
+            support::facts(&fs::read_to_string(case.join(format!("{own}.facts.toml"))).unwrap());
+        facts.interfaces = support::entrances(&network, own);
+        facts.uplink.as_mut().unwrap().addresses = [uplink.parse().unwrap()].into();
+        let mut files = support::files(&network, own, None);
+        files.providers = support::providers(&network, own, |config| fs::read(case.join(config)).unwrap());
+        head(&files.view(&facts, &resolved).unwrap())
+    };
+    let of_nyc = "guest: eth1 → oslo via paris, else oslo, else paris, DHCP 10.77.1.66–126\n\
+                  cinema: eth2 → rome via paris, DHCP 10.77.1.130–190\n\
+                  tv: from 192.168.1.50/32 → paris, else mullvad via paris via oslo, else oslo via paris\n\
+                  box: mac 02:00:00:00:00:01 → oslo via paris\n\
+                  own: self → oslo via paris\n";
+    assert_eq!(shown("chain", "nyc", "198.51.100.2/24", "10.77.1.65/26"), format!("{of_nyc}\n"));
+    // The endpoint of a site with private addresses is that of the router in front of it.
+    let forward =
+        "forward UDP 51820, 51822–51823, 52075, 52081–52082 to this box, in the router in front of it";
+    assert_eq!(shown("chain", "nyc", "192.168.5.2/24", "10.77.1.65/26"), format!("{of_nyc}{forward}\n\n"));
+    assert_eq!(shown("one-way", "paris", "192.0.2.77/24", "10.77.2.65/26"), "");
+    let wide = shown("one-way", "nyc", "198.51.100.2/24", "10.77.250.254/22");
+    assert_eq!(wide, "guest: eth1 → paris, DHCP 10.77.248.1–10.77.251.254\n\n");
 }
 
 /// The plan with relayed links shows those links, and no others.

@@ -261,10 +261,11 @@ fn a_person_is_asked() {
         let (status, seen) = terminal.end();
         assert_eq!(status, Some(0), "{seen}");
         for line in [
-            "br-lan           bridge\r\n",
-            "eth7             port of bridge br-lan\r\n",
-            "eth8             \r\n",
-            "wan              uplink, bridge, has an address\r\n",
+            "br-lan           off      bridge    free\r\n",
+            "eth7             off      virtual   port of bridge br-lan\r\n",
+            "eth8             off      virtual   free\r\n",
+            // The kernel may take a moment to see that the bridge has no port.
+            "  bridge    uplink                    203.0.113.7/24\r\n",
             "No interface has this name",
             "wan leads to the internet",
         ] {

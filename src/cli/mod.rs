@@ -88,6 +88,10 @@ commands! {
         Accept(AcceptCommand),
         /// `portals plan`
         Plan(PlanCommand),
+        /// `portals check`
+        Check(CheckCommand),
+        /// `portals interfaces`
+        Interfaces(InterfacesCommand),
         /// `portals apply`
         Apply(ApplyCommand),
         /// `portals confirm`
@@ -143,15 +147,35 @@ command! {
 }
 
 command! {
-    /// Show what `apply` would change, one line per change. Changes nothing itself.
+    /// Show each portal and the ports that the router in front of this box must forward, then what `apply`
+    /// would change, one line per change. Changes nothing itself.
     pub struct PlanCommand = "plan",
         status 3 "with --check: something would change"
     {
         /// print the changes as a shell script of ip, wg, nft and sysctl commands that does the same by hand
         pub commands: bool = "--commands";
 
-        /// exit with status 3 if anything would change
+        /// show the changes only, and exit with status 3 if anything would change
         pub check: bool = "--check";
+    }
+}
+
+command! {
+    /// Check a network file without a key and without root: on a laptop, too.
+    pub struct CheckCommand = "check",
+        example "portals check network.toml",
+        status 2 "the file is wrong"
+    {
+        /// file to check (default: the network file)
+        pub file: Option<PathBuf> = "<file>";
+    }
+}
+
+command! {
+    /// Show the interfaces of this machine: state, kind, use and addresses, and what Wi-Fi cards can do.
+    pub struct InterfacesCommand = "interfaces" {
+        /// print the interfaces as JSON
+        pub json: bool = "--json";
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod as_commands;
+mod check;
 mod confirm;
 mod demo;
 mod down;
@@ -10,11 +11,12 @@ mod guard;
 mod import;
 mod init;
 mod install;
+mod interfaces;
 mod invite;
 mod join;
 mod leases;
 mod phone;
-mod plan;
+pub mod plan;
 mod prometheus;
 mod push;
 mod reload;
@@ -101,6 +103,8 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Join(options) => join::run(file, options),
         Command::Accept(options) => invite::accept(options),
         Command::Plan(options) => plan::run(file, options),
+        Command::Check(options) => check::run(options.file.as_deref().unwrap_or(file)),
+        Command::Interfaces(options) => interfaces::run(file, options.json),
         Command::Apply(options) => apply::run(file, options),
         Command::Confirm(options) => confirm::run(file, options),
         Command::Run(options) => run::run(file, options),

@@ -14,6 +14,8 @@ use crate::engine::observed::choose_observed;
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::plan::{lockout_warnings, plan};
+use crate::services;
+use crate::site::{Portal, Site};
 use crate::state::step::Step;
 use crate::state::words;
 
@@ -33,6 +35,10 @@ pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Erro
     ssh::warn(&site, &mut kernel, &links);
     show_notes(&site.notes);
     show_notes(&lockout_warnings(&site, &prepared.steps));
+    show_notes(&services::missing(&services::plan(&site, journal.folder())));
+    if !options.commands && !options.check {
+        output::print(format_args!("{}", head(&site)));
+    }
     if options.commands {
         output::print(format_args!("{}", Script::new(&files, &site).write(&prepared.steps)));
     } else if prepared.steps.is_empty() {
@@ -49,4 +55,82 @@ pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Erro
         }
     }
     Ok(if options.check && !prepared.steps.is_empty() { ExitStatus::Differs } else { ExitStatus::Done })
+}
+
+/// Returns a line for each portal, and one for the ports that a router in front of this machine must forward.
+/// An empty line follows, unless there are no lines.
+pub fn head(site: &Site) -> String {
+    let mut text = String::new();
+    for portal in &site.portals {
+        add_portal(&mut text, portal);
+    }
+    let ports = site.forwarded_ports();
+    if !ports.is_empty() {
+        text.push_str("forward UDP ");
+        add_ports(&mut text, ports);
+        text.push_str(" to this box, in the router in front of it\n");
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// Adds the line of a portal: `guest: eth1 → paris, else direct, DHCP 10.77.1.66–126`.
+fn add_portal(text: &mut String, portal: &Portal) {
+    let entrance = portal.entrance_words();
+    let entrance = entrance.strip_prefix("interface ").unwrap_or(&entrance);
+    for part in [&portal.name, ": ", entrance] {
+        text.push_str(part);
+    }
+    let mut before = " → ";
+    for exit in &portal.exits {
+        text.push_str(before);
+        text.push_str(&exit.to_string());
+        before = ", else ";
+    }
+    if let Some((first, last)) = portal.leased() {
+        let (first, last) = (first.to_string(), last.to_string());
+        let (beginning, end) = last.rsplit_once('.').unwrap_or_default();
+        let is_near = first.rsplit_once('.').is_some_and(|(other, _)| other == beginning);
+        text.push_str(&[", DHCP ", &first, "–", if is_near { end } else { &last }].concat());
+    }
+    text.push('\n');
+}
+
+/// Adds ports in ascending order, neighbours as a range: `51820, 51822–51824`.
+fn add_ports(text: &mut String, ports: &[u16]) {
+    for (at, port) in ports.iter().enumerate() {
+        let follows = at > 0 && ports[at - 1] + 1 == *port;
+        let is_last = ports.get(at + 1).is_none_or(|next| *next != port + 1);
+        if follows && !is_last {
+            continue;
+        }
+        text.push_str(if follows {
+            "–"
+        } else if at > 0 {
+            ", "
+        } else {
+            ""
+        });
+        text.push_str(&port.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_ports_are_a_range() {
+        for (ports, expected) in [
+            (&[51820][..], "51820"),
+            (&[443, 51820, 51821, 51822, 51824], "443, 51820–51822, 51824"),
+            (&[65534, 65535], "65534–65535"),
+        ] {
+            let mut text = String::new();
+            add_ports(&mut text, ports);
+            assert_eq!(text, expected);
+        }
+    }
 }

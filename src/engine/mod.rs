@@ -15,6 +15,7 @@ pub mod locked_file;
 pub mod neighbours;
 pub mod network_file;
 pub mod observed;
+pub mod on_paper;
 pub mod own_key;
 pub mod passphrases;
 pub mod status;

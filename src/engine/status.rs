@@ -1,12 +1,10 @@
 //! Report of `portals status`: the state of links, portals and exits, from the network file and the live
 //! tunnels.
 
-use std::iter;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::base::error::Result;
-use crate::base::json::Json;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::control::{AgentStatus, TimedState};
@@ -331,7 +329,7 @@ fn portal_report(site: &Site, portal: &Portal, links: &[LinkReport]) -> PortalRe
     };
     PortalReport {
         name: portal.name.clone(),
-        entrance: entrance(portal),
+        entrance: portal.entrance_words(),
         address: portal.address,
         address6: portal.address6,
         exit: portal.exit.to_string(),
@@ -354,25 +352,6 @@ fn stations(site: &Site, kernel: &mut dyn Kernel) -> Result<SortedMap<IfName, Ve
     let connected = kernel.stations(&interfaces)?;
     stations.extend(connected);
     Ok(stations)
-}
-
-fn entrance(portal: &Portal) -> String {
-    let entrance = match &portal.entrance {
-        Entrance::Interface(interface) => format!("interface {interface}"),
-        Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
-        Entrance::Wifi { interface, ssid, .. } => format!("wifi {} on {interface}", Json::text(ssid)),
-        Entrance::From(sources) => {
-            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
-            format!("from {}", sources.join(", "))
-        }
-        Entrance::Mac { devices, .. } => {
-            let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
-            format!("mac {}", devices.join(", "))
-        }
-        Entrance::Own => "self".to_owned(),
-    };
-    let ports = portal.ports().iter().map(|ports| format!(", {ports}"));
-    iter::once(entrance).chain(ports).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use nix::libc;
 use super::attributes::{AttributeWriter, Attributes, native_number, text_before_zero};
 use super::message::{Decode, Message};
 use super::netlink::Socket;
-use super::rtnetlink::{LinkHeader, Request, UP};
+use super::rtnetlink::{LinkHeader, RUNNING, Request, UP};
 use crate::base::error::{Context, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
@@ -39,6 +39,8 @@ pub struct HostLink {
     pub name: IfName,
     /// Administrative state: up or down.
     pub up: bool,
+    /// Ability to carry packets: the cable is plugged in, or the radio is connected.
+    pub is_running: bool,
     /// Largest packet in bytes.
     pub mtu: u32,
     /// Sort of the interface.
@@ -67,6 +69,7 @@ impl HostLink {
             index,
             name: name.parse().unwrap(),
             up: true,
+            is_running: true,
             mtu: 1500,
             sort,
             master: None,
@@ -132,9 +135,9 @@ impl Decode for HostLink {
                 _ => {}
             }
         }
-        let up = flags & UP != 0;
+        let (up, is_running) = (flags & UP != 0, flags & RUNNING != 0);
         let carrier = carrier.filter(|_| !elsewhere);
-        Some(Self { index, name: name?, up, mtu, sort, master, carrier, group, alias, kind, tag })
+        Some(Self { index, name: name?, up, is_running, mtu, sort, master, carrier, group, alias, kind, tag })
     }
 }
 

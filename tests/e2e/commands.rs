@@ -17,6 +17,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         plots: &[NYC, PARIS],
         run: check,
     },
+    Scenario { name: "plan names a program that is missing", plots: &[NYC, PARIS], run: missing },
     Scenario {
         name: "a broken file gives exit status 2 and changes nothing",
         plots: &[NYC, PARIS],
@@ -37,10 +38,26 @@ fn check(world: &mut World) -> Result<()> {
     let network = world.network(each_other);
     world.install(&network)?;
     same("status before", status(world.site(NYC), &["plan", "--check"])?, Some(3))?;
-    same("status before", status(world.site(NYC), &["plan"])?, Some(0))?;
+    let output = world.site(NYC).portals(&["plan", "--check"])?;
+    let changes = String::from_utf8_lossy(&output.stdout).into_owned();
+    let plan = succeeds(world.site(NYC), &["plan"])?;
+    same("plan", plan, format!("way: portal0 → paris\n\n{changes}"))?;
     start(world, &network)?;
     same("status after", status(world.site(NYC), &["plan", "--check"])?, Some(0))?;
     same("status of down while the agent runs", status(world.site(NYC), &["down"])?, Some(1))
+}
+
+/// A program under which a device is mounted is no file, and does not count as installed.
+fn missing(world: &mut World) -> Result<()> {
+    world.install(&world.network(|plot| each_other(plot).replace("dhcp = false", "dhcp = true")))?;
+    let site = world.site(NYC);
+    let plan = format!("'{}' plan --config {NETWORK_FILE} 2>&1 >/dev/null", program().display());
+    let there = shell(&site.router, &plan)?;
+    same(&format!("no program missing, in {there}"), there.contains("missing"), false)?;
+    let hide = "mount --bind /dev/null \"$(command -v dnsmasq)\"";
+    let gone = shell(&site.router, &format!("unshare -m sh -c '{hide}; {}'", plan.replace('\'', "")))?;
+    let said = "note: dnsmasq-way does not run: the program dnsmasq is missing: ";
+    same(&format!("dnsmasq missing, in {gone}"), gone.contains(said), true)
 }
 
 fn broken(world: &mut World) -> Result<()> {

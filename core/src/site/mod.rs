@@ -60,6 +60,7 @@ pub use view::{own_name, view};
 use crate::base::net::{Cidr, Family, IfName, Secret};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{Mtu, Name, SharedNetwork};
+use crate::nat::is_home_address;
 use crate::site::access_point::AccessPointPlan;
 
 /// Site, as the plan needs it.
@@ -283,6 +284,14 @@ impl Site {
 }
 
 impl Site {
+    /// Returns the UDP ports that a router in front of this host must forward to it; empty if there is no
+    /// such router: the uplink has an address that is not private.
+    pub fn forwarded_ports(&self) -> &[u16] {
+        let addresses = self.host.uplink.iter().flat_map(|uplink| &uplink.addresses);
+        let mut own = addresses.map(|own| own.address).filter(IpAddr::is_ipv4).peekable();
+        if own.peek().is_some() && own.all(is_home_address) { &self.nat.dialled_ports } else { &[] }
+    }
+
     /// Returns the networks here that linked sites may reach, as they are here.
     pub fn own_lans(&self) -> impl Iterator<Item = Cidr> {
         self.lan.iter().map(|lan| lan.network)

@@ -7,10 +7,10 @@ use super::links::linked;
 use super::{PeerEndpoint, PeerKnowledge, SiteTunnel};
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{Name, Network, SiteConfig, question_port};
+use crate::config::model::{EndpointHost, Name, Network, SiteConfig, question_port};
 use crate::nat::helper::{HelpedLink, Pair, RelayedLink};
-use crate::nat::relay_port;
 use crate::nat::search::{HelperView, LinkView};
+use crate::nat::{is_home_address, relay_port};
 
 /// Links behind NAT, as one site sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct SiteNat {
     pub helper_keys: SortedMap<u8, PublicKey>,
     /// UDP ports that this site's router should forward to it, in ascending order.
     pub mapped_ports: Vec<u16>,
+    /// UDP ports at which others dial or ask this site, in ascending order; empty if its `endpoint` is none
+    /// that NAT could hide.
+    pub dialled_ports: Vec<u16>,
     /// Links that this site relays at present. The network file does not tell them: the agent fills them in,
     /// and other processes read them from the observed firewall.
     pub relayed: Vec<RelayedLink>,
@@ -83,8 +86,10 @@ impl SiteNat {
         let helper = HelperPart::new(network, own, carry_ipv6);
         let helper_keys =
             helpers_of(network, own).into_iter().map(|(_, site)| (site.id, site.public_key)).collect();
-        let mapped_ports = mapped_ports(&network.sites[own], helper.as_ref(), &links, tunnels);
-        Self { helper, links, helper_keys, mapped_ports, relayed: Vec::new() }
+        let site = &network.sites[own];
+        let mapped_ports = mapped_ports(site, helper.as_ref(), &links, tunnels);
+        let dialled_ports = dialled_ports(site, helper.as_ref(), tunnels);
+        Self { helper, links, helper_keys, mapped_ports, dialled_ports, relayed: Vec::new() }
     }
 }
 
@@ -205,11 +210,42 @@ fn mapped_ports(
 ) -> Vec<u16> {
     let mut ports: SortedSet<u16> = links.iter().map(|link| link.view.port).collect();
     if site.endpoint.is_some() {
-        let to_sites = tunnels.values().filter(|tunnel| tunnel.provider.is_none());
-        ports.extend(to_sites.map(|tunnel| tunnel.port));
-        ports.extend(helper.into_iter().flat_map(|helper| helper.ports.iter().copied()));
+        add_open_ports(&mut ports, helper, tunnels);
     }
     if site.port_mapping { ports.into_iter().collect() } else { Vec::new() }
+}
+
+/// Returns the ports at which others dial or ask a site, and those of the links that it relays. An endpoint
+/// that is a private or an IPv6 address is not behind the NAT of a router.
+fn dialled_ports(
+    site: &SiteConfig,
+    helper: Option<&HelperPart>,
+    tunnels: &SortedMap<IfName, SiteTunnel>,
+) -> Vec<u16> {
+    let mut ports = SortedSet::new();
+    match &site.endpoint {
+        None => return Vec::new(),
+        Some(EndpointHost::Address(own)) if own.is_ipv6() || is_home_address(*own) => return Vec::new(),
+        Some(_) => add_open_ports(&mut ports, helper, tunnels),
+    }
+    for link in helper.map_or(&[][..], |helper| &helper.links) {
+        ports.extend(link.relay_port);
+    }
+    ports.into_iter().collect()
+}
+
+/// Adds the ports of the tunnels to sites and phones, and those at which a site answers questions.
+fn add_open_ports(
+    ports: &mut SortedSet<u16>,
+    helper: Option<&HelperPart>,
+    tunnels: &SortedMap<IfName, SiteTunnel>,
+) {
+    for tunnel in tunnels.values().filter(|tunnel| tunnel.provider.is_none()) {
+        ports.insert(tunnel.port);
+    }
+    for port in helper.map_or(&[][..], |helper| &helper.ports) {
+        ports.insert(*port);
+    }
 }
 
 #[cfg(test)]
@@ -309,10 +345,18 @@ mod tests {
         assert_eq!(helper.keys.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(oslo.mapped_ports, [443, 51255], "it has no tunnel");
         assert_eq!(oslo.links, []);
+        assert_eq!(oslo.dialled_ports, [443, 51255, 51259, 51260], "those of the links that it relays, too");
+        let home = nat(&network("", ""), "nyc", &[]);
+        assert_eq!(home.dialled_ports, [], "others cannot dial a site without an endpoint");
+        for endpoint in ["10.0.0.1", "2001:db8::1"] {
+            let one = network("paris", &format!("endpoint = \"{endpoint}\""));
+            assert_eq!(nat(&one, "paris", &[]).dialled_ports, [], "no NAT hides {endpoint}");
+        }
 
         let rome = nat(&network("rome", "relay = false"), "rome", &[]);
         assert_eq!(rome.helper.unwrap().links, [link(Pair(1, 2), [51822, 51820], None)]);
         assert_eq!(rome.mapped_ports, [51820, 52075]);
+        assert_eq!(rome.dialled_ports, [51820, 52075]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::vec;
 
 use super::{Entrance, Exit, Obstacle};
+use crate::base::json::Json;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mark};
 use crate::base::sorted::SortedSet;
 use crate::config::model::{Name, Ports};
@@ -84,6 +85,44 @@ impl Portal {
     /// Returns the interface all of whose traffic enters, if the entrance is one.
     pub fn entrance_interface(&self) -> Option<&IfName> {
         self.entrance.interface()
+    }
+
+    /// Returns the traffic that enters, in words: `interface eth1`.
+    pub fn entrance_words(&self) -> String {
+        let mut words = match &self.entrance {
+            Entrance::Interface(interface) => format!("interface {interface}"),
+            Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
+            Entrance::Wifi { interface, ssid, .. } => format!("wifi {} on {interface}", Json::text(ssid)),
+            Entrance::From(sources) => {
+                let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+                format!("from {}", sources.join(", "))
+            }
+            Entrance::Mac { devices, .. } => {
+                let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+                format!("mac {}", devices.join(", "))
+            }
+            Entrance::Own => "self".to_owned(),
+        };
+        for ports in self.ports() {
+            words.push_str(", ");
+            words.push_str(&ports.to_string());
+        }
+        words
+    }
+
+    /// Returns the first and the last address that DHCP may give to the portal's devices; `None` if there is
+    /// no DHCP. The router's own address may be between them.
+    pub fn leased(&self) -> Option<(IpAddr, IpAddr)> {
+        let lan = self.address.filter(|_| self.dhcp)?;
+        let network = lan.network();
+        let host = |number| network.nth(number).expect("validated: a LAN has room for devices");
+        let (mut first, mut last) = (1, (1 << (network.family().bits() - network.length())) - 2);
+        if host(first) == lan.address {
+            first += 1;
+        } else if host(last) == lan.address {
+            last -= 1;
+        }
+        Some((host(first), host(last)))
     }
 
     /// Returns the mark of the portal's packets; `None` where policy rules recognise them without a mark.

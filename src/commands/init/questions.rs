@@ -6,14 +6,15 @@ use std::path::Path;
 
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
 use crate::cli::InitCommand;
 use crate::cli::input::read_line;
 use crate::cli::output::{flush, print, say};
 use crate::commands::host_name;
+use crate::commands::interfaces::lines;
 use crate::config;
 use crate::engine::host::interfaces::{self, HostInterface};
 use crate::site::Obstacle;
-use crate::site::facts::LinkSort;
 use crate::system::platform;
 
 /// Longest line of a terminal (N_TTY_BUF_SIZE in drivers/tty/n_tty.c).
@@ -68,9 +69,7 @@ fn endpoint() -> Result<Option<String>> {
 
 fn portal(found: &[HostInterface]) -> Result<Option<IfName>> {
     say!("Interfaces of this machine:");
-    for interface in found {
-        say!("  {:15}  {}", interface.name.as_str(), marks(interface));
-    }
+    print(format_args!("{}", lines(found, &SortedMap::new())));
     loop {
         let name = answer(format_args!(
             "Interface whose traffic is to leave at another site, the portal [none yet]: "
@@ -88,28 +87,6 @@ fn portal(found: &[HostInterface]) -> Result<Option<IfName>> {
             None => say!("  No interface has this name: choose one of the list."),
         }
     }
-}
-
-fn marks(interface: &HostInterface) -> String {
-    let mut marks = Vec::new();
-    if interface.is_uplink {
-        marks.push("uplink".to_owned());
-    }
-    if interface.sort == LinkSort::Bridge {
-        marks.push("bridge".to_owned());
-    }
-    match &interface.master {
-        Some((master, LinkSort::Bridge)) => marks.push(format!("port of bridge {master}")),
-        Some((master, _)) => marks.push(format!("port of {master}")),
-        None => {}
-    }
-    if interface.is_wifi {
-        marks.push("Wi-Fi".to_owned());
-    }
-    if interface.has_address {
-        marks.push("has an address".to_owned());
-    }
-    marks.join(", ")
 }
 
 /// Returns the reason why the chosen interface cannot be a portal as it is, and the way out.

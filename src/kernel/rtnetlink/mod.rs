@@ -17,6 +17,9 @@ use crate::base::net::{Family, Table};
 /// Flag of an interface that is administratively up (IFF_UP of linux/if.h).
 pub const UP: u32 = libc::IFF_UP.cast_unsigned();
 
+/// Flag of an interface that can carry packets (netdevice(7)).
+pub const RUNNING: u32 = libc::IFF_RUNNING.cast_unsigned();
+
 const ANY_FAMILY: u8 = of_8_bits(libc::AF_UNSPEC);
 const IPV4: u8 = of_8_bits(libc::AF_INET);
 const IPV6: u8 = of_8_bits(libc::AF_INET6);

@@ -127,8 +127,8 @@ fn configuration_of(
     }
     // Queries that no public resolver can answer would only reveal details about this site.
     text.push_str("domain-needed\nbogus-priv\ncache-size=1000\n");
-    if portal.dhcp {
-        text.push_str(&dhcp(portal, lan, path.mtu, folder));
+    if let Some(range) = portal.leased() {
+        text.push_str(&dhcp(portal, lan, range, path.mtu, folder));
         if let Some(lan) = portal.address6 {
             text.push_str(&advertisements::settings(portal, interface, lan, path));
         }
@@ -164,17 +164,16 @@ fn of_homes(names: &HomeNames, own: IpAddr) -> String {
     text
 }
 
-/// Returns the settings for DHCP. The range is all addresses of the LAN; dnsmasq leaves out its own.
-fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path) -> String {
-    let network = lan.network();
-    let size = 1 << (network.family().bits() - network.length());
-    let host = |number| network.nth(number).expect("validated: a LAN has room for devices");
-    let mut text = format!(
-        "dhcp-range={},{},{LEASE}\ndhcp-leasefile={}\n",
-        host(1),
-        host(size - 2),
-        folder.join(LEASES).display()
-    );
+/// Returns the settings for DHCP. dnsmasq leaves out its own address.
+fn dhcp(
+    portal: &Portal,
+    lan: InterfaceAddress,
+    (first, last): (IpAddr, IpAddr),
+    mtu: Option<u32>,
+    folder: &Path,
+) -> String {
+    let mut text =
+        format!("dhcp-range={first},{last},{LEASE}\ndhcp-leasefile={}\n", folder.join(LEASES).display());
     // This is the only DHCP server here, and it gives no address twice. Without these settings, a device that
     // comes from another network gets no answer for a while, and each new device waits three seconds for a
     // ping.

@@ -79,7 +79,7 @@ fn a_lan_has_leases_and_a_resolver() {
         log-facility=-\nport=5053\nserver=9.9.9.9@10.77.1.65\nserver=1.1.1.1@10.77.1.65\n\
         local=/portals.internal/\nserver=/nyc.portals.internal/192.168.1.1\n\
         server=/paris.portals.internal/10.77.2.1#5053@10.77.1.65\n\
-        domain-needed\nbogus-priv\ncache-size=1000\ndhcp-range=10.77.1.65,10.77.1.126,12h\n\
+        domain-needed\nbogus-priv\ncache-size=1000\ndhcp-range=10.77.1.66,10.77.1.126,12h\n\
         dhcp-leasefile=/run/portals/services/dnsmasq-guest/leases\ndhcp-authoritative\nno-ping\n\
         dhcp-option=3,10.77.1.65\ndhcp-option=6,10.77.1.65\ndhcp-option=26,1280\n";
     assert_eq!(text(&portal(), IPV4_ONLY).unwrap(), expected);

@@ -1,0 +1,96 @@
+//! A site of a network file without its host and its key, such as on a laptop.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use crate::base::error::Errors;
+use crate::base::net::{IfName, Secret};
+use crate::base::path::folder_of;
+use crate::base::sorted::SortedMap;
+use crate::config::model::{EntranceConfig, Name, Network, SiteConfig};
+use crate::engine::wgquick_file;
+use crate::firewall::xtables::IptablesProgram;
+use crate::site::facts::{Facts, HostFirewalls, Uplink};
+use crate::site::{self, Inputs, Site};
+use crate::state::WireGuardBackend;
+use crate::system::disk::FileOrigin;
+use crate::wgquick::Parsed;
+
+/// Interface to the internet of a host of which nothing is known.
+const UPLINK: &str = "uplink";
+
+/// Files of a site's providers that are next to the network file, by the name of the exit.
+pub type ProviderFiles = SortedMap<Name, Parsed>;
+
+/// Reads the files of a site's providers. Their modes do not matter: nothing uses their keys. The names of
+/// exits whose file is not there are returned, too.
+pub fn providers<'a>(file: &Path, entry: &'a SiteConfig) -> Result<(ProviderFiles, Vec<&'a Name>), Errors> {
+    let (mut found, mut missing, mut errors) = (SortedMap::new(), Vec::new(), Vec::new());
+    for (name, provider) in &entry.providers {
+        let path = folder_of(file).join(&provider.config);
+        if !path.exists() {
+            missing.push(name);
+            continue;
+        }
+        match wgquick_file::look_at(&path, FileOrigin::Named) {
+            Ok((parsed, _)) => found.insert(name.clone(), parsed),
+            Err(faults) => errors.extend(faults),
+        }
+    }
+    Errors::check(errors, (found, missing))
+}
+
+/// Returns the site `own` on a host that has all that the network file names, and the newest kernel.
+/// `providers` has all files of the site's providers.
+///
+/// # Errors
+/// All reasons at once why no host can be that site.
+pub fn site(file: &Path, network: &Network, own: &Name, providers: &ProviderFiles) -> Result<Site, Errors> {
+    let entry = &network.sites[own];
+    let resolved = site::names_to_resolve(network, own, providers)
+        .iter()
+        .map(|name| ((*name).to_owned(), IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+        .collect();
+    site::view(
+        network,
+        &Inputs {
+            file,
+            private_key: &Secret::new([0; 32]),
+            public_key: entry.public_key,
+            network_secret: None,
+            phone_keys: &SortedMap::new(),
+            passphrases: &SortedMap::new(),
+            facts: &facts(entry),
+            providers,
+            resolved: &resolved,
+        },
+    )
+}
+
+fn facts(entry: &SiteConfig) -> Facts {
+    let mut facts = Facts {
+        uplink: Some(Uplink { interface: uplink(entry), gateway: None, addresses: [].into() }),
+        wireguard: Some(WireGuardBackend::Kernel),
+        ipv6: true,
+        rules_know_ports: true,
+        closes_ports: true,
+        filters: HostFirewalls {
+            nftables: true,
+            legacy: Some(IptablesProgram::Plain),
+            ..HostFirewalls::default()
+        },
+        ..Facts::default()
+    };
+    facts.uplink6 = Some(uplink(entry));
+    for portal in &entry.portals {
+        if let EntranceConfig::Interface(name) | EntranceConfig::Vlan { parent: name, .. } = &portal.entrance
+        {
+            facts.interfaces.insert(name.clone(), 1500);
+        }
+    }
+    facts
+}
+
+fn uplink(entry: &SiteConfig) -> IfName {
+    entry.uplink.clone().unwrap_or_else(|| UPLINK.parse().expect("a valid name"))
+}

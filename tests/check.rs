@@ -1,0 +1,119 @@
+//! `portals check`: no key, no root, no host.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Exit status, standard output and standard error of `portals check` for a user without any rights.
+fn check(file: &Path) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
+    command.arg("check").arg(file).env_clear().stdin(Stdio::null());
+    if nix::unistd::Uid::effective().is_root() {
+        // A program below a folder of another user can be started by its descriptor only.
+        command = Command::new("/proc/self/fd/0");
+        command.arg("check").arg(file).env_clear();
+        command.stdin(fs::File::open(env!("CARGO_BIN_EXE_portals")).unwrap()).uid(65534).gid(65534);
+    }
+    let output = command.output().unwrap();
+    let words = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), words(output.stdout), words(output.stderr))
+}
+
+/// Folder that every user can read, removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("portals-check-{name}-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    /// Copies the files of a golden case, and checks its network file.
+    fn check(&self, case: &str) -> (Option<i32>, String, String) {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
+        for entry in fs::read_dir(golden).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), self.0.join(entry.file_name())).unwrap();
+        }
+        check(&self.file())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("network.toml")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn all_examples_are_right() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for entry in fs::read_dir(golden).unwrap() {
+        let case = entry.unwrap().file_name().into_string().unwrap();
+        let folder = Folder::new(&case);
+        let (status, said, complained) = folder.check(&case);
+        assert_eq!(status, Some(0), "{case}: {complained}");
+        let start = format!("{} is right: network home, ", folder.file().display());
+        assert!(said.starts_with(&start), "{case}: {said}");
+    }
+}
+
+#[test]
+fn a_right_file_is_counted() {
+    let folder = Folder::new("counted");
+    let (status, said, complained) = folder.check("chain");
+    assert_eq!(status, Some(0), "{complained}");
+    let expected = "is right: network home, 4 sites, 5 portals, 1 phone\n";
+    assert!(said.ends_with(expected), "{said}");
+    fs::remove_file(folder.0.join("mullvad-ch.conf")).unwrap();
+    let (status, _, complained) = check(&folder.file());
+    assert_eq!(status, Some(0), "{complained}");
+    let note = "note: site `oslo` is checked without its provider `mullvad`: ";
+    assert!(
+        complained.starts_with(note) && complained.contains("mullvad-ch.conf is not here"),
+        "{complained}"
+    );
+}
+
+#[test]
+fn every_fault_has_its_place() {
+    let folder = Folder::new("faults");
+    folder.check("mesh");
+    let text = fs::read_to_string(folder.file()).unwrap();
+    fs::write(folder.file(), text.replace("id         = 2", "id         = 0\ncolour = 1")).unwrap();
+    let (status, said, complained) = check(&folder.file());
+    assert_eq!((status, said.as_str()), (Some(2), ""), "{complained}");
+    let file = folder.file();
+    let faults = complained.lines().filter(|line| line.starts_with("portals: "));
+    let places: Vec<&str> = faults
+        .map(|line| line.split(": ").nth(1).unwrap().strip_prefix(file.to_str().unwrap()).unwrap())
+        .collect();
+    assert_eq!(places, [":13:14", ":14:1"], "{complained}");
+}
+
+#[test]
+fn faults_that_only_a_site_has_name_the_site() {
+    let folder = Folder::new("site");
+    folder.check("providers");
+    let provider = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path());
+    for file in provider.filter(|path| path.extension().is_some_and(|ending| ending == "conf")) {
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("Endpoint", "#Endpoint")).unwrap();
+    }
+    let (status, _, complained) = check(&folder.file());
+    assert_eq!(status, Some(2), "{complained}");
+    assert!(complained.contains("portals: site `nyc`: "), "{complained}");
+    assert!(complained.contains("no `[Peer]` has an `Endpoint`"), "{complained}");
+}
+
+#[test]
+fn a_missing_file_is_wrong() {
+    let (status, _, complained) = check(Path::new("/nowhere/network.toml"));
+    assert_eq!(status, Some(2), "{complained}");
+}
