@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use dlmalloc::GlobalDlmalloc;
 use log::LevelFilter;
+use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
+use nix::unistd::geteuid;
 use wg_portals::base::error::ErrorKind;
 use wg_portals::cli::output;
 use wg_portals::cli::{self, Cli, Command, EarlyExit};
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
             return finish(ExitStatus::Done);
         }
         Err(EarlyExit::Wrong(text)) => {
-            output::print_error(format_args!("{text}"));
+            output::print_fault(&text);
             return ExitStatus::Wrong.into();
         }
     };
@@ -39,12 +41,19 @@ fn main() -> ExitCode {
     match commands::run(&cli) {
         Ok(status) => finish(status),
         Err(errors) => {
+            let mut needs_root = !geteuid().is_root();
             for error in &errors {
+                let mut text = error.to_string();
+                if needs_root && is_denial(&text) {
+                    needs_root = false;
+                    text.push_str("\nRun it as root: sudo ");
+                    text.push_str(&cli::command_of(&arguments));
+                }
                 if cli.is_service() {
-                    log::error!("{error}");
+                    log::error!("{text}");
                 }
                 if !cli.is_service() || cli.log_file().is_some() {
-                    output::print_error(format_args!("portals: {error}\n"));
+                    output::print_fault(&text);
                 }
             }
             match errors.kind() {
@@ -64,9 +73,7 @@ fn words() -> Option<Vec<String>> {
             Ok(word) => words.push(word),
             Err(word) => {
                 let word = word.to_string_lossy();
-                output::print_error(format_args!(
-                    "portals: the argument `{word}` is not UTF-8: rename the file\n"
-                ));
+                output::print_fault(&format!("the argument `{word}` is not UTF-8: rename the file"));
                 return None;
             }
         }
@@ -79,10 +86,16 @@ fn finish(status: ExitStatus) -> ExitCode {
     match output::finish() {
         Ok(()) => status.into(),
         Err(error) => {
-            output::print_error(format_args!("portals: {error}\n"));
+            output::print_fault(&error.to_string());
             ExitStatus::Failed.into()
         }
     }
+}
+
+/// Reports whether an error is a refused permission. Errors come from the kernel and from files, and often
+/// pass through words of others.
+fn is_denial(error: &str) -> bool {
+    [Errno::EPERM, Errno::EACCES].iter().any(|errno| error.contains(errno.desc()))
 }
 
 /// Protects the keys in this program's memory: the memory appears in no core dump, and other programs of the
@@ -100,5 +113,7 @@ fn keep_memory_private(cli: &Cli) {
 /// Starts the log. Results go to standard output; the log, like errors, does not.
 fn start_log(cli: &Cli) {
     let level = if cli.verbose || cli.is_service() { LevelFilter::Info } else { LevelFilter::Warn };
-    logging::start(level, cli.log_file(), cli.is_service());
+    if let Some(error) = logging::start(level, cli.log_file(), cli.is_service()) {
+        output::print_fault(&error.to_string());
+    }
 }

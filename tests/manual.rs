@@ -61,8 +61,10 @@ fn man_page(program: &CommandLine) -> String {
         escaped(program.about.trim_start())
     );
     options(&mut page, program);
-    page.push_str(".SH COMMANDS\n");
-    for command in program.commands {
+    for (command, group) in program.commands.iter().zip(program.groups) {
+        if !group.is_empty() {
+            writeln!(page, ".SH COMMANDS: {}", group.to_uppercase()).unwrap();
+        }
         section(&mut page, command.name, command);
     }
     page.push_str(

@@ -1,5 +1,5 @@
 //! Standard output without a reader, or on a full disk: commands still do their work, and end with the right
-//! status. And the output of `status` about the network file.
+//! status. Errors, help and completions, and the output of `status` about the network file.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -152,4 +152,85 @@ fn status_shows_the_standing_of_the_network_file() {
     fs::write(&file, plain).unwrap();
     assert!(!folder.status("--verbose").contains("network file:"), "nobody signs the file");
     assert!(!folder.status("--json").contains("\"file\""));
+}
+
+/// Runs the program, and returns its exit status, its standard output and its standard error.
+fn told(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(PROGRAM);
+    let Output { status, stdout, stderr } = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// Runs the program as a user who is not root, and may not write to /run, in namespaces of its own.
+fn told_to_nobody(arguments: &str) -> String {
+    let script = "mount -t tmpfs -o mode=555 none /run; exec unshare -U --map-user=1 --map-group=1 \"$0\" $1";
+    let mut command = Command::new("unshare");
+    command.args(["-Urnm", "sh", "-ec", script, PROGRAM, arguments]);
+    let output = command.stdin(Stdio::null()).output().expect("this test needs unshare");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn every_error_begins_with_the_name_of_the_program() {
+    for (arguments, status, words) in [
+        (&["satus"][..], 2, "portals: there is no command `portals satus`: did you mean `status`?\n"),
+        (&["phone", "ad"], 2, "portals: there is no command `portals phone ad`: did you mean `add`?\n"),
+        (
+            &["plan", "--chekc"],
+            2,
+            "portals: `portals plan` has no option `--chekc`: did you mean `--check`?\n",
+        ),
+        (&["--dance"], 2, "portals: `portals` has no option `--dance`: see `portals --help`\n"),
+        (
+            &["completions", "tcsh"],
+            2,
+            "portals: no completions for `tcsh`: name a shell: bash, zsh or fish\n",
+        ),
+    ] {
+        assert_eq!(told(arguments), (Some(status), String::new(), words.to_owned()));
+    }
+    let (status, _, words) = told(&["init", "--id", "300"]);
+    assert_eq!(status, Some(2));
+    assert!(words.starts_with("portals: `--id 300`") && words.contains("1 to 250"), "{words}");
+}
+
+/// `script` gives the program a terminal.
+#[test]
+fn errors_have_colour_on_a_terminal_only() {
+    let on_terminal = |variables: &str| {
+        let line = format!("{variables} '{PROGRAM}' satus");
+        let mut command = Command::new("script");
+        let output = command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output();
+        String::from_utf8(output.expect("this test needs script").stdout).unwrap()
+    };
+    assert!(on_terminal("env -u NO_COLOR").starts_with("\x1b[31mportals:\x1b[0m there is"));
+    assert!(on_terminal("NO_COLOR=1").starts_with("portals: there is"));
+}
+
+#[test]
+fn help_and_version_are_commands_too() {
+    let (status, version, _) = told(&["version"]);
+    assert_eq!((status, &version), (Some(0), &told(&["--version"]).1));
+    assert_eq!(told(&["help", "phone", "add"]), told(&["phone", "add", "--help"]));
+    assert!(told(&["help", "phone", "add"]).1.starts_with("Usage: portals phone add "));
+    let (_, help, _) = told(&["help"]);
+    let groups: Vec<&str> = help.lines().filter(|line| line.ends_with(':')).collect();
+    let expected =
+        "Options: Set up: Every day: The network: When something is wrong: By hand: About portals:";
+    assert_eq!(groups.join(" "), expected, "{help}");
+}
+
+#[test]
+fn a_refused_permission_names_the_way_out() {
+    let words = told_to_nobody("down");
+    assert!(words.contains("Permission denied\nRun it as root: sudo portals down\n"), "{words}");
+    let words = told_to_nobody("restart");
+    assert!(words.contains("Operation not permitted\nRun it as root: sudo portals restart\n"), "{words}");
+}
+
+#[test]
+fn an_unwritable_log_is_reported() {
+    let (_, _, words) = told(&["run", "--log", "/nowhere/portals.log", "--config", "/nowhere/network.toml"]);
+    let expected = "portals: cannot write the log /nowhere/portals.log, whose lines are lost until that works: No such file";
+    assert!(words.starts_with(expected), "{words}");
 }

@@ -96,9 +96,7 @@ impl Agent {
         open: impl FnOnce() -> Result<Box<dyn Host>>,
     ) -> Result<Self, Errors> {
         let signals = Signals::open()?;
-        let place = journal
-            .lock_agent()?
-            .ok_or_else(|| Error::failed("an agent (`portals run`) is at work on this machine already"))?;
+        let place = journal.lock_agent()?.ok_or_else(|| Error::failed(journal.agent_in_the_way()))?;
         // A request that comes from now on gets its answer as soon as the agent is up.
         let control = ControlListener::at(socket)?;
         let file =

@@ -88,7 +88,13 @@ macro_rules! values {
     )*};
 }
 
-values!(Cidr, IfName, IpAddr, PathBuf, PublicKey, String, u8);
+values!(Cidr, IfName, IpAddr, PathBuf, PublicKey, String);
+
+impl Value for u8 {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "this number is not possible".to_owned())
+    }
+}
 
 impl Value for Duration {
     /// Parses the seconds of `--confirm`. The key `confirm_reload` of the network file has the same bounds.
@@ -127,6 +133,7 @@ macro_rules! command {
                     count: <$slot as $crate::cli::fields::Slot>::COUNT,
                 }),*],
                 commands: &[],
+                groups: &[],
                 example: concat!($($example)?),
                 note: concat!($($note)?),
                 status: [$(Some(($status, $meaning)),)? None][0],
@@ -140,12 +147,12 @@ macro_rules! command {
 }
 
 /// Defines a choice of commands: an enumeration with a variant for each, and the table of the command above
-/// them.
+/// them. A heading begins each group of commands.
 macro_rules! commands {
     (
         $(#[doc = $about:literal])+
         pub enum $name:ident = $word:literal {
-            $($(#[doc = $help:literal])+ $variant:ident($command:ty),)*
+            $($($group:literal:)? $(#[doc = $help:literal])+ $variant:ident($command:ty),)*
         }
     ) => {
         $(#[doc = $about])+
@@ -160,6 +167,7 @@ macro_rules! commands {
                 about: concat!($($about),+),
                 arguments: &[],
                 commands: &[$(<$command as $crate::cli::fields::FromWords>::LINE),*],
+                groups: &[$(concat!($($group)?)),*],
                 example: "",
                 note: "",
                 status: None,

@@ -22,12 +22,7 @@ pub(super) fn text(line: &CommandLine, path: &str) -> String {
     text.push_str("\n\nOptions:");
     list(&mut text, &options);
     describe(&mut text, &HELP.join(", "), "display usage information");
-    if !line.commands.is_empty() {
-        text.push_str("\n\nCommands:");
-        for command in line.commands {
-            describe(&mut text, command.name, command.about);
-        }
-    }
+    text.push_str(&of_commands(line));
     for (heading, lines) in [("\n\nExamples:", line.example), ("\n\nNotes:", line.note)] {
         if !lines.is_empty() {
             text.push_str(heading);
@@ -44,8 +39,25 @@ pub(super) fn text(line: &CommandLine, path: &str) -> String {
     text
 }
 
+/// Returns the list of commands below a command, in groups.
+pub(super) fn of_commands(line: &CommandLine) -> String {
+    let mut text = String::new();
+    for (command, group) in line.commands.iter().zip(line.groups) {
+        if !group.is_empty() {
+            text.push_str(&["\n\n", group, ":"].concat());
+        }
+        describe(&mut text, command.name, command.about);
+    }
+    text
+}
+
+/// Returns an argument and its description, on one line.
+pub(super) fn of_argument(argument: &Argument) -> String {
+    ["  ", argument.name(), ":", argument.help].concat()
+}
+
 /// Returns the first line: options, then positional arguments, then the command.
-fn usage(line: &CommandLine, path: &str) -> String {
+pub(super) fn usage(line: &CommandLine, path: &str) -> String {
     let mut text = ["Usage: ", path].concat();
     for are_options in [true, false] {
         let mut is_first = !are_options;

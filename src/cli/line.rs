@@ -1,7 +1,7 @@
 //! Tables of the command line: one for each command. Parser, help, man page and completions read them.
 
 /// Words that ask for help.
-pub(super) const HELP: [&str; 2] = ["--help", "help"];
+pub(super) const HELP: [&str; 3] = ["--help", "-h", "help"];
 
 /// Command, or the program itself, with its arguments.
 #[derive(Debug)]
@@ -14,6 +14,9 @@ pub struct CommandLine {
     pub arguments: &'static [Argument],
     /// Commands below this one.
     pub commands: &'static [&'static CommandLine],
+    /// Heading of the group that begins with each of these commands; empty for a command that goes on with
+    /// the group of the one before.
+    pub groups: &'static [&'static str],
     /// Lines with examples; may be empty.
     pub example: &'static str,
     /// Note; may be empty.
@@ -48,7 +51,32 @@ pub enum Count {
     Repeating,
 }
 
+impl CommandLine {
+    /// Returns the place of the option with this name among the arguments.
+    pub(super) fn option(&self, name: &str) -> Option<usize> {
+        let is_this = |argument: &Argument| {
+            argument.is_option() && (argument.name() == name || argument.other_name == name)
+        };
+        self.arguments.iter().position(is_this)
+    }
+
+    /// Reports whether this is an option that takes a value.
+    pub(super) fn takes_value(&self, name: &str) -> bool {
+        self.option(name).is_some_and(|index| self.arguments[index].takes_value())
+    }
+}
+
 impl Argument {
+    /// Returns the long name of an option.
+    pub(super) fn long_name(&self) -> &'static str {
+        if self.other_name.is_empty() { self.name() } else { self.other_name }
+    }
+
+    /// Reports whether an option takes a value.
+    pub(super) fn takes_value(&self) -> bool {
+        self.count != Count::Switch
+    }
+
     /// Returns the name of an option with its dashes, or of a positional argument.
     pub fn name(&self) -> &'static str {
         if self.is_option() { self.usage.split(' ').next().unwrap_or_default() } else { self.value() }

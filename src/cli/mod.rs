@@ -1,6 +1,8 @@
 //! Command line of `portals`, as tables and types.
 
+mod about;
 pub mod amounts;
+pub mod completions;
 mod fields;
 mod files;
 mod help;
@@ -11,12 +13,14 @@ mod line;
 pub mod output;
 mod parse;
 mod phone;
+mod service;
 mod site;
 pub mod style;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use about::{CompletionsCommand, VersionCommand};
 use fields::{FromWords as _, Slot, command, commands};
 pub use files::{ExportCommand, ImportCommand};
 pub use init::InitCommand;
@@ -25,6 +29,7 @@ pub use line::{Argument, CommandLine, Count};
 pub use parse::EarlyExit;
 use parse::Words;
 pub use phone::{PhoneAction, PhoneAdd, PhoneList, PhoneRemove, PhoneShow};
+pub use service::{InstallCommand, LogsCommand, RestartCommand, StartCommand, StopCommand, UninstallCommand};
 pub use site::{
     PullCommand, PushCommand, RotateCommand, SignCommand, SiteAction, SiteAdd, SiteList, SiteRemove,
 };
@@ -74,38 +79,39 @@ commands! {
     /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may come before or
     /// after the command.
     pub enum Command = "portals" {
+        "Set up":
         /// `portals demo`
         Demo(DemoCommand),
         /// `portals init`
         Init(InitCommand),
-        /// `portals invite`
-        Invite(InviteCommand),
-        /// `portals invites`
-        Invites(InvitesCommand),
         /// `portals join`
         Join(JoinCommand),
-        /// `portals accept`
-        Accept(AcceptCommand),
-        /// `portals plan`
-        Plan(PlanCommand),
-        /// `portals check`
-        Check(CheckCommand),
-        /// `portals interfaces`
-        Interfaces(InterfacesCommand),
-        /// `portals apply`
-        Apply(ApplyCommand),
-        /// `portals confirm`
-        Confirm(ConfirmCommand),
-        /// `portals run`
-        Run(RunCommand),
-        /// `portals guard`
-        Guard(GuardCommand),
-        /// `portals reload`
-        Reload(ReloadCommand),
+        /// `portals import`
+        Import(ImportCommand),
+        /// `portals install`
+        Install(InstallCommand),
+        /// `portals uninstall`
+        Uninstall(UninstallCommand),
+        "Every day":
+        /// `portals status`
+        Status(StatusCommand),
         /// `portals exit`
         Exit(ExitCommand),
         /// `portals phone`
         Phone(PhoneAction),
+        /// `portals start`
+        Start(StartCommand),
+        /// `portals stop`
+        Stop(StopCommand),
+        /// `portals restart`
+        Restart(RestartCommand),
+        "The network":
+        /// `portals invite`
+        Invite(InviteCommand),
+        /// `portals invites`
+        Invites(InvitesCommand),
+        /// `portals accept`
+        Accept(AcceptCommand),
         /// `portals site`
         Site(SiteAction),
         /// `portals sign`
@@ -116,18 +122,35 @@ commands! {
         Pull(PullCommand),
         /// `portals rotate`
         Rotate(RotateCommand),
-        /// `portals import`
-        Import(ImportCommand),
         /// `portals export`
         Export(ExportCommand),
+        "When something is wrong":
+        /// `portals check`
+        Check(CheckCommand),
+        /// `portals interfaces`
+        Interfaces(InterfacesCommand),
+        /// `portals logs`
+        Logs(LogsCommand),
+        "By hand":
+        /// `portals plan`
+        Plan(PlanCommand),
+        /// `portals apply`
+        Apply(ApplyCommand),
+        /// `portals confirm`
+        Confirm(ConfirmCommand),
+        /// `portals reload`
+        Reload(ReloadCommand),
+        /// `portals run`
+        Run(RunCommand),
+        /// `portals guard`
+        Guard(GuardCommand),
         /// `portals down`
         Down(DownCommand),
-        /// `portals status`
-        Status(StatusCommand),
-        /// `portals install`
-        Install(InstallCommand),
-        /// `portals uninstall`
-        Uninstall(UninstallCommand),
+        "About portals":
+        /// `portals version`
+        Version(VersionCommand),
+        /// `portals completions`
+        Completions(CompletionsCommand),
     }
 }
 
@@ -261,32 +284,10 @@ command! {
     }
 }
 
-command! {
-    /// Start the agent at every boot: copies this program to a place that firmware upgrades keep, writes the
-    /// boot hook of this platform (systemd, OpenRC, OpenWrt, EdgeOS, UniFi OS), and starts the agent. To
-    /// upgrade, run `install` of a newer portals.
-    pub struct InstallCommand = "install" {
-        /// install into this folder, such as the root of an image, and start nothing
-        pub root: Option<PathBuf> = "--root <root>";
-
-        /// leave the agent stopped for now
-        pub no_start: bool = "--no-start";
-    }
-}
-
-command! {
-    /// End the agent, remove everything as `down` does, and delete the files that `install` wrote. Network
-    /// file and keys stay.
-    pub struct UninstallCommand = "uninstall" {
-        /// uninstall from this folder, such as the root of an image
-        pub root: Option<PathBuf> = "--root <root>";
-    }
-}
-
 impl Cli {
     /// Parses the words of the command line, without the name of the program.
     pub fn parse(words: &[&str]) -> Result<Self, EarlyExit> {
-        let mut words = Words::sort(CLI, CLI.name, words, false)?;
+        let mut words = Words::sort(CLI, CLI.name.to_owned(), words, false)?;
         let cli = Self {
             config: Slot::take(&mut words),
             verbose: Slot::take(&mut words),
@@ -308,6 +309,25 @@ impl Cli {
             _ => None,
         }
     }
+}
+
+/// Returns the command of a command line for a message: without options and arguments, which may be secret.
+pub fn command_of(words: &[&str]) -> String {
+    let (mut text, mut line) = (CLI.name.to_owned(), CLI);
+    let mut rest = words.iter();
+    for word in rest.by_ref() {
+        let Some(command) = line.commands.iter().find(|command| command.name == *word) else { continue };
+        line = command;
+        text.push(' ');
+        text.push_str(word);
+        if line.commands.is_empty() {
+            break;
+        }
+    }
+    if rest.len() > 0 {
+        text.push_str(" …");
+    }
+    text
 }
 
 /// Moves the global options, which may come anywhere, to the front, where the parser expects them, and a `-`,
@@ -356,6 +376,19 @@ mod tests {
         assert_eq!(moved("apply -v --config=x.toml"), "-v --config x.toml apply");
         assert_eq!(moved("status --json"), "status --json");
         assert_eq!(moved("run --config"), "--config run");
+    }
+
+    #[test]
+    fn a_message_names_the_command_and_no_argument() {
+        for (line, command) in [
+            ("status", "portals status"),
+            ("-c x status --json", "portals status …"),
+            ("phone add mike --at nyc", "portals phone add …"),
+            ("join p1.secret", "portals join …"),
+            ("", "portals"),
+        ] {
+            assert_eq!(command_of(&line.split(' ').collect::<Vec<_>>()), command);
+        }
     }
 
     #[test]

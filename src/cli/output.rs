@@ -6,6 +6,7 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::style::Style;
 use crate::base::error::{Error, Result};
 
 /// First write that failed; nothing is written after it.
@@ -34,6 +35,11 @@ pub fn print(text: Arguments) {
 /// Prints a text on standard error. Failures are ignored: there is no other place to report them.
 pub fn print_error(text: Arguments) {
     let _ = io::stderr().write_fmt(text);
+}
+
+/// Prints an error on standard error, behind the name of this program.
+pub fn print_fault(text: &str) {
+    print_error(format_args!("{} {text}\n", Style::for_stderr().bad("portals:")));
 }
 
 /// Flushes standard output, and reports whether everything printed so far could be written.

@@ -1,7 +1,8 @@
 //! Parser of the command line: sorts the words by the arguments of a table.
 
-use super::help;
-use super::line::{Argument, CommandLine, Count, HELP};
+use super::line::{CommandLine, Count, HELP};
+use super::{CLI, help};
+use crate::config::suggest;
 
 /// End of the program before any command runs.
 #[derive(Debug)]
@@ -16,19 +17,13 @@ impl EarlyExit {
     fn wrong(parts: &[&str]) -> Self {
         Self::Wrong(parts.concat())
     }
-
-    fn unrecognized(word: &str) -> Self {
-        Self::wrong(&["Unrecognized argument: ", word, "\n"])
-    }
-
-    fn bad_option(name: &str, value: &str, fault: &str) -> Self {
-        Self::wrong(&["Error parsing option '", name, "' with value '", value, "': ", fault, "\n"])
-    }
 }
 
 /// Words of a command line, sorted by the arguments of a table.
 pub(super) struct Words<'a> {
     line: &'static CommandLine,
+    /// The command itself, as in `portals phone`.
+    path: String,
     /// Values of each argument of the table; a switch that is given has an empty one.
     values: Vec<Vec<&'a str>>,
     /// Number of the argument whose values are taken next.
@@ -40,22 +35,22 @@ pub(super) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Sorts the words of a command. `path` is the command itself, as in `portals phone`.
+    /// Sorts the words of a command. `path` is the command itself.
     pub(super) fn sort(
         line: &'static CommandLine,
-        path: &str,
+        path: String,
         words: &[&'a str],
         mut is_help: bool,
     ) -> Result<Self, EarlyExit> {
         let values = vec![Vec::new(); line.arguments.len()];
-        let mut sorted = Self { line, values, next: 0, below: None, fault: None };
+        let mut sorted = Self { line, path, values, next: 0, below: None, fault: None };
         let mut options_ended = false;
         let mut rest = words.iter();
         while let Some(&word) = rest.next() {
             if options_ended || !(HELP.contains(&word) || word.starts_with('-')) {
                 if let Some(command) = line.commands.iter().position(|command| command.name == word) {
-                    let (path, line) = ([path, " ", word].concat(), line.commands[command]);
-                    let below = Self::sort(line, &path, rest.as_slice(), is_help)?;
+                    let (path, line) = ([&sorted.path, " ", word].concat(), line.commands[command]);
+                    let below = Self::sort(line, path, rest.as_slice(), is_help)?;
                     sorted.below = Some((command, Box::new(below)));
                     return Ok(sorted);
                 }
@@ -65,34 +60,38 @@ impl<'a> Words<'a> {
             } else if word == "--" {
                 options_ended = true;
             } else if is_help {
-                return Err(EarlyExit::wrong(&["Trailing arguments are not allowed after `help`."]));
+                return Err(EarlyExit::wrong(&["`help` takes no options, such as `", word, "`"]));
             } else {
                 sorted.add_option(word, &mut rest)?;
             }
         }
         if is_help {
-            return Err(EarlyExit::Help(help::text(line, path)));
+            return Err(EarlyExit::Help(help::text(line, &sorted.path)));
         }
         sorted.check_complete()?;
         Ok(sorted)
     }
 
-    fn add_option(&mut self, word: &str, rest: &mut std::slice::Iter<&'a str>) -> Result<(), EarlyExit> {
-        let is_this = |argument: &Argument| {
-            argument.is_option() && (argument.name() == word || argument.other_name == word)
+    fn add_option(&mut self, word: &'a str, rest: &mut std::slice::Iter<&'a str>) -> Result<(), EarlyExit> {
+        let (name, mut value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
         };
-        let Some(index) = self.line.arguments.iter().position(is_this) else {
-            return Err(EarlyExit::unrecognized(word));
+        let Some(index) = self.line.option(name) else {
+            return Err(self.no_option(name));
         };
-        let (count, values) = (self.line.arguments[index].count, &mut self.values[index]);
-        let value = match count {
-            Count::Switch => "",
-            _ => rest
-                .next()
-                .ok_or_else(|| EarlyExit::wrong(&["No value provided for option '", word, "'.\n"]))?,
+        let (argument, values) = (&self.line.arguments[index], &mut self.values[index]);
+        if !argument.takes_value() {
+            if value.is_some() {
+                return Err(EarlyExit::wrong(&["`", name, "` takes no value"]));
+            }
+            value = Some("");
+        }
+        let Some(value) = value.or_else(|| rest.next().copied()) else {
+            return Err(EarlyExit::wrong(&["`", name, "` needs a value\n", &help::of_argument(argument)]));
         };
-        if matches!(count, Count::Required | Count::Optional) && !values.is_empty() {
-            return Err(EarlyExit::bad_option(word, value, "duplicate values provided"));
+        if matches!(argument.count, Count::Required | Count::Optional) && !values.is_empty() {
+            return Err(EarlyExit::wrong(&["`", name, "` is given twice"]));
         }
         values.push(value);
         Ok(())
@@ -106,39 +105,59 @@ impl<'a> Words<'a> {
                 return Ok(());
             }
         }
-        Err(EarlyExit::unrecognized(word))
+        let path = self.path.as_str();
+        if self.line.commands.is_empty() {
+            return Err(EarlyExit::wrong(&[
+                "`",
+                path,
+                "` does not take `",
+                word,
+                "`\n",
+                &help::usage(self.line, path),
+            ]));
+        }
+        let names: Vec<&str> = self.line.commands.iter().map(|command| command.name).collect();
+        Err(self.unknown(&["there is no command `", path, " ", word, "`"], word, &names))
+    }
+
+    fn no_option(&self, word: &str) -> EarlyExit {
+        let mut names = vec![HELP[0]];
+        for argument in self.line.arguments.iter().chain(CLI.arguments) {
+            if argument.is_option() {
+                names.extend([argument.name(), argument.other_name]);
+            }
+        }
+        self.unknown(&["`", &self.path, "` has no option `", word, "`"], word, &names)
+    }
+
+    /// Returns the fault of a word that is none of `names`.
+    fn unknown(&self, fault: &[&str], word: &str, names: &[&str]) -> EarlyExit {
+        let fault = fault.concat();
+        match suggest::closest(word, names) {
+            Some(meant) => EarlyExit::wrong(&[&fault, ": did you mean `", meant, "`?"]),
+            None => EarlyExit::wrong(&[&fault, ": see `", &self.path, " --help`"]),
+        }
     }
 
     /// Checks that all required arguments are there, and a command where one is needed. The program itself
     /// needs none.
     fn check_complete(&self) -> Result<(), EarlyExit> {
-        let mut text = String::new();
-        for (is_option, heading) in
-            [(false, "Required positional arguments not provided:"), (true, "Required options not provided:")]
-        {
-            let mut heading = Some(heading);
-            for (argument, values) in self.line.arguments.iter().zip(&self.values) {
-                if argument.count == Count::Required && values.is_empty() && argument.is_option() == is_option
-                {
-                    if let Some(heading) = heading.take() {
-                        text.push_str(heading);
-                    }
-                    add_line(&mut text, argument.name());
-                }
+        let mut missing = String::new();
+        for (argument, values) in self.line.arguments.iter().zip(&self.values) {
+            if argument.count == Count::Required && values.is_empty() {
+                missing.push_str(if missing.is_empty() { " needs " } else { " and " });
+                missing.push_str(argument.usage);
             }
-            if heading.is_none() {
-                text.push('\n');
-            }
+        }
+        if !missing.is_empty() {
+            let usage = help::usage(self.line, &self.path);
+            return Err(EarlyExit::wrong(&["`", &self.path, "`", &missing, "\n", &usage]));
         }
         if self.line.arguments.is_empty() && !self.line.commands.is_empty() {
-            text.push_str("One of the following subcommands must be present:");
-            add_line(&mut text, "help");
-            for command in self.line.commands {
-                add_line(&mut text, command.name);
-            }
-            text.push('\n');
+            let commands = help::of_commands(self.line);
+            return Err(EarlyExit::wrong(&["`", &self.path, "` needs one of its commands", &commands]));
         }
-        if text.is_empty() { Ok(()) } else { Err(EarlyExit::Wrong(text)) }
+        Ok(())
     }
 
     /// Takes the values of the next argument of the table.
@@ -153,8 +172,11 @@ impl<'a> Words<'a> {
     }
 
     fn note(&mut self, text: &str, fault: &str) {
-        let name = self.line.arguments[self.next - 1].name();
-        self.fault.get_or_insert_with(|| EarlyExit::bad_option(name, text, fault));
+        let argument = &self.line.arguments[self.next - 1];
+        let help = help::of_argument(argument);
+        self.fault.get_or_insert_with(|| {
+            EarlyExit::wrong(&["`", argument.name(), " ", text, "`: ", fault, "\n", &help])
+        });
     }
 
     /// Returns the command that `take` makes of its number and its words; `None` if no command is given.
@@ -171,11 +193,6 @@ impl<'a> Words<'a> {
     }
 }
 
-fn add_line(text: &mut String, line: &str) {
-    text.push_str("\n    ");
-    text.push_str(line);
-}
-
 #[cfg(test)]
 mod tests {
     use crate::cli::{Cli, Command, EarlyExit, SiteAction};
@@ -186,39 +203,46 @@ mod tests {
 
     #[test]
     fn a_wrong_line_is_refused() {
+        let id = "  --id: number of this site, 1 to 250, unique in the network (default: 1)";
         for (line, fault) in [
-            ("dance", "Unrecognized argument: dance"),
-            ("plan --dance", "Unrecognized argument: --dance"),
-            ("plan --check=1", "Unrecognized argument: --check=1"),
-            ("exit guest oslo paris", "Unrecognized argument: paris"),
-            ("init --id", "No value provided for option '--id'."),
-            (
-                "init --id 300",
-                "Error parsing option '--id' with value '300': number too large to fit in target type",
-            ),
-            ("init --id 1 --id 2", "Error parsing option '--id' with value '2': duplicate values provided"),
+            ("dance", "there is no command `portals dance`: see `portals --help`"),
+            ("satus", "there is no command `portals satus`: did you mean `status`?"),
+            ("phone lst", "there is no command `portals phone lst`: did you mean `list`?"),
+            ("help phoen", "there is no command `portals phoen`: did you mean `phone`?"),
+            ("plan --dance", "`portals plan` has no option `--dance`: see `portals plan --help`"),
+            ("plan --chekc", "`portals plan` has no option `--chekc`: did you mean `--check`?"),
+            ("plan --chekc=x", "`portals plan` has no option `--chekc`: did you mean `--check`?"),
+            ("plan --verbos", "`portals plan` has no option `--verbos`: did you mean `--verbose`?"),
+            ("plan --check=yes", "`--check` takes no value"),
+            ("plan foo", "`portals plan` does not take `foo`\nUsage: portals plan [--commands] [--check]"),
+            ("plan --help --check", "`help` takes no options, such as `--check`"),
+            ("init --id", &["`--id` needs a value\n", id].concat()),
+            ("init --id 300", &["`--id 300`: this number is not possible\n", id].concat()),
+            ("init --id 1 --id=2", "`--id` is given twice"),
             (
                 "apply --confirm 0",
-                "Error parsing option '--confirm' with value '0': give a number of seconds, 1 to 86400",
+                "`--confirm 0`: give a number of seconds, 1 to 86400\n  --confirm: undo the change unless `portals \
+                 confirm` follows within SECONDS, 1 to 86400; the change is undone even if this shell ends or the \
+                 machine restarts in the meantime",
             ),
-            ("exit guest", "Required positional arguments not provided:\n    exit"),
-            ("exit", "Required positional arguments not provided:\n    portal\n    exit"),
-            (
-                "site add",
-                "Required positional arguments not provided:\n    name\nRequired options not provided:\n    --key",
-            ),
-            (
-                "site",
-                "One of the following subcommands must be present:\n    help\n    add\n    remove\n    list",
-            ),
+            ("exit guest", "`portals exit` needs <exit>\nUsage: portals exit [--] <portal> <exit>"),
+            ("exit", "`portals exit` needs <portal> and <exit>\nUsage: portals exit [--] <portal> <exit>"),
         ] {
             match parse(line) {
-                Err(EarlyExit::Wrong(text)) => assert_eq!(text, format!("{fault}\n"), "{line}"),
+                Err(EarlyExit::Wrong(text)) => assert_eq!(text, fault, "{line}"),
                 other => panic!("{line}: {other:?}"),
             }
         }
-        let trailing = "Trailing arguments are not allowed after `help`.";
-        assert!(matches!(parse("plan --help --check"), Err(EarlyExit::Wrong(text)) if text == trailing));
+        let Err(EarlyExit::Wrong(text)) = parse("site add") else { panic!("a site without a name") };
+        assert!(
+            text.starts_with("`portals site add` needs <name> and --key <key>\nUsage: portals"),
+            "{text}"
+        );
+        let Err(EarlyExit::Wrong(text)) = parse("site") else { panic!("no command") };
+        assert!(
+            text.starts_with("`portals site` needs one of its commands\n\nCommands:\n  add    "),
+            "{text}"
+        );
     }
 
     #[test]
@@ -261,7 +285,7 @@ Options:
                     with commas between them (default: none)
   --lan             network behind the site that linked sites may reach; may be
                     given several times (default: none)
-  --help, help      display usage information
+  --help, -h, help  display usage information
 
 Examples:
   portals site add rome --key KEY --endpoint rome.example.net --exits nyc
@@ -269,7 +293,7 @@ Examples:
 Notes:
   `portals invite` is easier: the new site brings its own key.
 ";
-        for line in ["site add --help", "site help add", "help site add"] {
+        for line in ["site add --help", "site add -h", "site help add", "help site add"] {
             assert!(matches!(parse(line), Err(EarlyExit::Help(text)) if text == expected), "{line}");
         }
         let Err(EarlyExit::Help(all)) = parse("--help") else { panic!("no help") };
@@ -278,7 +302,9 @@ Notes:
             "{all}"
         );
         assert!(all.contains("\n  -v, --verbose     show each change as it is made\n"), "{all}");
-        assert!(all.contains("\n\nCommands:\n  demo              Show portals at work"), "{all}");
+        for group in ["Set up:\n  demo              Show portals at work", "Every day:\n  status  "] {
+            assert!(all.contains(&["\n\n", group].concat()), "{all}");
+        }
         let Err(EarlyExit::Help(push)) = parse("push --help") else { panic!("no help") };
         assert!(push.contains("\n\nError codes:\n  1 the file is in force here"), "{push}");
     }

@@ -9,6 +9,7 @@ commands! {
     /// Add, show, list and remove phones: devices with an ordinary WireGuard app, which dial a site and leave
     /// at its exits.
     pub enum PhoneAction = "phone" {
+        "Commands":
         /// `portals phone add`
         Add(PhoneAdd),
         /// `portals phone show`

@@ -9,6 +9,7 @@ use crate::base::net::PublicKey;
 commands! {
     /// Add, remove and list the sites of the network file. Comments and order of the file stay as they are.
     pub enum SiteAction = "site" {
+        "Commands":
         /// `portals site add`
         Add(SiteAdd),
         /// `portals site remove`

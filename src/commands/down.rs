@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{ExitStatus, lock};
 use crate::base::error::{Error, Errors};
-use crate::cli::output::{complain, say};
+use crate::cli::output::{print_fault, say};
 use crate::engine::apply::remove_all;
 use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::journal::Journal;
@@ -18,16 +18,13 @@ use crate::system::port_mapping;
 pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
     let journal = Journal::open()?;
     if journal.has_agent()? {
-        return Err(Error::failed(
-            "the agent (`portals run`) is at work and would put everything back: stop it first, for example \
-             with systemctl stop portals, or end it with SIGTERM",
-        )
-        .into());
+        let agent = journal.agent_in_the_way();
+        return Err(Error::failed([&agent, "; it would put everything back"].concat()).into());
     }
     let _lock = lock(&journal)?;
     // A file that cannot be written must not keep the rest from being removed.
     if let Err(error) = CommitConfirmed::of(file).undo() {
-        complain!("portals: {error}");
+        print_fault(&error.to_string());
     }
     port_mapping::give_back(journal.folder());
     let services = Supervisor::open(journal.folder()).and_then(|mut left| left.clear());

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::{ExitStatus, THIS_PROGRAM, down};
@@ -49,12 +50,10 @@ pub(super) struct InstallTarget {
 }
 
 impl InstallTarget {
-    /// Finds out the platform of the machine.
+    /// Finds out the platform of a machine on which this program, and no package, manages the boot hook.
     pub(super) fn open(root: Option<&Path>) -> Result<Self> {
-        if root.is_none() && !geteuid().is_root() {
-            return Err(Error::failed(
-                "this command changes how the machine starts: run it as root, such as with sudo",
-            ));
+        if root.is_none() {
+            need_root()?;
         }
         if let Some(command) = packages::removal_command(root.unwrap_or(Path::new("/"))) {
             return Err(Error::failed(format!(
@@ -62,13 +61,18 @@ impl InstallTarget {
                  `{command}`, or upgrade the package"
             )));
         }
+        Self::find(root)
+    }
+
+    /// Finds out the platform of a machine.
+    pub(super) fn find(root: Option<&Path>) -> Result<Self> {
         let machine = Machine { is_live: root.is_none(), has: &|path| is_there(&inside(root, path)) };
         let layout = platform::layout(&machine).ok_or_else(|| {
-            Error::failed(
-                "nothing on this machine could start the agent at boot: neither EdgeOS, UniFi OS, OpenWrt, \
-                 systemd nor OpenRC was found; make your own init start `portals run` (in a container, \
-                 make it the command)",
-            )
+            let place = root.map_or("this machine".into(), Path::to_string_lossy);
+            Error::failed(format!(
+                "there is no init on {place} that portals knows: neither EdgeOS, UniFi OS, OpenWrt, systemd nor \
+                 OpenRC was found. Your own init, or a container, can run `portals run`; to end it, send it SIGTERM"
+            ))
         })?;
         Ok(Self { root: root.map(Path::to_owned), layout })
     }
@@ -79,7 +83,7 @@ impl InstallTarget {
         let mut found = InstalledState {
             may_start: may_start && self.root.is_none(),
             has_agent: self.root.is_none() && Journal::open()?.has_agent()?,
-            has_network_file: is_there(&self.path(&format!("{}/{NETWORK_FILE}", self.layout.folder))),
+            has_network_file: self.has_network_file(),
             ..InstalledState::default()
         };
         let mut record = |path: &str, is_right: bool| {
@@ -102,6 +106,11 @@ impl InstallTarget {
             );
         }
         Ok(found)
+    }
+
+    /// Reports whether the machine has a network file.
+    pub(super) fn has_network_file(&self) -> bool {
+        is_there(&self.path(&format!("{}/{NETWORK_FILE}", self.layout.folder)))
     }
 
     /// Carries out all steps, even after one fails, and prints every step.
@@ -149,10 +158,9 @@ impl InstallTarget {
                 String::new()
             }
             InstallStep::Running => "unchanged: the agent runs".to_owned(),
-            InstallStep::Stranger => format!(
-                "an agent that was started by hand is running: end it, then run `{}`",
-                self.layout.keeper.call(ServiceAction::Start).join(" ")
-            ),
+            InstallStep::Stranger => {
+                [&Journal::open()?.agent_in_the_way(), "; then run `portals start`"].concat()
+            }
             InstallStep::NoNetwork => self.no_network(),
         })
     }
@@ -164,24 +172,23 @@ impl InstallTarget {
     }
 
     /// Makes the init system start or stop the agent, and waits for the result.
-    fn give_order(&self, order: ServiceAction) -> Result<String> {
+    pub(super) fn give_order(&self, order: ServiceAction) -> Result<String> {
         run_program(&self.layout.keeper.call(order))?;
         let wanted = order != ServiceAction::Stop;
         let (journal, until) = (Journal::open()?, Instant::now() + AGENT_TIMEOUT);
         while journal.has_agent()? != wanted {
             if Instant::now() > until {
                 let missed = if wanted { "has not started" } else { "has not ended" };
-                let log = self.layout.log;
-                return Err(Error::failed(format!("the agent {missed}; to see its log: {log}")));
+                return Err(Error::failed(format!("the agent {missed}; to see its log: portals logs")));
             }
             sleep(Duration::from_millis(50));
         }
-        let log = self.layout.log;
-        Ok(match order {
-            ServiceAction::Start => format!("started the agent; to see its log: {log}"),
-            ServiceAction::Restart => format!("restarted the agent; to see its log: {log}"),
-            ServiceAction::Stop => "ended the agent".to_owned(),
-        })
+        let done = match order {
+            ServiceAction::Start => "started the agent; to see its log: portals logs",
+            ServiceAction::Restart => "restarted the agent; to see its log: portals logs",
+            ServiceAction::Stop => "ended the agent",
+        };
+        Ok(done.to_owned())
     }
 
     fn no_network(&self) -> String {
@@ -213,6 +220,14 @@ impl InstallTarget {
     fn path(&self, path: &str) -> PathBuf {
         inside(self.root.as_deref(), path)
     }
+}
+
+/// Checks that this process may change how the machine starts.
+pub(super) fn need_root() -> Result<()> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::failed("this command changes what this machine runs").because(Errno::EPERM))
 }
 
 fn inside(root: Option<&Path>, path: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 mod apply;
 pub mod as_commands;
 mod check;
+mod completions;
 mod confirm;
 mod demo;
 mod down;
@@ -22,6 +23,7 @@ mod push;
 mod reload;
 mod rotate;
 mod run;
+mod service;
 mod sign;
 mod site;
 mod ssh;
@@ -40,7 +42,7 @@ use crate::engine::journal::{Journal, Lock};
 use crate::engine::locked_file::Signing;
 use crate::state::words::count;
 use crate::system::entropy;
-use crate::system::platform;
+use crate::system::platform::{self, ServiceAction};
 
 /// Executable file of this program. The path at which it was started may be hidden in a namespace.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -71,7 +73,7 @@ impl From<ExitStatus> for ExitCode {
 
 /// Runs the command that was typed.
 pub fn run(cli: &Cli) -> Result<ExitStatus, Errors> {
-    if cli.version {
+    if cli.version || matches!(cli.command, Some(Command::Version(_))) {
         say!("portals {}", env!("CARGO_PKG_VERSION"));
         return Ok(ExitStatus::Done);
     }
@@ -123,6 +125,12 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Status(options) => status::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
+        Command::Start(_) => service::order(ServiceAction::Start),
+        Command::Stop(_) => service::order(ServiceAction::Stop),
+        Command::Restart(_) => service::order(ServiceAction::Restart),
+        Command::Logs(options) => service::logs(options),
+        Command::Completions(options) => completions::run(options),
+        Command::Version(_) => unreachable!("the version needs no file"),
     }
 }
 
@@ -185,7 +193,16 @@ fn need_agent() -> Result<()> {
     if Journal::open()?.has_agent()? {
         return Ok(());
     }
-    Err(Error::failed("no agent (`portals run`) is at work on this machine"))
+    Err(Error::failed(no_agent()))
+}
+
+/// Returns the words about an agent that is missing: how to start one.
+fn no_agent() -> &'static str {
+    if platform::layout_here().is_some_and(|layout| platform::is_installed(&layout)) {
+        "no agent is at work on this machine: start it with `portals start`"
+    } else {
+        "no agent is at work on this machine: start it with `portals run`, or at every boot with `portals install`"
+    }
 }
 
 fn lock(journal: &Journal) -> Result<Lock> {

@@ -102,7 +102,15 @@ start | restart)
 stop) kill $pid ;;
 esac
 END
-chmod 755 bin/systemctl
+cat >bin/journalctl <<'END'
+#!/bin/sh
+case $* in
+"-e -u portals.service") cat /run/systemd/said ;;
+"-f -u portals.service") exec tail -F /run/systemd/said ;;
+*) exit 2 ;;
+esac
+END
+chmod 755 bin/systemctl bin/journalctl
 "#;
 
 /// Commands of systemd at boot.
@@ -131,9 +139,20 @@ procd_send_signal() { kill -$3 $(cat /run/instance); }
 case $2 in
 boot | start) if [ $USE_PROCD ]; then start_service && service_triggers; else start; fi ;;
 stop) kill $(cat /run/instance) ;;
+restart) "$1" stop && while kill -0 $(cat /run/instance) 2>/dev/null; do sleep 0.1; done; "$1" start ;;
 reload) reload_service ;;
 esac
 END
+rm -f bin/logread
+cat >bin/logread <<'END'
+#!/bin/sh
+case $* in
+"-e portals") cat /run/said ;;
+"-f -e portals") exec tail -F /run/said ;;
+*) exit 2 ;;
+esac
+END
+chmod 755 bin/logread
 "#;
 
 const UNIT: [&str; 4] = [
@@ -261,6 +280,8 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     let Firmware { folder, program, .. } = firmware;
     let boot = firmware.boot.join("\n");
     machine.boot(&boot)?;
+    let early = machine.run("/root/portals stop 2>&1 || true")?;
+    has(&early, "portals: portals is not installed here: `portals install` makes")?;
     has(&machine.run("/root/portals install")?, &format!("next: {folder}/network.toml does not exist yet"))?;
     machine.configure(folder)?;
     let said = machine.run("/root/portals install")?;
@@ -268,6 +289,7 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     has(&said, "started the agent")?;
     open(world)?;
     has(&machine.run("/root/portals install")?, "unchanged: the agent runs")?;
+    obeys(world, machine, program)?;
     // To portals, other bytes are another version.
     machine.run(&format!("cp {program} /tmp/other && echo >>/tmp/other && mv /tmp/other {program}"))?;
     let said = machine.run("/root/portals install")?;
@@ -295,6 +317,37 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     machine.run(&format!("test -e {folder}/private.key && test -e {folder}/network.toml"))?;
     same("agents that are left", machine.run("pidof portals || true")?.as_str(), "")?;
     closed(world)
+}
+
+/// Checks `start`, `stop`, `restart` and `logs`.
+fn obeys(world: &mut World, machine: &Machine, program: &str) -> Result<()> {
+    let agent = || machine.run("pidof portals").map(|process| process.trim().to_owned());
+    let first = agent()?;
+    let in_the_way =
+        format!("process {first}) is at work on this machine: end it first, with `portals stop`");
+    for command in ["run", "down"] {
+        has(&machine.run(&format!("{program} {command} 2>&1 || true"))?, &in_the_way)?;
+    }
+    has(&machine.run(&format!("{program} start"))?, "nothing to do: the agent runs")?;
+    let said = machine.run(&format!("{program} stop"))?;
+    has(&said, "ended the agent\nthe kernel keeps the portals as they are")?;
+    same("agents that are left", machine.run("pidof portals || true")?.as_str(), "")?;
+    has(&machine.run(&format!("{program} start"))?, "started the agent; to see its log: portals logs")?;
+    open(world)?;
+    let second = agent()?;
+    has(&machine.run(&format!("{program} restart"))?, "restarted the agent")?;
+    open(world)?;
+    let third = agent()?;
+    if first == second || second == third {
+        return Err(Error::failed(format!("the agents are {first}, {second} and {third}")));
+    }
+    has(&machine.run(&format!("{program} logs"))?, "ready")?;
+    machine.run(&format!(
+        "setsid {program} logs --follow </dev/null >/run/followed 2>&1 & \
+         echo $! >/run/follower"
+    ))?;
+    eventually("the log is shown", || has(&machine.run("cat /run/followed")?, "ready"))?;
+    machine.run("kill -- -$(cat /run/follower)").map(drop)
 }
 
 fn image(world: &mut World) -> Result<()> {

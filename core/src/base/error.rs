@@ -72,9 +72,10 @@ impl fmt::Display for Error {
     }
 }
 
-/// Returns a cause without the symbol that some crates print in front: in `EPERM: Operation not permitted`,
-/// the words are enough for a person.
+/// Returns a cause without the symbol and the number that some libraries add: in `EPERM: Operation not
+/// permitted` and `Operation not permitted (os error 1)`, the words are enough for a person.
 fn words(cause: &str) -> &str {
+    let cause = cause.split_once(" (os error").map_or(cause, |(words, _)| words);
     let is_symbol = |text: &str| {
         text.starts_with('E') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };

@@ -19,7 +19,8 @@ pub(crate) fn listed(words: &[&str]) -> String {
     }
 }
 
-fn closest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+/// Returns the most similar word; `None` if none is similar.
+pub fn closest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     let rank = |word: &&'a str| {
         let steps = distance(&wrong.to_ascii_lowercase(), &word.to_ascii_lowercase());
         let begun = wrong.len() >= 4 && word.starts_with(wrong);

@@ -11,7 +11,7 @@ mod tests;
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use crate::state::step::{RoutingStep, Step, SysctlChange};
 use crate::state::{Scope, State};
 use crate::system::disk::{self, FileOrigin, cannot_write};
 use crate::system::logging as log;
+use crate::system::platform;
 
 /// Folder of run-time files.
 pub(crate) const FOLDER: &str = "/run/portals";
@@ -65,7 +66,7 @@ pub struct Claims {
 /// it with the process.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 impl Journal {
@@ -107,7 +108,31 @@ impl Journal {
     /// Takes the agent's place; `None` if an agent runs already.
     pub fn lock_agent(&self) -> Result<Option<Lock>> {
         // A call that only asks for an agent holds the lock for a moment as well.
-        lock_within(&self.agent_path(), GLANCE)
+        let mut lock = lock_within(&self.agent_path(), GLANCE)?;
+        if let Some(lock) = &mut lock {
+            let path = self.agent_path();
+            let number = std::process::id().to_string();
+            let written = lock.file.set_len(0).and_then(|()| lock.file.write_all(number.as_bytes()));
+            written.context(|| cannot_write(&path))?;
+        }
+        Ok(lock)
+    }
+
+    /// Returns the words about an agent that is in the way: its process, and the command that ends it.
+    pub fn agent_in_the_way(&self) -> String {
+        let process = disk::text_or_empty(&self.agent_path(), FileOrigin::Ours);
+        let process = if process.bytes().all(|byte| byte.is_ascii_digit()) { process.as_str() } else { "" };
+        let comma = if process.is_empty() { "" } else { ", process " };
+        let stop = platform::stop_command(process);
+        [
+            "an agent (`portals run`",
+            comma,
+            process,
+            ") is at work on this machine: end it first, with `",
+            &stop,
+            "`",
+        ]
+        .concat()
     }
 
     /// Reports whether an agent runs on this machine.
@@ -326,7 +351,7 @@ fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
     // A pipe in its place would otherwise block this call until another process reads from it.
     let file = options.custom_flags(O_NONBLOCK | O_NOFOLLOW).open(path).context(context)?;
     match Flock::lock(file, how) {
-        Ok(file) => Ok(Some(Lock { _file: file })),
+        Ok(file) => Ok(Some(Lock { file })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, errno)) => Err(errno).context(context),
     }

@@ -44,7 +44,7 @@ fn append(path: &Path, line: &[u8], limit: u64) -> io::Result<()> {
 }
 
 /// Opens without waiting, since the path may name a pipe that has no reader.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     File::options().append(true).create(true).mode(0o600).custom_flags(O_NONBLOCK).open(path)
 }
 

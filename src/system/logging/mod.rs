@@ -21,6 +21,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::sys::stat::{SFlag, fstat};
 use simplelog::{CombinedLogger, Config, SharedLogger};
 
+use crate::base::error::Error;
 use file::LogFile;
 pub(crate) use macros::{debug, error, info, warn, write};
 pub use rate_limit::RateLimit;
@@ -48,8 +49,8 @@ enum Destination {
 }
 
 /// Starts the log of this process. A service whose standard error has no reader logs to syslog, unless it has
-/// a `file`.
-pub fn start(level: LevelFilter, file: Option<&Path>, is_service: bool) {
+/// a `file`. Returns the error of a file that cannot be written: its lines are lost until it can be.
+pub fn start(level: LevelFilter, file: Option<&Path>, is_service: bool) -> Option<Error> {
     let journal = std::env::var("JOURNAL_STREAM").ok();
     let destination = match file {
         Some(path) => Destination::File(path.to_owned()),
@@ -58,6 +59,10 @@ pub fn start(level: LevelFilter, file: Option<&Path>, is_service: bool) {
     let writer = destination.writer();
     // This fails only if the process has a logger already, and it has none.
     let _ = CombinedLogger::init(vec![Box::new(LineLogger::new(level, destination, writer))]);
+    let error = file::open(file?).err()?;
+    let fault =
+        ["cannot write the log ", &file?.to_string_lossy(), ", whose lines are lost until that works"];
+    Some(Error::failed(fault.concat()).because(error))
 }
 
 impl Destination {

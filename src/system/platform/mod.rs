@@ -10,6 +10,7 @@ mod unifi;
 
 use std::path::{Path, PathBuf};
 
+use super::packages;
 use crate::site::facts::Firmware;
 
 pub use steps::{InstallStep, InstalledState, install, uninstall};
@@ -89,9 +90,27 @@ pub struct Layout {
     pub links: Vec<InstalledLink>,
     /// Service manager that starts and restarts the agent.
     pub keeper: ServiceManager,
-    /// Command that shows the agent's log.
-    pub log: &'static str,
+    /// Programs that show the agent's log.
+    pub log: LogReader,
 }
+
+/// Programs that show the agent's log: each a command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogReader {
+    /// Shows the log.
+    pub show: &'static [&'static str],
+    /// Shows its end, and new lines as they come.
+    pub follow: &'static [&'static str],
+    /// Set where `follow` prints lines of other programs, too.
+    pub has_others: bool,
+}
+
+/// Reader of a system log in a file.
+const MESSAGES: LogReader = LogReader {
+    show: &["grep", "portals", "/var/log/messages"],
+    follow: &["tail", "-n", "1000", "-F", "/var/log/messages"],
+    has_others: true,
+};
 
 /// File of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +194,28 @@ pub fn layout(machine: &Machine) -> Option<Layout> {
     }
 }
 
+/// Returns the layout for this running machine.
+pub fn layout_here() -> Option<Layout> {
+    layout(&Machine { is_live: true, has: &exists_here })
+}
+
+/// Reports whether the boot hook of a layout is on this machine, by `install` or by a package.
+pub fn is_installed(layout: &Layout) -> bool {
+    packages::removal_command(Path::new("/")).is_some()
+        || layout.files.iter().any(|file| exists_here(&file.path))
+}
+
+/// Returns the command that ends the agent of this machine. `process` is its process id, where it is known.
+pub fn stop_command(process: &str) -> String {
+    if layout_here().is_some_and(|layout| is_installed(&layout)) {
+        "portals stop".to_owned()
+    } else if process.is_empty() {
+        "kill".to_owned()
+    } else {
+        ["kill ", process].concat()
+    }
+}
+
 /// Returns the layout for firmware that keeps one folder across upgrades: program and hook live there. The
 /// hook runs `portals install` at each boot, which restores the files that an upgrade has wiped, and starts
 /// the agent.
@@ -196,7 +237,7 @@ fn on_firmware(
         files.push(script(&path, include_str!("../../../targets/edgerouter/service")));
         ServiceManager::Script(path)
     };
-    let log = if has_systemd { systemd::LOG } else { "grep portals /var/log/messages" };
+    let log = if has_systemd { systemd::LOG } else { MESSAGES };
     Layout { platform, folder, program, files, links, keeper, log }
 }
 

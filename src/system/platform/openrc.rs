@@ -1,6 +1,6 @@
 //! Linux with OpenRC, such as Alpine.
 
-use super::{FOLDER, InstalledLink, Layout, Machine, PROGRAM, ServiceManager, filled, script};
+use super::{FOLDER, InstalledLink, Layout, LogReader, Machine, PROGRAM, ServiceManager, filled, script};
 
 /// Init script of the agent.
 const INIT: &str = "/etc/init.d/portals";
@@ -36,6 +36,10 @@ pub(super) fn layout() -> Layout {
             InstalledLink { path: "/etc/runlevels/boot/portals-guard".into(), target: GUARD.into() },
         ],
         keeper: ServiceManager::OpenRc,
-        log: "tail /var/log/portals.log",
+        log: LogReader {
+            show: &["tail", "-n", "1000", "/var/log/portals.log"],
+            follow: &["tail", "-F", "/var/log/portals.log"],
+            has_others: false,
+        },
     }
 }

@@ -2,7 +2,7 @@
 //! else (add_uci_conffiles in package/base-files/files/sbin/sysupgrade). Our list therefore names all our
 //! files, itself included.
 
-use super::{FOLDER, InstalledFile, InstalledLink, Layout, ServiceManager, script};
+use super::{FOLDER, InstalledFile, InstalledLink, Layout, LogReader, ServiceManager, script};
 
 /// Init script of the agent.
 pub(super) const INIT: &str = "/etc/init.d/portals";
@@ -39,6 +39,10 @@ pub(super) fn layout() -> Layout {
             InstalledLink { path: "/etc/rc.d/S95portals".into(), target: "../init.d/portals".into() },
         ],
         keeper: ServiceManager::Procd,
-        log: "logread -e portals",
+        log: LogReader {
+            show: &["logread", "-e", "portals"],
+            follow: &["logread", "-f", "-e", "portals"],
+            has_others: false,
+        },
     }
 }

@@ -1,12 +1,18 @@
 //! Linux with systemd.
 
-use super::{FOLDER, InstalledFile, InstalledLink, Layout, Machine, PROGRAM, ServiceManager, filled};
+use super::{
+    FOLDER, InstalledFile, InstalledLink, Layout, LogReader, Machine, PROGRAM, ServiceManager, filled,
+};
 
 pub(super) const UNIT: &str = "portals.service";
 const GUARD: &str = "portals-guard.service";
 
-/// Command that shows the agent's log.
-pub(super) const LOG: &str = "journalctl -u portals";
+/// Reader of the journal.
+pub(super) const LOG: LogReader = LogReader {
+    show: &["journalctl", "-e", "-u", UNIT],
+    follow: &["journalctl", "-f", "-u", UNIT],
+    has_others: false,
+};
 
 /// Reports whether the machine has systemd. A running systemd has the folder /run/systemd/system
 /// (sd_booted(3)); an image has only its program.

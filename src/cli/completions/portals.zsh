@@ -1,0 +1,18 @@
+#compdef portals
+# Completions of portals for zsh: the program itself tells the words that may come next.
+_portals() {
+    local -a found
+    found=("${(@f)$(portals completions words -- "${(@)words[1,CURRENT]}" 2>/dev/null)}")
+    found=("${(@)found//$'\t'/:}")
+    if [[ -n $found ]]; then
+        _describe portals found
+    else
+        _files
+    fi
+}
+# As a file of $fpath, this is the function itself; it can also be read with `source`.
+if [[ $funcstack[1] == _portals ]]; then
+    _portals "$@"
+else
+    compdef _portals portals
+fi
