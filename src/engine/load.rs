@@ -9,6 +9,7 @@ use crate::base::net::{PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, Name, Network};
+use crate::engine::former_site;
 use crate::engine::host::{self, Host, HostQuery};
 use crate::engine::journal::Journal;
 use crate::engine::network_file;
@@ -173,7 +174,9 @@ impl Files {
             providers: &self.providers,
             resolved,
         };
-        site::view(&self.network, &inputs)
+        let mut site = site::view(&self.network, &inputs)?;
+        site.notes.extend(former_site::complaint(self));
+        Ok(site)
     }
 }
 

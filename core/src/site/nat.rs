@@ -23,6 +23,8 @@ pub struct SiteNat {
     pub helper_keys: SortedMap<u8, PublicKey>,
     /// UDP ports that this site's router should forward to it, in ascending order.
     pub mapped_ports: Vec<u16>,
+    /// UDP ports that must reach this site, in ascending order; empty if other sites cannot dial it.
+    pub dialled_ports: Vec<u16>,
     /// Links that this site relays at present. The network file does not tell them: the agent fills them in,
     /// and other processes read them from the observed firewall.
     pub relayed: Vec<RelayedLink>,
@@ -83,8 +85,12 @@ impl SiteNat {
         let helper = HelperPart::new(network, own, carry_ipv6);
         let helper_keys =
             helpers_of(network, own).into_iter().map(|(_, site)| (site.id, site.public_key)).collect();
-        let mapped_ports = mapped_ports(&network.sites[own], helper.as_ref(), &links, tunnels);
-        Self { helper, links, helper_keys, mapped_ports, relayed: Vec::new() }
+        let site = &network.sites[own];
+        let mut dialled = dialled_ports(site, helper.as_ref(), tunnels);
+        let mapped_ports = if site.port_mapping { mapped_ports(&dialled, &links) } else { Vec::new() };
+        dialled.extend(helper.iter().flat_map(HelperPart::relay_ports));
+        let dialled_ports = dialled.into_iter().collect();
+        Self { helper, links, helper_keys, mapped_ports, dialled_ports, relayed: Vec::new() }
     }
 }
 
@@ -196,20 +202,26 @@ fn networks_in_tunnels(network: &Network) -> Vec<Cidr> {
     networks
 }
 
-/// Returns the ports that the router of a site should forward: those that other sites dial or search.
-fn mapped_ports(
+/// Returns the ports at which other sites dial and ask a site; none if it has no endpoint.
+fn dialled_ports(
     site: &SiteConfig,
     helper: Option<&HelperPart>,
-    links: &[SearchedLink],
     tunnels: &SortedMap<IfName, SiteTunnel>,
-) -> Vec<u16> {
-    let mut ports: SortedSet<u16> = links.iter().map(|link| link.view.port).collect();
+) -> SortedSet<u16> {
+    let mut ports = SortedSet::new();
     if site.endpoint.is_some() {
         let to_sites = tunnels.values().filter(|tunnel| tunnel.provider.is_none());
         ports.extend(to_sites.map(|tunnel| tunnel.port));
         ports.extend(helper.into_iter().flat_map(|helper| helper.ports.iter().copied()));
     }
-    if site.port_mapping { ports.into_iter().collect() } else { Vec::new() }
+    ports
+}
+
+/// Returns the ports that the router of a site should forward: those that other sites dial or search.
+fn mapped_ports(dialled: &SortedSet<u16>, links: &[SearchedLink]) -> Vec<u16> {
+    let mut ports = dialled.clone();
+    ports.extend(links.iter().map(|link| link.view.port));
+    ports.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -281,6 +293,7 @@ mod tests {
         assert_eq!(to_rome.view, rome, "a site does not help with its own links");
         assert_eq!(nat.helper_keys.keys().copied().collect::<Vec<_>>(), [3, 4]);
         assert_eq!((nat.helper, nat.mapped_ports), (None, vec![51820, 51822]));
+        assert_eq!(nat.dialled_ports, [], "nobody dials it");
     }
 
     #[test]
@@ -308,6 +321,7 @@ mod tests {
         assert_eq!((helper.id, helper.ports, helper.links), (4, vec![51255, 443], links.to_vec()));
         assert_eq!(helper.keys.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(oslo.mapped_ports, [443, 51255], "it has no tunnel");
+        assert_eq!(oslo.dialled_ports, [443, 51255, 51259, 51260], "and it relays");
         assert_eq!(oslo.links, []);
 
         let rome = nat(&network("rome", "relay = false"), "rome", &[]);
