@@ -22,6 +22,7 @@ pub mod cli;
 pub mod commands;
 pub mod control;
 pub mod demo;
+pub mod diagnose;
 pub mod engine;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Top modules from the bottom up. The first twelve are the crate `portals-core`.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "base", "signed", "nat", "wifi", "config", "exchange", "join", "wgquick", "firewall", "state", "site",
     "plan", "system", "kernel", "control", "services", "interop", "cli", "engine", "agent", "demo",
-    "commands",
+    "diagnose", "commands",
 ];
 
 /// Modules of the crate `portals-core`, which is built without `nix`.

@@ -38,6 +38,11 @@ impl Style {
         self.paint("31", text)
     }
 
+    /// Marks a state that somebody should know, in yellow.
+    pub fn notable(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
     /// Marks a heading or a name, in bold.
     pub fn strong(self, text: &str) -> String {
         self.paint("1", text)
