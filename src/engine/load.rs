@@ -174,9 +174,16 @@ impl Files {
             providers: &self.providers,
             resolved,
         };
-        let mut site = site::view(&self.network, &inputs)?;
-        site.notes.extend(former_site::complaint(self));
-        Ok(site)
+        let complaint = former_site::complaint(self);
+        match (site::view(&self.network, &inputs), complaint) {
+            // The addresses of the former site may be in the way.
+            (Err(errors), Some(complaint)) => Err(errors.under(Error::wrong(complaint))),
+            (viewed, complaint) => {
+                let mut site = viewed?;
+                site.notes.extend(complaint);
+                Ok(site)
+            }
+        }
     }
 }
 

@@ -41,7 +41,7 @@ fn silent(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
     let exit = format!(r#""exit":"paris","exit_address":"{}","state":"open""#, PARIS.address);
     says(world, &["--json"], &exit)?;
-    says(world, &[], "UDP 51820, 51822")?;
+    says(world, &[], "UDP 51822, 52075")?;
     let up = "paris        up    exit  to-paris ";
     says(world, &[], up)?;
     world.set_cut(NYC, PARIS, true)?;
@@ -78,9 +78,8 @@ fn moved(world: &mut World) -> Result<()> {
 }
 
 fn itself(world: &mut World) -> Result<()> {
-    let network = world.network(each_other);
-    let network = network.replace(&PARIS.address.to_string(), &NYC.address.to_string());
-    world.install(&network)?;
+    let network = world.network(each_other).replace(&format!("endpoint = \"{}\"\n", NYC.address), "");
+    world.install(&network.replace(&PARIS.address.to_string(), &NYC.address.to_string()))?;
     world.site(NYC).start_agent()?;
     settled(world.site(NYC))?;
     says(
@@ -95,15 +94,24 @@ fn swapped(world: &mut World) -> Result<()> {
     let key = NETWORK_FILE.replace("network.toml", PRIVATE_KEY_FILE);
     let of_paris = shell(&world.site(PARIS).router, &format!("cat {key}"))?;
     world.site(NYC).stop_agent()?;
-    shell(&world.site(NYC).router, &format!("cp -p {key} {key}.nyc; printf '%s' '{of_paris}' > {key}"))?;
-    world.site(NYC).start_agent()?;
-    settled(world.site(NYC))?;
+    let swap = format!("cp -p {key} {key}.nyc; printf '%s' '{of_paris}' > {key}");
+    let put_back = format!("mv {key}.nyc {key}");
     let words =
         "this key is the key of paris, and this machine was nyc until now: put its own private.key back";
+    shell(&world.site(NYC).router, &swap)?;
+    // The addresses of nyc are in the way of those of paris.
+    let refused = String::from_utf8_lossy(&world.site(NYC).portals(&["plan"])?.stderr).into_owned();
+    same(&refused, refused.contains("already connected") && refused.contains(words), true)?;
+    shell(&world.site(NYC).router, &put_back)?;
+    succeeds(world.site(NYC), &["down"])?;
+    shell(&world.site(NYC).router, &swap)?;
+    world.site(NYC).start_agent()?;
+    settled(world.site(NYC))?;
     says(world, &[], words)?;
     same("the log says so", world.site(NYC).log().contains(words), true)?;
     world.site(NYC).stop_agent()?;
-    shell(&world.site(NYC).router, &format!("mv {key}.nyc {key}"))?;
+    succeeds(world.site(NYC), &["down"])?;
+    shell(&world.site(NYC).router, &put_back)?;
     world.site(NYC).start_agent()?;
     settled(world.site(NYC))?;
     let told = succeeds(world.site(NYC), &["status"])?;
