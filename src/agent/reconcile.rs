@@ -8,6 +8,7 @@ use crate::base::error::{Error, Errors, Result};
 use crate::control::ChangeReport;
 use crate::engine::apply::OnFailure;
 use crate::engine::converge::{Moved, converge};
+use crate::engine::former_site;
 use crate::engine::load::Files;
 use crate::plan::lockout_warnings;
 use crate::services;
@@ -101,12 +102,14 @@ impl Agent {
         site.notes.extend(services::missing(&services));
         self.sources.services.follow(services, Instant::now());
         let steps = steps?;
+        self.sources.sessions.dial_moved(&mut *self.kernel);
         self.sources.helper_ports.has_applied(&mut *self.kernel, &site)?;
         if on_failure == OnFailure::Undo {
             // A repair closes only portals that were closed before.
             site.notes.extend(lockout_warnings(&site, &steps));
         }
         self.sources.confirmation.is_in_force(&self.files.text);
+        log_errors(&former_site::remember(&self.files).map_err(Into::into));
         self.settle_key();
         self.tell_hook();
         self.sources.tables.follow(&mut *self.kernel, steps.is_empty(), Instant::now())?;
@@ -120,6 +123,8 @@ impl Agent {
     /// Shows the site to the sources, and sets its exits and tunnel MTUs to their decisions.
     fn show_to_sources(&mut self, site: &mut Site) {
         self.sources.names.follow(site);
+        // Before the searches set other endpoints than those of the file.
+        self.sources.sessions.follow(site);
         // A failure here keeps nothing else from being right.
         if let Err(error) = self.sources.devices.follow(&mut *self.kernel, site) {
             log::error!("{error}");

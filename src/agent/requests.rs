@@ -124,6 +124,7 @@ impl Agent {
             files: exchange.tell(),
             file_problem: exchange.problem(),
             is_rotating: exchange.is_rotating,
+            sessions: sources.sessions.tell(now),
         }
     }
 }

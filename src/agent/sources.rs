@@ -20,6 +20,7 @@ use super::monitor::Monitor;
 use super::nat::{HelperPorts, LinkPaths};
 use super::path_mtu::PathMtus;
 use super::retry::Retry;
+use super::sessions::Sessions;
 use super::signals::Signals;
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
@@ -91,6 +92,8 @@ sources! {
     exits: Exits = Exits::default(),
     /// Searches for the paths of links behind NAT.
     link_paths: LinkPaths = LinkPaths::open(folder),
+    /// Looks at the sessions with the other ends of tunnels.
+    sessions: Sessions = Sessions::default(),
     /// Ports at which this site helps with other sites' searches.
     helper_ports: HelperPorts = HelperPorts::open(file),
     /// Invitations of this site.

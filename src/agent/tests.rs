@@ -315,6 +315,33 @@ fn the_agent_moves_a_portal_whose_exit_is_silent() {
     stage.end();
 }
 
+/// The session with the old address lives, so the plan leaves the peer where it is: it may have roamed there.
+#[test]
+fn the_agent_dials_an_endpoint_that_changes_in_the_network_file() {
+    let mut stage = Stage::begin("moved");
+    let key = crate::base::net::PublicKey([2; 32]);
+    let endpoint = || {
+        let machine = stage.machine.look();
+        machine.state.tunnels[&"to-paris".parse().unwrap()].peers[&key].endpoint.unwrap().to_string()
+    };
+    assert_eq!(endpoint(), "203.0.113.2:51821");
+    {
+        let mut machine = stage.machine.look();
+        let tunnel = machine.state.tunnels.get_mut(&"to-paris".parse().unwrap()).unwrap();
+        let peer = tunnel.peers.get_mut(&key).unwrap();
+        (peer.alive, peer.endpoint) = (true, Some("198.51.100.7:51821".parse().unwrap()));
+        let handshake = Some(std::time::SystemTime::now());
+        let alive = crate::kernel::wireguard::PeerStatistics { handshake, ..Default::default() };
+        machine.statistics.insert(key, alive);
+    }
+    stage.ask(&ControlRequest::Reload).unwrap();
+    assert_eq!(endpoint(), "198.51.100.7:51821", "a file that has not changed moves nobody");
+    stage.edit("203.0.113.2", "203.0.113.9");
+    stage.ask(&ControlRequest::Reload).unwrap();
+    assert_eq!(endpoint(), "203.0.113.9:51821");
+    stage.end();
+}
+
 /// Paris answers all the time, so only the probe through the whole chain shows that its end is down.
 #[test]
 fn the_agent_moves_a_portal_whose_chain_is_silent_at_its_end() {

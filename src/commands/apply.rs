@@ -13,6 +13,7 @@ use crate::control::{ChangeReport, ControlRequest, ask};
 use crate::engine::apply::OnFailure;
 use crate::engine::commit_confirmed::{CommitConfirmed, must_confirm};
 use crate::engine::converge::{Moved, converge};
+use crate::engine::former_site;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::kernel::Kernel as _;
@@ -69,6 +70,7 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     }
     let steps = steps?;
     change.is_in_force(&files.text);
+    former_site::remember(&files)?;
     Ok(ChangeReport { changes: steps.len(), notes: notes(&site, &steps, confirm) })
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::base::json::JsonText;
 use crate::cli::amounts::duration;
-use crate::services::leases::Lease;
+use crate::services::leases::{Lease, LeaseTime};
 
 /// Adds the leases to a JSON object.
 pub(super) fn json(json: &mut JsonText, leases: &[Lease]) {
@@ -14,7 +14,12 @@ pub(super) fn json(json: &mut JsonText, leases: &[Lease]) {
         json.text("address", &lease.address);
         json.text("mac", &lease.mac);
         json.text_or_null("name", lease.name.as_ref().map(|name| name as _));
-        json.put("left_s", &lease.left.as_secs());
+        let (member, seconds) = match lease.left {
+            LeaseTime::Left(left) => ("left_s", Some(left.as_secs())),
+            LeaseTime::UpTo(length) => ("length_s", Some(length.as_secs())),
+            LeaseTime::Endless => ("left_s", None),
+        };
+        json.put_or_null(member, seconds);
         json.end('}');
     }
     json.end(']');
@@ -24,7 +29,21 @@ pub(super) fn json(json: &mut JsonText, leases: &[Lease]) {
 pub(super) fn lines(text: &mut String, leases: &[Lease]) {
     for Lease { address, mac, name, left } in leases {
         let name = name.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "    {address:<15}  {mac}  for {}  {name}", duration(left.as_secs()));
+        let time = match left {
+            LeaseTime::Left(left) => ["for ", &hours(left.as_secs())].concat(),
+            LeaseTime::UpTo(length) => ["for up to ", &hours(length.as_secs())].concat(),
+            LeaseTime::Endless => "without end".to_owned(),
+        };
+        let _ = writeln!(text, "    {address:<15}  {mac}  {time}  {name}");
+    }
+}
+
+/// Returns a time to the minute, or to the second if it is short: most leases last hours, of which half an
+/// hour is a part that matters.
+fn hours(seconds: u64) -> String {
+    match seconds / 60 {
+        minutes @ 120.. if minutes % 60 > 0 => format!("{} h {} min", minutes / 60, minutes % 60),
+        _ => duration(seconds),
     }
 }
 
@@ -41,15 +60,23 @@ mod tests {
             address: "10.77.1.90".parse().unwrap(),
             mac: Mac([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]),
             name: Some("phone".to_owned()),
-            left: Duration::from_hours(11),
+            left: LeaseTime::Endless,
         };
-        let expected =
-            r#""leases":[{"address":"10.77.1.90","mac":"aa:bb:cc:dd:ee:ff","name":"phone","left_s":39600}]"#;
-        let mut shown = JsonText::default();
-        json(&mut shown, std::slice::from_ref(&lease));
-        assert_eq!(shown.finish(), expected);
-        let mut text = String::new();
-        lines(&mut text, &[lease]);
-        assert_eq!(text, "    10.77.1.90       aa:bb:cc:dd:ee:ff  for 11 h  phone\n");
+        for (left, member, words) in [
+            (LeaseTime::Left(Duration::from_hours(11)), r#""left_s":39600"#, "for 11 h"),
+            (LeaseTime::Left(Duration::from_secs(43_199)), r#""left_s":43199"#, "for 11 h 59 min"),
+            (LeaseTime::Left(Duration::from_secs(61)), r#""left_s":61"#, "for 61 s"),
+            (LeaseTime::UpTo(Duration::from_mins(150)), r#""length_s":9000"#, "for up to 2 h 30 min"),
+            (LeaseTime::Endless, r#""left_s":null"#, "without end"),
+        ] {
+            let lease = Lease { left, ..lease.clone() };
+            let mut shown = JsonText::default();
+            json(&mut shown, std::slice::from_ref(&lease));
+            let device = r#""leases":[{"address":"10.77.1.90","mac":"aa:bb:cc:dd:ee:ff","name":"phone","#;
+            assert_eq!(shown.finish(), format!("{device}{member}}}]"));
+            let mut text = String::new();
+            lines(&mut text, &[lease]);
+            assert_eq!(text, format!("    10.77.1.90       aa:bb:cc:dd:ee:ff  {words}  phone\n"));
+        }
     }
 }

@@ -93,10 +93,10 @@ pub fn run(cli: &Cli) -> Result<ExitStatus, Errors> {
         .into());
     }
     let file = cli.config.clone().unwrap_or_else(default_file);
-    run_command(command, &file)
+    run_command(command, &file, cli.verbose)
 }
 
-fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
+fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitStatus, Errors> {
     match command {
         Command::Demo(options) => demo::run(options),
         Command::Init(options) => init::run(file, options),
@@ -122,7 +122,7 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Import(options) => import::run(options),
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
-        Command::Status(options) => status::run(file, options),
+        Command::Status(options) => status::run(file, options, is_verbose),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
         Command::Start(_) => service::order(ServiceAction::Start),
@@ -145,6 +145,12 @@ fn command_for(command: &str, file: &Path) -> String {
         return command.to_owned();
     }
     [command, " --config ", &shell_word(file)].concat()
+}
+
+/// Returns the command that starts the agent with this network file on this platform.
+fn start_command(file: &Path) -> String {
+    let of_platform = is_of_platform(file).then(platform::start_command).flatten();
+    of_platform.unwrap_or_else(|| command_for("portals run", file))
 }
 
 /// Returns a path as a word for a shell, quoted if it needs quotes.

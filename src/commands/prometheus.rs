@@ -64,15 +64,16 @@ fn write_other_files(page: &mut MetricsPage, agent_status: &AgentStatus) {
 
 fn write_links(page: &mut MetricsPage, report: &Report, now: SystemTime) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let has_agent = report.agent_status.is_some();
     let labels =
         |link: &'_ LinkReport| [("peer", link.peer.clone()), ("interface", link.interface.to_string())];
     let links: Vec<_> = report.links.iter().map(|link| (labels(link), link)).collect();
-    write_sessions(page, "link", &links, now);
+    write_sessions(page, "link", &links, (now, has_agent));
     write_paths(page, report);
     if !report.phones.is_empty() {
         let labels = |phone: &PhoneReport| [("phone", phone.link.peer.clone()), ("exit", phone.exit.clone())];
         let phones: Vec<_> = report.phones.iter().map(|phone| (labels(phone), &phone.link)).collect();
-        write_sessions(page, "phone", &phones, now);
+        write_sessions(page, "phone", &phones, (now, has_agent));
     }
 }
 
@@ -101,10 +102,11 @@ fn write_sessions(
     page: &mut MetricsPage,
     what: &str,
     sessions: &[([(&str, String); 2], &LinkReport)],
-    now: u64,
+    (now, has_agent): (u64, bool),
 ) {
     let metrics = [
         ("up", "gauge", "Whether it has a usable session."),
+        ("not_answering", "gauge", "Whether it has a session, and does not answer (where an agent runs)."),
         ("last_handshake_timestamp_seconds", "gauge", "Time of its last handshake."),
         ("receive_bytes_total", "counter", "Bytes received through it."),
         ("transmit_bytes_total", "counter", "Bytes sent through it."),
@@ -114,7 +116,8 @@ fn write_sessions(
         page.metric(&name, kind, help);
         for (labels, link) in sessions {
             let then = link.handshake_age.map(|age| now.saturating_sub(age));
-            let values = [Some(link.up.into()), then, Some(link.received), Some(link.sent)];
+            let is_silent = has_agent.then(|| link.is_silent().into());
+            let values = [Some(link.up.into()), is_silent, then, Some(link.received), Some(link.sent)];
             if let Some(value) = values[index] {
                 page.sample(&name, &labels.each_ref().map(|(label, text)| (*label, text.as_str())), value);
             }
@@ -198,10 +201,12 @@ mod tests {
             "portals_unconfirmed 0",
             "portals_exit_up{exit=\"paris\"} 1",
             "portals_link_up{peer=\"paris\",interface=\"to-paris\"} 1",
+            "portals_link_not_answering{peer=\"paris\",interface=\"to-paris\"} 0",
             "portals_link_last_handshake_timestamp_seconds{peer=\"paris\",interface=\"to-paris\"} 1000",
             "portals_link_receive_bytes_total{peer=\"paris\",interface=\"to-paris\"} 1",
             "portals_link_transmit_bytes_total{peer=\"paris\",interface=\"to-paris\"} 2",
             "portals_phone_up{phone=\"mike\",exit=\"paris\"} 0",
+            "portals_phone_not_answering{phone=\"mike\",exit=\"paris\"} 0",
             "portals_phone_receive_bytes_total{phone=\"mike\",exit=\"paris\"} 0",
             "portals_phone_transmit_bytes_total{phone=\"mike\",exit=\"paris\"} 0",
             "portals_portal_state{portal=\"guest\",state=\"open\"} 1",
@@ -213,7 +218,7 @@ mod tests {
         let samples: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(samples, expected);
         let of_type: Vec<&str> = page.lines().filter(|line| line.starts_with("# TYPE")).collect();
-        assert_eq!((of_type.len(), of_type[6]), (14, "# TYPE portals_link_receive_bytes_total counter"));
+        assert_eq!((of_type.len(), of_type[7]), (16, "# TYPE portals_link_receive_bytes_total counter"));
     }
 
     #[test]

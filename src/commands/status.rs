@@ -1,6 +1,7 @@
 //! `portals status`: shows links, portals and exits.
 
 mod file;
+mod links;
 mod paths;
 
 use std::fmt::Write as _;
@@ -9,21 +10,22 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use super::{ExitStatus, prometheus, wifi};
+use super::{ExitStatus, prometheus, start_command, wifi};
 use crate::base::error::{Errors, Result};
 use crate::base::json::JsonText;
 use crate::base::sorted::SortedMap;
 use crate::cli;
-use crate::cli::amounts::{bytes, duration};
+use crate::cli::amounts::duration;
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{AgentStatus, ControlRequest, LinkPathStatus, TimedState, ask_within};
 use crate::engine::file_report::FileReport;
+use crate::engine::former_site;
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::engine::observed::choose_observed;
-use crate::engine::status::{LanReport, LinkReport, PhoneReport, PortalReport, PortalState, Report, report};
+use crate::engine::status::{LanReport, LinkReport, PortalReport, PortalState, Report, report};
 use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
 use crate::site::Relay;
@@ -33,7 +35,7 @@ use crate::system::clock::LastKnown;
 const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Shows the status once, or every second.
-pub(super) fn run(file: &Path, options: &cli::StatusCommand) -> Result<ExitStatus, Errors> {
+pub(super) fn run(file: &Path, options: &cli::StatusCommand, is_verbose: bool) -> Result<ExitStatus, Errors> {
     let files = Files::read(file)?;
     let journal = Journal::open()?;
     let mut kernel = Linux::open()?;
@@ -44,7 +46,7 @@ pub(super) fn run(file: &Path, options: &cli::StatusCommand) -> Result<ExitStatu
         let text = match options {
             cli::StatusCommand { json: true, .. } => json(&report) + "\n",
             cli::StatusCommand { prometheus: true, .. } => prometheus::text(&report, now),
-            _ => for_people(&report, style),
+            _ => for_people(&report, style, &Terms { is_verbose, start: start_command(file) }),
         };
         if options.watch && !options.json && std::io::stdout().is_terminal() {
             // Cursor to the top left, and erase the output of the last round.
@@ -77,13 +79,17 @@ fn full_report(
     for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
         shown.leases = leases::leases(journal.folder(), portal, now)?;
     }
-    report.agent_status = if agent { ask_agent() } else { None };
+    if let Some(agent_status) = agent.then(ask_agent).flatten() {
+        report.take_agent_status(agent_status);
+    }
+    report.find_exit_addresses();
     report.missing = if let Some(agent_status) = &report.agent_status {
         agent_status.failures.clone()
     } else {
         let clock = LastKnown::next_to(file).judge(now).complaint(now);
         clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
     };
+    report.missing.extend(former_site::complaint(files));
     report.missing.extend(site.wifi.notes);
     Ok(report)
 }
@@ -118,7 +124,7 @@ fn json(report: &Report) -> String {
         json.begin("", '{');
         json.text("name", &phone.link.peer);
         json.text("exit", &phone.exit);
-        session_members(&mut json, &phone.link);
+        links::session_members(&mut json, &phone.link);
         json.end('}');
     }
     json.end(']');
@@ -157,6 +163,13 @@ fn rare_members(json: &mut JsonText, report: &Report) {
         }
         json.end(']');
     }
+    if !report.ports.is_empty() {
+        json.begin("udp_ports", '[');
+        for port in &report.ports {
+            json.put("", port);
+        }
+        json.end(']');
+    }
     if !report.missing.is_empty() {
         json.texts("missing", &report.missing);
     }
@@ -170,7 +183,7 @@ fn link_json(json: &mut JsonText, link: &LinkReport, path: Option<&LinkPathStatu
     json.text("peer", &link.peer);
     json.text("interface", &link.interface);
     json.put("exit", &link.exit);
-    session_members(json, link);
+    links::session_members(json, link);
     if let Some(path) = path {
         paths::members(json, path, link.up);
     }
@@ -186,6 +199,9 @@ fn portal_json(json: &mut JsonText, portal: &PortalReport, known: Option<&TimedS
         json.text("address6", &address);
     }
     json.text("exit", &portal.exit);
+    if let Some(address) = portal.exit_address {
+        json.text("exit_address", &address);
+    }
     json.text("state", &portal.state.as_str());
     if !portal.hops.is_empty() {
         json.texts("hops", &portal.hops);
@@ -206,15 +222,6 @@ fn portal_json(json: &mut JsonText, portal: &PortalReport, known: Option<&TimedS
     json.end('}');
 }
 
-/// Adds the members that links and phones share.
-fn session_members(json: &mut JsonText, link: &LinkReport) {
-    json.text_or_null("endpoint", link.endpoint.as_ref().map(|endpoint| endpoint as _));
-    json.put_or_null("handshake_age_s", link.handshake_age);
-    json.put("rx_bytes", &link.received);
-    json.put("tx_bytes", &link.sent);
-    json.put("up", &link.up);
-}
-
 /// Adds the members that only the agent can fill.
 fn agent_members(json: &mut JsonText, agent_status: &AgentStatus) {
     json.begin("exits", '[');
@@ -232,17 +239,27 @@ fn agent_members(json: &mut JsonText, agent_status: &AgentStatus) {
     }
 }
 
-fn for_people(report: &Report, style: Style) -> String {
+/// Terms of the text for people.
+struct Terms {
+    /// Set if the text gives the reason for the choice of the firewall.
+    is_verbose: bool,
+    /// Command that starts the agent.
+    start: String,
+}
+
+fn for_people(report: &Report, style: Style, terms: &Terms) -> String {
     let mut text = String::new();
-    head_lines(&mut text, report, style);
+    head_lines(&mut text, report, style, terms);
+    let width = links::width(&report.links);
     section(&mut text, "links", &report.links, style, |text, link| {
-        link_line(text, link, style);
+        links::line(text, link, style, width);
         paths::line_end(text, report, link);
+        links::way_out(text, link, style);
     });
     section(&mut text, "portals", &report.portals, style, |text, portal| {
         portal_line(text, portal, report.known(&portal.name), style);
     });
-    section(&mut text, "phones", &report.phones, style, |text, phone| phone_line(text, phone, style));
+    section(&mut text, "phones", &report.phones, style, |text, phone| links::phone_line(text, phone, style));
     section(&mut text, "relays", &report.relays, style, relay_line);
     section(&mut text, "networks", &report.lans, style, lan_line);
     let helper = report.agent_status.as_ref().and_then(|agent_status| agent_status.helper.as_ref());
@@ -253,23 +270,30 @@ fn for_people(report: &Report, style: Style) -> String {
 
 /// Appends the lines about the whole site: its agent and backends, an unconfirmed change, the network
 /// file, and faults.
-fn head_lines(text: &mut String, report: &Report, style: Style) {
+fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
     let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
     let _ = writeln!(
         text,
-        "{} · site {} · {agent} · {} WireGuard · {} ({})",
+        "{} · site {} · {agent} · {} WireGuard · {}{}",
         style.strong(&report.network),
         style.strong(&report.site),
         report.wireguard.as_str(),
         report.firewall.as_str(),
-        report.firewall_reason
+        if terms.is_verbose { [" (", report.firewall_reason, ")"].concat() } else { String::new() }
     );
+    if !report.agent {
+        let hint = ["no agent runs: start it with `", &terms.start, "`"].concat();
+        let _ = writeln!(text, "{}", style.bad(&hint));
+    }
     if let Some(left) = report.agent_status.as_ref().and_then(|agent_status| agent_status.unconfirmed) {
         let warning = format!("not confirmed: undone in {left} s unless you run `portals confirm`");
         let _ = writeln!(text, "{}", style.bad(&warning));
     }
     if let Some(file) = &report.file {
         file::lines(text, file, report.agent_status.as_ref(), style);
+    }
+    if !report.ports.is_empty() {
+        let _ = writeln!(text, "UDP {} must reach this machine", links::ports(&report.ports));
     }
     for missing in &report.missing {
         let _ = writeln!(text, "{}", style.bad(missing));
@@ -286,50 +310,10 @@ fn section<T>(text: &mut String, heading: &str, items: &[T], style: Style, line:
     }
 }
 
-/// Appends the line of a link, without its path and its end.
-fn link_line(text: &mut String, link: &LinkReport, style: Style) {
-    let state = if link.up { style.good("up  ") } else { style.bad("down") };
-    let (endpoint, handshake) = (endpoint(link), handshake(link));
-    let role = if link.exit { "exit" } else { "link" };
-    let _ = write!(
-        text,
-        "  {:<12} {state}  {role}  {:<15}  {endpoint:<24} {handshake:<22} in {}, out {}",
-        link.peer,
-        link.interface.as_str(),
-        bytes(link.received),
-        bytes(link.sent)
-    );
-}
-
-/// Appends the line of a phone. A silent phone is no fault: it may be switched off, or asleep.
-fn phone_line(text: &mut String, PhoneReport { link, exit }: &PhoneReport, style: Style) {
-    let state = if link.up { style.good("up  ") } else { style.faint("away") };
-    let _ = writeln!(
-        text,
-        "  {:<12} {state}  → {exit:<12}  {:<24} {:<22} in {}, out {}",
-        link.peer,
-        endpoint(link),
-        handshake(link),
-        bytes(link.received),
-        bytes(link.sent)
-    );
-}
-
 /// Appends the line of traffic that goes on from here.
 fn relay_line(text: &mut String, Relay { source, from, to, .. }: &Relay) {
     let source = source.to_string();
     let _ = writeln!(text, "  {source:<18}  {from} → {to}");
-}
-
-fn endpoint(link: &LinkReport) -> String {
-    link.endpoint.map_or_else(|| "waiting to be dialled".to_owned(), |endpoint| endpoint.to_string())
-}
-
-fn handshake(link: &LinkReport) -> String {
-    match link.handshake_age {
-        Some(age) => format!("handshake {} ago", duration(age)),
-        None => "no handshake yet".to_owned(),
-    }
 }
 
 fn lan_line(text: &mut String, lan: &LanReport) {
@@ -349,9 +333,10 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&TimedSta
     let addresses = addresses.join(", ");
     let why =
         known.map_or_else(String::new, |known| format!("  {}, {} ago", known.words, duration(known.since)));
+    let seen_as = portal.exit_address.map_or_else(String::new, |address| format!(" ({address})"));
     let _ = writeln!(
         text,
-        "  {:<12} {state}  {} → {}  {addresses}{why}",
+        "  {:<12} {state}  {} → {}{seen_as}  {addresses}{why}",
         portal.name, portal.entrance, portal.exit
     );
     if let Some(obstacle) = &portal.obstacle {

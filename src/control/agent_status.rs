@@ -3,7 +3,7 @@
 use super::broken_off;
 use super::link_path::{LinkPath, LinkPathStatus, PathKind};
 use crate::base::error::Result;
-use crate::base::net::IfName;
+use crate::base::net::{IfName, PublicKey};
 use crate::config::model::Name;
 use crate::exchange::Relation;
 
@@ -34,6 +34,21 @@ pub struct AgentStatus {
     pub file_problem: Option<String>,
     /// Set while a new key of this site is not in force for good.
     pub is_rotating: bool,
+    /// Sessions with the other ends of tunnels that have been heard.
+    pub sessions: Vec<SessionStatus>,
+}
+
+/// Session with the other end of a tunnel.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// Interface of the tunnel.
+    pub interface: IfName,
+    /// Public key of the other end.
+    pub key: PublicKey,
+    /// Seconds since something came from it; none = nothing has come yet.
+    pub seen: Option<u64>,
+    /// Seconds for which it has not answered; none = it answers, or has nothing to answer.
+    pub unanswered: Option<u64>,
 }
 
 /// Network file of a linked site.
@@ -111,6 +126,12 @@ impl AgentStatus {
         if self.is_rotating {
             tell("rotating", Name::new(), 0, String::new());
         }
+        for SessionStatus { interface, key, seen, unanswered } in self.sessions {
+            tell("session", key.to_string(), 0, interface.to_string());
+            for (what, since) in [("seen", seen), ("unanswered", unanswered)] {
+                since.into_iter().for_each(|since| tell(what, Name::new(), since, String::new()));
+            }
+        }
         fields
     }
 
@@ -152,6 +173,14 @@ impl AgentStatus {
             }
             "file-problem" => self.file_problem = Some(harmless(words)),
             "rotating" => self.is_rotating = true,
+            "session" => self.sessions.push(SessionStatus {
+                interface: words.parse().ok()?,
+                key: known.name.parse().ok()?,
+                seen: None,
+                unanswered: None,
+            }),
+            "seen" => self.sessions.last_mut()?.seen = Some(since),
+            "unanswered" => self.sessions.last_mut()?.unanswered = Some(since),
             "helper" => self.helper = Some(HelperStatus { questions: since, relayed: Vec::new() }),
             "relays" => self.helper.as_mut()?.relayed.push([known.name, known.words]),
             _ => {
@@ -197,6 +226,11 @@ mod tests {
         SiteFile { site: "mike".to_owned(), serial, relation }
     }
 
+    fn session((seen, unanswered): (Option<u64>, Option<u64>)) -> SessionStatus {
+        let interface = "to-mike".parse().unwrap();
+        SessionStatus { interface, key: PublicKey([7; 32]), seen, unanswered }
+    }
+
     fn full() -> AgentStatus {
         let all = PathKind::ALL.map(|kind| link(Some(path(kind, "oslo")), &[]));
         let down = link(None, &["oslo does not answer", "forward UDP 51822"]);
@@ -214,6 +248,7 @@ mod tests {
             files: Relation::ALL.map(file).into(),
             file_problem: Some("the network file was changed here".to_owned()),
             is_rotating: true,
+            sessions: [(None, None), (Some(5), Some(17))].map(session).into(),
         }
     }
 
@@ -247,6 +282,9 @@ mod tests {
             &["relayed", "oslo", "0", ""],
             &["relays", "mike", "0", "sara"],
             &["file", "mike", "0", "better"],
+            &["session", "no key", "0", "to-mike"],
+            &["seen", "", "3", "no session before"],
+            &["unanswered", "", "3", "no session before"],
         ] {
             assert!(parsed(wrong).is_err(), "{wrong:?}");
         }

@@ -29,7 +29,7 @@ use crate::base::moment::earlier;
 use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::wait::poll_until;
-pub use agent_status::{AgentStatus, HelperStatus, SiteFile, TimedState};
+pub use agent_status::{AgentStatus, HelperStatus, SessionStatus, SiteFile, TimedState};
 pub use invitation::{InvitationStatus, Stage};
 pub use link_path::{LinkPath, LinkPathStatus, PathKind};
 pub use request::{ChangeReport, ControlRequest};

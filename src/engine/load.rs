@@ -9,6 +9,7 @@ use crate::base::net::{PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, Name, Network};
+use crate::engine::former_site;
 use crate::engine::host::{self, Host, HostQuery};
 use crate::engine::journal::Journal;
 use crate::engine::network_file;
@@ -173,7 +174,16 @@ impl Files {
             providers: &self.providers,
             resolved,
         };
-        site::view(&self.network, &inputs)
+        let complaint = former_site::complaint(self);
+        match (site::view(&self.network, &inputs), complaint) {
+            // The addresses of the former site may be in the way.
+            (Err(errors), Some(complaint)) => Err(errors.under(Error::wrong(complaint))),
+            (viewed, complaint) => {
+                let mut site = viewed?;
+                site.notes.extend(complaint);
+                Ok(site)
+            }
+        }
     }
 }
 

@@ -22,8 +22,22 @@ pub struct Lease {
     /// name.
     pub name: Option<String>,
     /// Time for which the device may keep the address.
-    pub left: Duration,
+    pub left: LeaseTime,
 }
+
+/// Time for which a device may keep its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseTime {
+    /// Time that is left.
+    Left(Duration),
+    /// Most time that can be left: the whole length of the lease.
+    UpTo(Duration),
+    /// No end.
+    Endless,
+}
+
+/// Smallest number that is a time since 1970 and not the length of a lease: a time in 2001.
+const TIMES: u64 = 1_000_000_000;
 
 /// Returns the leases of a portal that are valid at `now`, sorted by address; `None` if the portal has no
 /// DHCP.
@@ -40,16 +54,24 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
 }
 
 /// Parses a line of a lease file: end in seconds since 1970, hardware address, address, name or a star,
-/// client id (lease.c of dnsmasq). Returns `None` for a line that is not a lease, or a lease that has ended.
+/// client id (lease.c of dnsmasq). The end of a lease without end is 0. A dnsmasq that trusts no clock
+/// (`HAVE_BROKEN_RTC`, an option of OpenWrt) writes the length of the lease in place of its end. Returns
+/// `None` for a line that is not a lease, or a lease that has ended.
 pub(crate) fn parse(line: &str, now: SystemTime) -> Option<Lease> {
     let mut words = line.split(' ');
-    let end = UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?))?;
+    let number: u64 = words.next()?.parse().ok()?;
+    let time = Duration::from_secs(number);
+    let left = match number {
+        0 => LeaseTime::Endless,
+        1..TIMES => LeaseTime::UpTo(time),
+        _ => LeaseTime::Left(UNIX_EPOCH.checked_add(time)?.duration_since(now).ok()?),
+    };
     let (mac, address, name) = (words.next()?, words.next()?, words.next()?);
     Some(Lease {
         address: address.parse().ok()?,
         mac: mac.parse().ok()?,
         name: (name != "*").then(|| escaped(name)),
-        left: end.duration_since(now).ok()?,
+        left,
     })
 }
 
@@ -80,8 +102,19 @@ mod tests {
         assert_eq!(lease.address.to_string(), "10.77.1.90");
         assert_eq!(lease.mac.to_string(), "de:ad:be:ef:00:01");
         assert_eq!(lease.name.as_deref(), Some("phone"));
-        assert_eq!(lease.left, Duration::from_hours(12));
+        assert_eq!(lease.left, LeaseTime::Left(Duration::from_hours(12)));
         assert_eq!(parse(line, at(1_700_043_201)), None);
+    }
+
+    #[test]
+    fn a_lease_may_have_no_end_or_a_length_in_its_place() {
+        let left = |end: &str| {
+            let line = format!("{end} de:ad:be:ef:00:01 10.77.1.90 phone *");
+            parse(&line, at(1_700_000_000)).map(|lease| lease.left)
+        };
+        assert_eq!(left("0"), Some(LeaseTime::Endless));
+        assert_eq!(left("43200"), Some(LeaseTime::UpTo(Duration::from_hours(12))));
+        assert_eq!(left("1000000000"), None, "a time in 2001 is over");
     }
 
     #[test]

@@ -60,6 +60,7 @@ mod same_lan_flushes;
 mod side_by_side;
 mod snapshot;
 mod starts;
+mod status;
 mod systemd;
 mod time;
 mod upgrade;
@@ -137,6 +138,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     faults::SCENARIOS,
     same_lan_flushes::SCENARIOS,
     starts::SCENARIOS,
+    status::SCENARIOS,
     faults::TIMED,
     install::SCENARIOS,
     containers::SCENARIOS,

@@ -120,6 +120,13 @@ impl Words<'_> {
         let Some(endpoint) = self.report.endpoint else { return };
         if self.report.candidates.iter().any(|tried| tried.address == endpoint && !tried.has_answered) {
             let (peer, port) = (self.names.peer, endpoint.port());
+            let is_own = |helper: &HelperReport| helper.seen.is_some_and(|own| own.ip() == endpoint.ip());
+            if self.answering().any(is_own) {
+                return self.say(format!(
+                    "the `endpoint` of {peer}, {endpoint}, is the public address of this site itself: correct \
+                     it, unless {peer} is in the same home"
+                ));
+            }
             self.say(format!(
                 "no answer from the `endpoint` of {peer}, {endpoint}: correct it, or forward UDP {port} to it"
             ));

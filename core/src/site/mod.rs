@@ -289,7 +289,9 @@ impl Site {
     pub fn forwarded_ports(&self) -> &[u16] {
         let addresses = self.host.uplink.iter().flat_map(|uplink| &uplink.addresses);
         let mut own = addresses.map(|own| own.address).filter(IpAddr::is_ipv4).peekable();
-        if own.peek().is_some() && own.all(is_home_address) { &self.nat.dialled_ports } else { &[] }
+        let is_behind_router =
+            self.nat.may_be_behind_router && own.peek().is_some() && own.all(is_home_address);
+        if is_behind_router { &self.nat.dialled_ports } else { &[] }
     }
 
     /// Returns the networks here that linked sites may reach, as they are here.

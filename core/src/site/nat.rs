@@ -23,9 +23,10 @@ pub struct SiteNat {
     pub helper_keys: SortedMap<u8, PublicKey>,
     /// UDP ports that this site's router should forward to it, in ascending order.
     pub mapped_ports: Vec<u16>,
-    /// UDP ports at which others dial or ask this site, in ascending order; empty if its `endpoint` is none
-    /// that NAT could hide.
+    /// UDP ports that must reach this site, in ascending order; empty if other sites cannot dial it.
     pub dialled_ports: Vec<u16>,
+    /// Set if the endpoint of this site may be an address of the router in front of it.
+    pub may_be_behind_router: bool,
     /// Links that this site relays at present. The network file does not tell them: the agent fills them in,
     /// and other processes read them from the observed firewall.
     pub relayed: Vec<RelayedLink>,
@@ -87,9 +88,13 @@ impl SiteNat {
         let helper_keys =
             helpers_of(network, own).into_iter().map(|(_, site)| (site.id, site.public_key)).collect();
         let site = &network.sites[own];
-        let mapped_ports = mapped_ports(site, helper.as_ref(), &links, tunnels);
-        let dialled_ports = dialled_ports(site, helper.as_ref(), tunnels);
-        Self { helper, links, helper_keys, mapped_ports, dialled_ports, relayed: Vec::new() }
+        let mut dialled = dialled_ports(site, helper.as_ref(), tunnels);
+        let mapped_ports = if site.port_mapping { mapped_ports(&dialled, &links) } else { Vec::new() };
+        dialled.extend(helper.iter().flat_map(HelperPart::relay_ports));
+        let dialled_ports = dialled.into_iter().collect();
+        let may_be_behind_router = site.endpoint.as_ref().is_some_and(may_be_of_router);
+        let relayed = Vec::new();
+        Self { helper, links, helper_keys, mapped_ports, dialled_ports, may_be_behind_router, relayed }
     }
 }
 
@@ -201,51 +206,35 @@ fn networks_in_tunnels(network: &Network) -> Vec<Cidr> {
     networks
 }
 
-/// Returns the ports that the router of a site should forward: those that other sites dial or search.
-fn mapped_ports(
-    site: &SiteConfig,
-    helper: Option<&HelperPart>,
-    links: &[SearchedLink],
-    tunnels: &SortedMap<IfName, SiteTunnel>,
-) -> Vec<u16> {
-    let mut ports: SortedSet<u16> = links.iter().map(|link| link.view.port).collect();
-    if site.endpoint.is_some() {
-        add_open_ports(&mut ports, helper, tunnels);
-    }
-    if site.port_mapping { ports.into_iter().collect() } else { Vec::new() }
-}
-
-/// Returns the ports at which others dial or ask a site, and those of the links that it relays. An endpoint
-/// that is a private or an IPv6 address is not behind the NAT of a router.
+/// Returns the ports at which other sites dial and ask a site; none if it has no endpoint.
 fn dialled_ports(
     site: &SiteConfig,
     helper: Option<&HelperPart>,
     tunnels: &SortedMap<IfName, SiteTunnel>,
-) -> Vec<u16> {
+) -> SortedSet<u16> {
     let mut ports = SortedSet::new();
-    match &site.endpoint {
-        None => return Vec::new(),
-        Some(EndpointHost::Address(own)) if own.is_ipv6() || is_home_address(*own) => return Vec::new(),
-        Some(_) => add_open_ports(&mut ports, helper, tunnels),
+    if site.endpoint.is_some() {
+        for tunnel in tunnels.values().filter(|tunnel| tunnel.provider.is_none()) {
+            ports.insert(tunnel.port);
+        }
+        for port in helper.map_or(&[][..], |helper| &helper.ports) {
+            ports.insert(*port);
+        }
     }
-    for link in helper.map_or(&[][..], |helper| &helper.links) {
-        ports.extend(link.relay_port);
-    }
+    ports
+}
+
+/// Returns the ports that the router of a site should forward: those that other sites dial or search.
+fn mapped_ports(dialled: &SortedSet<u16>, links: &[SearchedLink]) -> Vec<u16> {
+    let mut ports = dialled.clone();
+    ports.extend(links.iter().map(|link| link.view.port));
     ports.into_iter().collect()
 }
 
-/// Adds the ports of the tunnels to sites and phones, and those at which a site answers questions.
-fn add_open_ports(
-    ports: &mut SortedSet<u16>,
-    helper: Option<&HelperPart>,
-    tunnels: &SortedMap<IfName, SiteTunnel>,
-) {
-    for tunnel in tunnels.values().filter(|tunnel| tunnel.provider.is_none()) {
-        ports.insert(tunnel.port);
-    }
-    for port in helper.map_or(&[][..], |helper| &helper.ports) {
-        ports.insert(*port);
-    }
+/// Reports whether the endpoint of a site may be an address of a router in front of it, which is no IPv6
+/// address and no private one.
+fn may_be_of_router(endpoint: &EndpointHost) -> bool {
+    !matches!(endpoint, EndpointHost::Address(own) if own.is_ipv6() || is_home_address(*own))
 }
 
 #[cfg(test)]
@@ -317,6 +306,7 @@ mod tests {
         assert_eq!(to_rome.view, rome, "a site does not help with its own links");
         assert_eq!(nat.helper_keys.keys().copied().collect::<Vec<_>>(), [3, 4]);
         assert_eq!((nat.helper, nat.mapped_ports), (None, vec![51820, 51822]));
+        assert_eq!(nat.dialled_ports, [], "nobody dials it");
     }
 
     #[test]
@@ -344,13 +334,15 @@ mod tests {
         assert_eq!((helper.id, helper.ports, helper.links), (4, vec![51255, 443], links.to_vec()));
         assert_eq!(helper.keys.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(oslo.mapped_ports, [443, 51255], "it has no tunnel");
+        assert_eq!(oslo.dialled_ports, [443, 51255, 51259, 51260], "and it relays");
         assert_eq!(oslo.links, []);
-        assert_eq!(oslo.dialled_ports, [443, 51255, 51259, 51260], "those of the links that it relays, too");
         let home = nat(&network("", ""), "nyc", &[]);
         assert_eq!(home.dialled_ports, [], "others cannot dial a site without an endpoint");
-        for endpoint in ["10.0.0.1", "2001:db8::1"] {
+        for (endpoint, may_be) in
+            [("10.0.0.1", false), ("2001:db8::1", false), ("203.0.113.9", true), ("paris.example.net", true)]
+        {
             let one = network("paris", &format!("endpoint = \"{endpoint}\""));
-            assert_eq!(nat(&one, "paris", &[]).dialled_ports, [], "no NAT hides {endpoint}");
+            assert_eq!(nat(&one, "paris", &[]).may_be_behind_router, may_be, "{endpoint}");
         }
 
         let rome = nat(&network("rome", "relay = false"), "rome", &[]);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::super::dial::dial;
 use super::check::{Check, Verdict};
 use super::keys::random;
 use crate::base::error::Result;
@@ -317,23 +318,17 @@ impl Link {
         else {
             return Ok(());
         };
-        let Some((mut from, statistics)) = self.peer(kernel)? else { return Ok(()) };
-        let (interface, key) = (&self.site.interface, &self.site.key);
-        let mut to = from.clone();
-        let Some(peer) = to.peers.get_mut(key) else { return Ok(()) };
-        peer.endpoint = Some(address);
+        let Some((tunnel, statistics)) = self.peer(kernel)? else { return Ok(()) };
         // Before the changes: if one fails, the check ends in another search.
         self.dialled = Some(address);
         self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
-        if !statistics.alive(SystemTime::now()) {
-            // WireGuard begins a handshake with a peer that it knows once in 5 s at most (REKEY_TIMEOUT in
-            // WireGuard's paper, § 6.1), and with a new peer at once.
-            let mut without = from.clone();
-            without.peers.remove(key);
-            kernel.change_tunnel(interface, &from, &without)?;
-            from = without;
-        }
-        kernel.change_tunnel(interface, &from, &to)
+        dial(
+            kernel,
+            &self.site.interface,
+            tunnel,
+            self.site.key,
+            (address, statistics.alive(SystemTime::now())),
+        )
     }
 
     /// Returns the tunnel, and the statistics of the peer in it.

@@ -5,6 +5,7 @@ use crate::cli::style::Style;
 use crate::commands::push::site_line;
 use crate::control::{AgentStatus, SiteFile};
 use crate::engine::file_report::{FileReport, FileSignature};
+use crate::exchange::Relation;
 
 /// Appends the own file, the problem with it, and a line for each linked site with another file.
 pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentStatus>, style: Style) {
@@ -20,6 +21,7 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
     if is_open && problem.is_none() {
         line.push_str(": run `portals push`");
     }
+    line.push_str(&elsewhere(agent.map_or(&[][..], |agent| &agent.files)));
     put_line(text, &if is_open { style.bad(&line) } else { line });
     if let Some(problem) = problem {
         put_line(text, &style.bad(&["  ", problem].concat()));
@@ -32,6 +34,19 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
             put_line(text, &style.bad(&site_line(file)));
         }
     }
+}
+
+/// Returns the standing of the linked sites that have no line of their own, with a semicolon before it.
+fn elsewhere(files: &[SiteFile]) -> String {
+    let mut unknown = String::new();
+    for file in files.iter().filter(|file| file.relation == Relation::Unknown) {
+        unknown.push_str(if unknown.is_empty() { "; not heard from " } else { ", " });
+        unknown.push_str(&file.site);
+    }
+    if !files.is_empty() && files.iter().all(|file| file.relation == Relation::Same) {
+        unknown.push_str("; all linked sites have it");
+    }
+    unknown
 }
 
 fn put_line(text: &mut String, line: &str) {
@@ -71,7 +86,6 @@ pub(super) fn json(json: &mut JsonText, file: &FileReport, agent: Option<&AgentS
 mod tests {
     use super::*;
     use crate::base::net::PublicKey;
-    use crate::exchange::Relation;
 
     fn agent(files: &[(&str, Option<u64>, Relation)], problem: Option<&str>) -> AgentStatus {
         let file = |(site, serial, relation): &(&str, Option<u64>, Relation)| SiteFile {
@@ -95,15 +109,26 @@ mod tests {
     #[test]
     fn the_own_file_has_one_line() {
         let key = PublicKey([1; 32]);
-        let is_same = agent(&[("paris", Some(7), Relation::Same), ("oslo", None, Relation::Unknown)], None);
+        let is_same = agent(&[("paris", Some(7), Relation::Same)], None);
         for (signature, words) in [
             (FileSignature::By(key), "signed by AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
             (FileSignature::Outdated, "edited by hand since it was signed: run `portals push`"),
             (FileSignature::Missing, "not signed: run `portals push`"),
             (FileSignature::Awaited, "which waits for the first signed file"),
         ] {
-            assert_eq!(shown(signature, Some(&is_same)), format!("network file: serial 7, {words}\n"));
+            let line = format!("network file: serial 7, {words}; all linked sites have it\n");
+            assert_eq!(shown(signature, Some(&is_same)), line);
         }
+        let unknown = agent(
+            &[
+                ("paris", Some(7), Relation::Same),
+                ("oslo", None, Relation::Unknown),
+                ("rome", None, Relation::Unknown),
+            ],
+            None,
+        );
+        let line = shown(FileSignature::Awaited, Some(&unknown));
+        assert!(line.ends_with("the first signed file; not heard from oslo, rome\n"), "{line}");
         assert!(shown(FileSignature::Missing, None).ends_with("push`\n"), "no agent runs");
     }
 

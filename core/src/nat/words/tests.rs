@@ -222,6 +222,16 @@ fn an_endpoint_in_the_file_does_not_answer() {
                     to it";
     assert_eq!(words(&tried(false), false)[1], expected);
     assert_eq!(words(&tried(true), false).len(), 1);
+    let own = at("203.0.113.9:51821");
+    let own = SearchReport {
+        endpoint: Some(own),
+        candidates: vec![CandidateReport { address: own, path: Path::Direct, has_answered: false }],
+        age: seconds(1),
+        ..report(&[helper(OSLO)])
+    };
+    let expected = "the `endpoint` of mike, 203.0.113.9:51821, is the public address of this site itself: \
+                    correct it, unless mike is in the same home";
+    assert_eq!(words(&own, false)[1], expected);
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! Links and phones in `status`: their sessions, and the ports at which they come in.
+
+use std::fmt::Write as _;
+
+use crate::base::json::JsonText;
+use crate::cli::amounts::{bytes, duration};
+use crate::cli::style::Style;
+use crate::engine::status::{LinkEnd, LinkReport, PhoneReport};
+
+/// State of a link whose other end does not answer.
+const SILENT: &str = "not answering";
+
+/// Returns the width of the states of links in characters.
+pub(super) fn width(links: &[LinkReport]) -> usize {
+    if links.iter().any(LinkReport::is_silent) { SILENT.len() } else { "down".len() }
+}
+
+/// Appends the line of a link, without its path and its end.
+pub(super) fn line(text: &mut String, link: &LinkReport, style: Style, width: usize) {
+    let state = match (link.up, link.is_silent()) {
+        (_, true) => style.bad(SILENT),
+        (true, false) => style.good(&format!("{:<width$}", "up")),
+        (false, false) => style.bad(&format!("{:<width$}", "down")),
+    };
+    let role = if link.exit { "exit" } else { "link" };
+    let _ = write!(text, "  {:<12} {state}  {role}  {:<15}  ", link.peer, link.interface.as_str());
+    session(text, link);
+}
+
+/// Appends the line of a phone. A silent phone is no fault: it may be switched off, or asleep.
+pub(super) fn phone_line(text: &mut String, PhoneReport { link, exit }: &PhoneReport, style: Style) {
+    let state = if link.up && !link.is_silent() { style.good("up  ") } else { style.faint("away") };
+    let _ = write!(text, "  {:<12} {state}  → {exit:<12}  ", link.peer);
+    session(text, link);
+    text.push('\n');
+}
+
+/// Appends the endpoint, the last sign of life and the bytes.
+fn session(text: &mut String, link: &LinkReport) {
+    let endpoint = match link.endpoint {
+        Some(endpoint) => endpoint.to_string(),
+        None if link.end == LinkEnd::Missing => "no tunnel".to_owned(),
+        None => "waiting to be dialled".to_owned(),
+    };
+    let (received, sent) = (bytes(link.received), bytes(link.sent));
+    let _ = write!(text, "{endpoint:<24} {:<22} in {received}, out {sent}", sign_of_life(link));
+}
+
+fn sign_of_life(link: &LinkReport) -> String {
+    match (link.handshake_age, link.seen) {
+        (Some(age), _) if !link.is_silent() => ["handshake ", &duration(age), " ago"].concat(),
+        (_, Some(age)) => ["last seen ", &duration(age), " ago"].concat(),
+        (Some(age), None) => ["handshake ", &duration(age), " ago"].concat(),
+        (None, None) => "no handshake yet".to_owned(),
+    }
+}
+
+/// Appends the way out for a link whose endpoint cannot be right.
+pub(super) fn way_out(text: &mut String, link: &LinkReport, style: Style) {
+    if let (LinkEnd::Itself, Some(endpoint)) = (link.end, link.endpoint) {
+        let words = format!(
+            "{} is an address of this machine: correct the `endpoint` of {}",
+            endpoint.ip(),
+            link.peer
+        );
+        let _ = writeln!(text, "    {}", style.bad(&words));
+    }
+}
+
+/// Returns ports in words, with ranges of adjacent ones: `443, 51820-51822`.
+pub(super) fn ports(ports: &[u16]) -> String {
+    let mut words = String::new();
+    let mut first = None;
+    for (index, port) in ports.iter().enumerate() {
+        let from = *first.get_or_insert(*port);
+        if ports.get(index + 1).is_some_and(|next| *next == port + 1) {
+            continue;
+        }
+        if !words.is_empty() {
+            words.push_str(", ");
+        }
+        let _ = write!(words, "{from}");
+        if from < *port {
+            let _ = write!(words, "-{port}");
+        }
+        first = None;
+    }
+    words
+}
+
+/// Adds the members that links and phones share.
+pub(super) fn session_members(json: &mut JsonText, link: &LinkReport) {
+    json.text_or_null("endpoint", link.endpoint.as_ref().map(|endpoint| endpoint as _));
+    json.put_or_null("handshake_age_s", link.handshake_age);
+    json.put("rx_bytes", &link.received);
+    json.put("tx_bytes", &link.sent);
+    json.put("up", &link.up);
+    for (member, seconds) in
+        [("last_seen_s", link.seen), ("not_answering_s", link.unanswered.filter(|_| link.up))]
+    {
+        if let Some(seconds) = seconds {
+            json.put(member, &seconds);
+        }
+    }
+    if link.end == LinkEnd::Itself {
+        json.put("is_itself", &true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adjacent_ports_are_a_range() {
+        assert_eq!(ports(&[443]), "443");
+        assert_eq!(ports(&[443, 51_820, 51_822, 51_823, 51_824, 65_535]), "443, 51820, 51822-51824, 65535");
+        assert_eq!(ports(&[65_534, 65_535]), "65534-65535");
+        assert_eq!(ports(&[]), "");
+    }
+}
