@@ -234,3 +234,52 @@ fn an_unwritable_log_is_reported() {
     let expected = "portals: cannot write the log /nowhere/portals.log, whose lines are lost until that works: No such file";
     assert!(words.starts_with(expected), "{words}");
 }
+
+#[test]
+fn faults_of_keys_name_the_command_that_makes_one() {
+    let folder = Folder::new("keys");
+    let plan = || String::from_utf8(folder.run("plan", Stdio::null()).stderr).unwrap();
+    fs::write(folder.0.join("private.key"), "what is this\n").unwrap();
+    assert!(plan().contains("; move this file away, and make a new key with `portals init`\n"), "{}", plan());
+    fs::remove_file(folder.0.join("private.key")).unwrap();
+    assert!(plan().contains("create this site's key with `portals init`\n"), "{}", plan());
+    let text = fs::read_to_string(folder.0.join("network.toml")).unwrap();
+    let without: String = text.split_inclusive('\n').filter(|line| !line.starts_with("public_key")).collect();
+    fs::write(folder.0.join("network.toml"), without).unwrap();
+    assert!(plan().contains("add `public_key = \"<what portals init prints there>\"`\n"), "{}", plan());
+}
+
+#[test]
+fn an_export_makes_its_folder() {
+    let folder = Folder::new("export");
+    let file = folder.0.join("network.toml");
+    let paris = "[site.paris]\nid = 2\nendpoint = \"paris.example.net\"\nlinks = [\"nyc\"]\n\
+                 public_key = \"zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=\"\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + paris).unwrap();
+    let to = folder.0.join("a/b");
+    let output = folder.run(&format!("export paris --to {}", to.display()), Stdio::null());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(to).unwrap().count(), 1);
+}
+
+#[test]
+fn an_installation_in_an_image_says_what_is_true() {
+    let folder = std::env::temp_dir().join(format!("portals-image-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    let root = folder.to_str().unwrap();
+    let (status, _, words) = told(&["uninstall", "--root", "/nowhere"]);
+    assert_eq!((status, words.as_str()), (Some(2), "portals: there is no folder /nowhere\n"));
+    for command in ["install", "uninstall"] {
+        let (status, _, words) = told(&[command, "--root", root]);
+        let expected = format!("portals: there is no init on {root} that portals knows: ");
+        assert!(status == Some(1) && words.starts_with(&expected), "{words}");
+    }
+    fs::create_dir_all(folder.join("lib/systemd")).unwrap();
+    fs::write(folder.join("lib/systemd/systemd"), "").unwrap();
+    assert_eq!(told(&["install", "--root", root]).0, Some(0));
+    let (_, words, _) = told(&["uninstall", "--root", root]);
+    assert!(words.ends_with(&format!("as well: rm -r {root}/etc/portals\n")), "{words}");
+    let (_, words, _) = told(&["uninstall", "--root", root]);
+    assert_eq!(words, format!("nothing to do: portals is not installed in {root}\n"));
+    fs::remove_dir_all(folder).unwrap();
+}

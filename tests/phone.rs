@@ -238,14 +238,18 @@ fn wrong_entries_are_refused() {
         (&["add", "mike", "--id", "1"], "`id` 1 already belongs to phone anna"),
         (&["add", "mike", "--id", "63"], "`id` cannot be 63"),
         (&["add", "mike", "--dns", "::1"], "`dns` contains IPv6, which is off"),
-        (&["add", "Mike"], "the phone's name"),
+        (
+            &["add", "Mike"],
+            "the name of a phone must be 1 to 12 characters of a-z, 0-9 and -, not `Mike`: write `mike`, for example",
+        ),
+        (&["add", "Mike's iPad"], "not `Mike's iPad`: write `mikes-ipad`, for example"),
         (
             &[
                 "add",
                 "x]\nid = 9\nat = \"nyc\"\npublic_key = \"mikemikemikemikemikemikemikemikemikemikemiA=\"\n\
                  [phone.y",
             ],
-            "a phone cannot be called",
+            "the name of a phone must be",
         ),
         (&["add", "mike", "--at", "nyc\"\n[site.evil]\nid = 7"], "which is not a site in this file"),
     ] {
@@ -260,6 +264,32 @@ fn wrong_entries_are_refused() {
     assert!(!folder.path("phones/mike.key").exists());
     fs::remove_file(folder.path("private.key")).unwrap();
     assert!(folder.refused(2, &["add", "mike"]).contains("name the site that the phone dials"));
+}
+
+#[test]
+fn a_file_for_an_app_is_for_its_owner_alone() {
+    let folder = Folder::new("private");
+    assert_eq!(folder.shown(&["add", "mike", "--keep-key", "--output", "mike.conf"]), "");
+    assert_eq!(folder.mode("mike.conf"), 0o600);
+    let file = fs::read_to_string(folder.path("mike.conf")).unwrap();
+    assert_eq!(folder.shown(&["show", "mike", "--no-qr"]), file);
+    assert_eq!(folder.shown(&["show", "mike", "--output", "again.conf"]), "");
+    assert_eq!(fs::read_to_string(folder.path("again.conf")).unwrap(), file);
+    let refused = folder.refused(1, &["add", "otto", "--output", "mike.conf"]);
+    assert!(refused.contains("cannot write mike.conf: File exists"), "{refused}");
+    assert_eq!(fs::read_to_string(folder.path("mike.conf")).unwrap(), file);
+    folder.refused(1, &["add", "otto", "--output", "otto.conf", "--png", "nowhere/otto.png"]);
+    assert!(!folder.path("otto.conf").exists());
+
+    let shell = format!("umask 022; '{}' phone show mike --no-qr >shown.conf", env!("CARGO_BIN_EXE_portals"));
+    let command = shell.replace(" phone", " --config network.toml phone");
+    let output = Command::new("sh").args(["-c", &command]).current_dir(&folder.0).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "note: the output holds a secret, so its file has mode 600 now\n"
+    );
+    assert_eq!(folder.mode("shown.conf"), 0o600);
+    assert_eq!(fs::read_to_string(folder.path("shown.conf")).unwrap(), file);
 }
 
 #[test]

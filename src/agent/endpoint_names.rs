@@ -186,8 +186,12 @@ impl Source for EndpointNames {
 impl EndpointName {
     /// Schedules another lookup of a name that was not found.
     fn try_again(&mut self, now: Instant) {
-        if self.wait.is_zero() {
-            log::warn!("the name {} does not resolve; trying again", self.name);
+        // At a start, the network and its name servers may be a moment away.
+        if self.wait == RETRY * 2 {
+            log::warn!(
+                "the name {} does not resolve: its link waits until it does, or until the other end dials",
+                self.name
+            );
         }
         self.wait = doubled(self.wait, RETRY, LONGEST_RETRY);
         self.due = Some(after(now, self.wait));

@@ -12,7 +12,7 @@ use crate::engine::former_site;
 use crate::engine::load::Files;
 use crate::plan::lockout_warnings;
 use crate::services;
-use crate::site::Site;
+use crate::site::{Site, UNRESOLVED};
 use crate::state::WireGuardBackend;
 use crate::state::step::Step;
 use crate::state::words::count;
@@ -141,7 +141,7 @@ impl Agent {
 
     /// Logs the notes that the last attempt did not have.
     fn log_notes(&mut self, notes: &[String]) {
-        for note in notes.iter().filter(|note| !self.notes.contains(note)) {
+        for note in notes.iter().filter(|note| !self.notes.contains(note) && !note.starts_with(UNRESOLVED)) {
             log::warn!("{note}");
         }
         self.notes = notes.to_vec();

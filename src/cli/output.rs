@@ -3,7 +3,10 @@
 //! lost output.
 
 use std::fmt::Arguments;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::style::Style;
@@ -35,6 +38,23 @@ pub fn print(text: Arguments) {
 /// Prints a text on standard error. Failures are ignored: there is no other place to report them.
 pub fn print_error(text: Arguments) {
     let _ = io::stderr().write_fmt(text);
+}
+
+/// Makes a file that takes the output readable for its owner alone: a secret follows. A shell makes files that
+/// all users can read.
+pub fn keep_private() {
+    let Ok(file) = io::stdout().as_fd().try_clone_to_owned().map(File::from) else { return };
+    let Ok(metadata) = file.metadata() else { return };
+    let is_open = metadata.is_file() && metadata.mode() & 0o077 != 0;
+    if !is_open {
+        return;
+    }
+    match file.set_permissions(Permissions::from_mode(0o600)) {
+        Ok(()) => complain!("note: the output holds a secret, so its file has mode 600 now"),
+        Err(error) => complain!(
+            "warning: other users can read the secret in this file, whose mode cannot change: {error}"
+        ),
+    }
 }
 
 /// Prints an error on standard error, behind the name of this program.

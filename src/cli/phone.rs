@@ -57,13 +57,16 @@ command! {
 
         /// show the file without the QR code
         pub no_qr: bool = "--no-qr";
+
+        /// write the file to this new file, mode 600, and print neither the file nor its QR code
+        pub output: Option<PathBuf> = "--output <file>";
     }
 }
 
 command! {
     /// Show the file for a phone's WireGuard app again, if the phone was added with --keep-key.
     pub struct PhoneShow = "show",
-        example "portals phone show mike --no-qr > mike.conf"
+        example "portals phone show mike --output mike.conf"
     {
         /// name of the phone
         pub name: String = "<name>";
@@ -76,6 +79,9 @@ command! {
 
         /// show the file without the QR code
         pub no_qr: bool = "--no-qr";
+
+        /// write the file to this new file, mode 600, and print neither the file nor its QR code
+        pub output: Option<PathBuf> = "--output <file>";
     }
 }
 

@@ -1,5 +1,7 @@
 //! `portals export`: wg-quick files for a site that runs no portals.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -70,6 +72,8 @@ fn write(folder: &Path, files: &[WgQuickExport]) -> Result<ExitStatus> {
             )));
         }
     }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.context(|| format!("cannot make the folder {}", folder.display()))?;
     for file in files {
         let path = path(file);
         replace(&path, file.to_text().as_bytes(), 0o600).context(|| cannot_write(&path))?;

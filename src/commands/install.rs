@@ -66,6 +66,9 @@ impl InstallTarget {
 
     /// Finds out the platform of a machine.
     pub(super) fn find(root: Option<&Path>) -> Result<Self> {
+        if let Some(root) = root.filter(|root| !root.is_dir()) {
+            return Err(Error::wrong(["there is no folder ", &root.to_string_lossy()].concat()));
+        }
         let machine = Machine { is_live: root.is_none(), has: &|path| is_there(&inside(root, path)) };
         let layout = platform::layout(&machine).ok_or_else(|| {
             let place = root.map_or("this machine".into(), Path::to_string_lossy);
@@ -217,7 +220,7 @@ impl InstallTarget {
     }
 
     /// Returns the path at which this program finds a path of the machine.
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         inside(self.root.as_deref(), path)
     }
 }

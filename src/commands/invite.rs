@@ -52,6 +52,7 @@ pub(super) fn run(file: &Path, options: &InviteCommand) -> Result<ExitStatus, Er
     };
     let fields = ask_agent(&ControlRequest::Invite(terms))?;
     let [token, own, door] = fields.as_slice() else { return Err(other_version().into()) };
+    output::keep_private();
     say!("{token}");
     output::flush();
     if !options.no_qr {
@@ -182,11 +183,7 @@ pub(super) fn pasted(argument: &str) -> Result<Zeroizing<String>> {
 
 /// Returns a text that can be the name of a site.
 pub(super) fn site_name(text: &str) -> Result<Name> {
-    config::site_name(text).ok_or_else(|| {
-        Error::wrong(format!(
-            "`{text}` cannot be the name of a site: write 1 to 12 characters of a-z, 0-9 and -"
-        ))
-    })
+    config::check_name("site", text).map(|()| text.to_owned())
 }
 
 fn ask_agent(request: &ControlRequest) -> Result<Vec<String>, Errors> {

@@ -64,17 +64,24 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<ExitStatus, Errors> {
     let phone_file = PhoneFile::new(&folder, &network, name, key.clone())?;
 
     let kept = options.keep_key.then(|| save_key(&folder, name, &key)).transpose()?;
-    let written = write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())
-        .and_then(|()| change.finish(&text, &new_text));
+    let output = options.output.as_deref();
+    let written = phone_file.write(output).and_then(|()| {
+        let written = write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())
+            .and_then(|()| change.finish(&text, &new_text));
+        if let (Err(_), Some(output)) = (&written, output) {
+            // The error that matters is the failed write.
+            let _ = disk::remove(output);
+        }
+        written
+    });
     if let (Err(_), Some(kept)) = (&written, &kept) {
-        // The error that matters is the failed write.
         let _ = disk::remove(kept);
     }
     written?;
-    if !phone_file.print(options.no_qr) {
+    if output.is_none() && !phone_file.print(options.no_qr) {
         return Err(not_printed(file, name, kept.is_some()).into());
     }
-    advise(file, &network, name, own, kept.as_deref(), signing);
+    advise(file, &network, name, own, kept.as_deref().or(output), signing);
     Ok(ExitStatus::Done)
 }
 
@@ -106,8 +113,11 @@ fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
         .into());
     }
     let phone_file = PhoneFile::new(&folder, &network, name, key)?;
+    phone_file.write(options.output.as_deref())?;
     write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())?;
-    phone_file.print(options.no_qr);
+    if options.output.is_none() {
+        phone_file.print(options.no_qr);
+    }
     Ok(ExitStatus::Done)
 }
 
@@ -161,8 +171,15 @@ impl PhoneFile {
         Ok(Self { text, code })
     }
 
+    /// Writes the file to a new file, if one is named: an existing file may hold the only copy of a key.
+    fn write(&self, output: Option<&Path>) -> Result<()> {
+        let Some(output) = output else { return Ok(()) };
+        disk::write_new(output, self.text.as_bytes(), 0o600).context(|| cannot_write(output))
+    }
+
     /// Prints the file, and reports whether all of it could be written.
     fn print(&self, without_code: bool) -> bool {
+        output::keep_private();
         output::print(format_args!("{}", self.text.as_str()));
         if !without_code {
             let code = self.code.for_terminal(Style::for_stdout().is_coloured());

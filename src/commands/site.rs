@@ -8,8 +8,8 @@ use crate::base::error::{Error, Errors};
 use crate::base::json::Json;
 use crate::cli::output::say;
 use crate::cli::{SiteAction, SiteAdd};
-use crate::config::edit;
 use crate::config::model::{ExitRef, Name, Network, SiteConfig};
+use crate::config::{self, edit};
 use crate::engine::locked_file;
 use crate::engine::network_file;
 use crate::join::entry;
@@ -24,6 +24,7 @@ pub(super) fn run(file: &Path, action: &SiteAction) -> Result<ExitStatus, Errors
 
 fn add(file: &Path, options: &SiteAdd) -> Result<ExitStatus, Errors> {
     let name = &options.name;
+    config::check_name("site", name)?;
     let (network, signing) = locked_file::change(file, 0, &mut |text, network| {
         if network.sites.contains_key(name) {
             return Err(Error::wrong(format!(

@@ -13,9 +13,13 @@ pub(super) fn run(options: &UninstallCommand) -> Result<ExitStatus, Errors> {
     let found = target.compare(&[], true)?;
     let steps = platform::uninstall(&target.layout, &found);
     target.carry_out(&steps, &[])?;
-    let folder = target.layout.folder;
+    let folder = target.path(target.layout.folder);
+    let folder = folder.display();
     if steps.is_empty() {
-        say!("nothing to do: portals is not installed here");
+        match &options.root {
+            Some(root) => say!("nothing to do: portals is not installed in {}", root.display()),
+            None => say!("nothing to do: portals is not installed here"),
+        }
     } else {
         say!("kept {folder} with the network file and the keys; to remove them as well: rm -r {folder}");
     }

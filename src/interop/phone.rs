@@ -40,14 +40,12 @@ pub fn free_id(network: &Network) -> Option<u8> {
 /// Returns the text of the network file with another entry at its end, and without a signature; and the
 /// network that this text describes. `text` is the present text of the file at `path`.
 pub fn add(path: &Path, text: &str, entry: &PhoneEntry) -> Result<(String, Network), Errors> {
+    // Any other text could be more than a name in the header of the section.
+    config::check_name("phone", entry.name)?;
     let longer = edit::append(text, &entry.text());
     let heading =
         || Error::wrong("with this phone, the network file would be wrong, so the file was not changed:");
     let new = config::check(path, &longer).map_err(|faults| faults.under(heading()))?;
-    // Any other text could be more than a name in the header of the section.
-    if config::site_name(entry.name).is_none() {
-        return Err(Error::wrong(format!("a phone cannot be called `{}`", entry.name)).into());
-    }
     Ok((longer, new))
 }
 

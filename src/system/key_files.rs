@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::keys::{clamped, public_key};
-use crate::base::net::{PublicKey, Secret};
+use crate::base::net::{Invalid, PublicKey, Secret};
 use crate::system::disk::{self, FileOrigin, cannot_write, unreadable};
 
 /// File name of the site's private key, next to the network file.
@@ -46,8 +46,14 @@ pub fn owner(path: &Path) -> Option<PublicKey> {
 /// Reads a key file, if it exists.
 pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
     let Some(text) = read_secret(path)? else { return Ok(None) };
-    let secret =
-        text.trim().parse().map_err(|reason| Error::wrong(format!("{}: {reason}", path.display())))?;
+    let secret = text.trim().parse().map_err(|fault: Invalid| {
+        let way_out = if path.ends_with(PRIVATE_KEY_FILE) {
+            "; move this file away, and make a new key with `portals init`"
+        } else {
+            ""
+        };
+        Error::wrong([&path.to_string_lossy(), ": ", &fault.0, way_out].concat())
+    })?;
     Ok(Some(secret))
 }
 

@@ -17,6 +17,7 @@ use crate::words::{same, seconds, seen_as, start, succeeds, unreachable, within}
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a name that does not resolve at first works later", plots: &[NYC, PARIS], run: late },
+    Scenario { name: "a name that resolves a second later is no warning", plots: &[NYC, PARIS], run: soon },
     Scenario {
         name: "a name is asked for via the uplink although the router itself enters a portal",
         plots: &[NYC, PARIS],
@@ -117,6 +118,17 @@ fn late(world: &mut World) -> Result<()> {
     within(seconds(20.0), "the link is there", || {
         seen_as(world.site(NYC).guest(seconds(1.0)), NYC.own_server(), PARIS.address)
     })
+}
+
+fn soon(world: &mut World) -> Result<()> {
+    let names = NameServer::start(world)?;
+    start(world, &one_way(world, GUEST))?;
+    names.set(PARIS.address);
+    within(seconds(20.0), "the link is there", || {
+        seen_as(world.site(NYC).guest(seconds(1.0)), NYC.own_server(), PARIS.address)
+    })?;
+    let log = world.site(NYC).log();
+    same(&format!("complaints in {log}"), log.contains("resolve"), false)
 }
 
 fn of_router(world: &mut World) -> Result<()> {

@@ -28,6 +28,7 @@ pub use lan::{
     phone_address, phone_address6, portal_addresses, portal_addresses6, site_network, site_network6,
 };
 use model::{EndpointHost, Name, Network};
+use reader::ValueFault;
 pub(crate) use values::is_host_name;
 
 /// Reads the text of a network file. The error holds at least one fault; the faults are in the order of the
@@ -60,6 +61,13 @@ pub fn not_utf8(path: &Path, bytes: &[u8], valid_up_to: usize) -> Errors {
 /// Returns a text that can be the name of a site.
 pub fn site_name(text: &str) -> Option<Name> {
     values::name(text, values::LONGEST_NAME).ok()
+}
+
+/// Checks the name of a `kind` of object, such as a phone. The error says how to write it.
+pub fn check_name(kind: &str, text: &str) -> Result<(), Error> {
+    let Err(fault) = values::name(text, values::LONGEST_NAME) else { return Ok(()) };
+    let ValueFault::Value(fault, help) = fault else { return Ok(()) };
+    Err(Error::wrong(["the name of a ", kind, " ", &fault, ", not `", text, "`: ", &help].concat()))
 }
 
 /// Returns a text that can be the name of a network.

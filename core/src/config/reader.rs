@@ -232,7 +232,13 @@ impl<'a> Section<'a> {
             Some(outer) => format!("{outer}.{key}"),
             None => key.to_owned(),
         };
-        let help = format!("write `[{path}.{example}]`, and its keys below this line");
+        let help = match value.get_ref() {
+            DeValue::String(exit) if key == "exit" => {
+                format!("did you mean `exits`? Write `exits = [\"{exit}\"]`")
+            }
+            DeValue::Array(_) if key == "exit" => "did you mean `exits`?".to_owned(),
+            _ => format!("write `[{path}.{example}]`, and its keys below this line"),
+        };
         let outer = section(format!("[{path}]"), key, value, &help, found);
         let mut entries: Vec<_> = outer.iter().flat_map(|outer| outer.table.iter()).collect();
         entries.sort_unstable_by_key(|(name, _)| name.span().start);

@@ -23,7 +23,8 @@ const FIREWALLS: &[(&str, FirewallChoice)] = &[
 const RP_FILTERS: &[(&str, RpFilter)] = &[("keep", RpFilter::Keep), ("loose", RpFilter::Loose)];
 const SECURITIES: &[(&str, Security)] =
     &[("wpa2", Security::Wpa2), ("wpa2+wpa3", Security::Both), ("wpa3", Security::Wpa3)];
-const KEY: &str = "\"<what wg pubkey prints>\"";
+const KEY: &str = "\"<what portals init prints there>\"";
+const PHONE_KEY: &str = "\"<what the phone's app shows>\"";
 const ADMIN: &str = "\"<what portals sign --create prints>\"";
 const FAILOVER: &str = "failover = { down_after = 3, up_after = 10 }";
 const EXIT: &str = "\"paris\"";
@@ -287,7 +288,7 @@ fn phone(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Phone
         id: section.required("id", "1", &number(1..=MOST_PHONES.into()), found),
         at: section.required("at", "\"nyc\"", &reference, found),
         exit: section.optional("exit", EXIT, &reference, found),
-        public_key: section.required("public_key", KEY, &text(values::public_key), found),
+        public_key: section.required("public_key", PHONE_KEY, &text(values::public_key), found),
         preshared_key_file: section.optional("preshared_key_file", "\"mike.psk\"", &path, found),
         dns: resolvers(section, found),
     }

@@ -92,7 +92,7 @@ pub(super) fn interface(text: &str) -> Result<IfName, ValueFault> {
 
 /// Parses a public key; refuses the key of zeros, which belongs to no private key.
 pub(super) fn public_key(text: &str) -> Result<PublicKey, ValueFault> {
-    let help = "write the key that `wg pubkey` prints on that device, or that the phone's app shows";
+    let help = "write the key that `portals init` prints at that site, or that the phone's app shows";
     match text.parse() {
         Ok(PublicKey([0, rest @ ..])) if rest == [0; 31] => {
             wrong("is all zeros, which is not a valid key", help)

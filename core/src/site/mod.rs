@@ -51,6 +51,7 @@ pub use links::{address, networks_of, tunnels};
 pub use marks::ExitProbe;
 pub use names::HomeNames;
 pub use nat::{HelperPart, SearchedLink, SiteNat};
+pub use notes::UNRESOLVED;
 pub use obstacle::Obstacle;
 pub use portal::{ExitChoices, PortFilter, Portal, ReplyPath, RouterAccess};
 pub use portals::sources_with_ipv6;

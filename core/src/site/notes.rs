@@ -35,12 +35,16 @@ pub(super) fn all(
     notes
 }
 
+/// Beginning of the note on a name that has no address yet. An agent that asks for the name need not tell this
+/// note: the answer may come a moment later.
+pub const UNRESOLVED: &str = "the name ";
+
 fn unresolved_names(notes: &mut Vec<String>, tunnels: &SortedMap<IfName, SiteTunnel>) {
     for tunnel in tunnels.values() {
         for (name, peer) in &tunnel.peers {
             if let Some(PeerEndpoint { host: EndpointHost::Name(host), address: None, .. }) = &peer.endpoint {
                 notes.push(format!(
-                    "the name {host} of `{name}` is not resolved yet: the link waits until it is, or until \
+                    "{UNRESOLVED}{host} of `{name}` is not resolved yet: the link waits until it is, or until \
                      the other end dials"
                 ));
             }

@@ -17,6 +17,12 @@ use crate::config::suggest::suggest;
 /// Reads a file. The error holds at least one fault; the faults are in the order of the file.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
     let text = str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+    if is_of_openvpn(text) {
+        let mut found = Findings::default();
+        let help = "portals speaks WireGuard: ask the provider for a WireGuard file";
+        found.add(&(0..text.lines().next().unwrap_or_default().len()), "this is a file of OpenVPN", help);
+        return Err(found.faults(text));
+    }
     let mut reader = Reader {
         lines: Lines::of(text),
         part: SectionKind::None,
@@ -37,6 +43,19 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
         faults if faults.is_empty() => Ok(parsed),
         faults => Err(faults),
     }
+}
+
+/// Reports whether the text is a file of OpenVPN (openvpn(8)): it has a server or a role, and no sections.
+fn is_of_openvpn(text: &str) -> bool {
+    let mut is_found = false;
+    for line in text.lines() {
+        let line = line.trim();
+        if line.starts_with('[') {
+            return false;
+        }
+        is_found |= ["client", "<ca>", "dev tun", "dev tap"].contains(&line) || line.starts_with("remote ");
+    }
+    is_found
 }
 
 /// First character of files that some editors save.

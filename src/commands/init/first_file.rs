@@ -21,7 +21,10 @@ pub(super) fn write(
     admin: &Secret,
 ) -> Result<(String, Network), Errors> {
     let site = match &options.site {
-        Some(site) => site.clone(),
+        Some(site) => {
+            config::check_name("site", site)?;
+            site.clone()
+        }
         None => host_name()?,
     };
     let text = signed::sign(&template(options, &site, own, signed::admin_public(admin)), admin);

@@ -80,10 +80,7 @@ impl FromStr for Secret {
 
 fn decode_key(text: &str) -> Result<[u8; 32], Invalid> {
     let bytes = Zeroizing::new(BASE64.decode(text).map_err(|_| {
-        Invalid(
-            "is not a key: a key has 44 characters of base64 and ends in `=`, as `wg pubkey` prints"
-                .to_owned(),
-        )
+        Invalid("is not a key: a key has 44 characters of base64 and ends in `=`".to_owned())
     })?);
     bytes.as_slice().try_into().map_err(|_| {
         Invalid(format!("is {} bytes long; a key is 32 bytes, 44 characters of base64", bytes.len()))
