@@ -23,7 +23,6 @@ static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let Some(arguments) = words() else { return ExitStatus::Wrong.into() };
-    let arguments = cli::globals_first(arguments);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let cli = match Cli::parse(&arguments) {
         Ok(cli) => cli,

@@ -35,22 +35,31 @@ pub(super) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Sorts the words of a command. `path` is the command itself.
-    pub(super) fn sort(
+    /// Sorts the words of a command line. Global options may come anywhere.
+    pub(super) fn of(words: &[&'a str]) -> Result<Self, EarlyExit> {
+        let mut globals = vec![Vec::new(); CLI.arguments.len()];
+        let mut sorted = Self::sort(CLI, CLI.name.to_owned(), words, false, &mut globals)?;
+        sorted.values = globals;
+        Ok(sorted)
+    }
+
+    /// Sorts the words of a command. `path` is the command itself, `globals` takes the values of the global options.
+    fn sort(
         line: &'static CommandLine,
         path: String,
         words: &[&'a str],
         mut is_help: bool,
+        globals: &mut [Vec<&'a str>],
     ) -> Result<Self, EarlyExit> {
         let values = vec![Vec::new(); line.arguments.len()];
         let mut sorted = Self { line, path, values, next: 0, below: None, fault: None };
         let mut options_ended = false;
         let mut rest = words.iter();
         while let Some(&word) = rest.next() {
-            if options_ended || !(HELP.contains(&word) || word.starts_with('-')) {
+            if options_ended || word == "-" || !(HELP.contains(&word) || word.starts_with('-')) {
                 if let Some(command) = line.commands.iter().position(|command| command.name == word) {
                     let (path, line) = ([&sorted.path, " ", word].concat(), line.commands[command]);
-                    let below = Self::sort(line, path, rest.as_slice(), is_help)?;
+                    let below = Self::sort(line, path, rest.as_slice(), is_help, globals)?;
                     sorted.below = Some((command, Box::new(below)));
                     return Ok(sorted);
                 }
@@ -62,7 +71,7 @@ impl<'a> Words<'a> {
             } else if is_help {
                 return Err(EarlyExit::wrong(&["`help` takes no options, such as `", word, "`"]));
             } else {
-                sorted.add_option(word, &mut rest)?;
+                sorted.add_option(word, &mut rest, globals)?;
             }
         }
         if is_help {
@@ -72,15 +81,23 @@ impl<'a> Words<'a> {
         Ok(sorted)
     }
 
-    fn add_option(&mut self, word: &'a str, rest: &mut std::slice::Iter<&'a str>) -> Result<(), EarlyExit> {
+    fn add_option(
+        &mut self,
+        word: &'a str,
+        rest: &mut std::slice::Iter<&'a str>,
+        globals: &mut [Vec<&'a str>],
+    ) -> Result<(), EarlyExit> {
         let (name, mut value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
-        let Some(index) = self.line.option(name) else {
+        let (argument, values) = if let Some(index) = CLI.option(name) {
+            (&CLI.arguments[index], &mut globals[index])
+        } else if let Some(index) = self.line.option(name) {
+            (&self.line.arguments[index], &mut self.values[index])
+        } else {
             return Err(self.no_option(name));
         };
-        let (argument, values) = (&self.line.arguments[index], &mut self.values[index]);
         if !argument.takes_value() {
             if value.is_some() {
                 return Err(EarlyExit::wrong(&["`", name, "` takes no value"]));

@@ -164,7 +164,7 @@ impl InstallTarget {
             InstallStep::Stranger => {
                 [&Journal::open()?.agent_in_the_way(), "; then run `portals start`"].concat()
             }
-            InstallStep::NoNetwork => self.no_network(),
+            InstallStep::NoNetwork => ["next: ", &self.no_network()].concat(),
         })
     }
 
@@ -194,10 +194,11 @@ impl InstallTarget {
         Ok(done.to_owned())
     }
 
-    fn no_network(&self) -> String {
+    /// Returns the words about a network file that is missing.
+    pub(super) fn no_network(&self) -> String {
         let Layout { folder, program, .. } = &self.layout;
         format!(
-            "next: {folder}/{NETWORK_FILE} does not exist yet; `{program} init --help` explains how to \
+            "{folder}/{NETWORK_FILE} does not exist yet; `{program} init --help` explains how to \
              create it; then run `{program} install` again, which starts the agent"
         )
     }

@@ -10,22 +10,18 @@ use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::LogsCommand;
 use crate::cli::output::{self, say};
 use crate::engine::journal::Journal;
-use crate::system::platform::{self, LogReader, NETWORK_FILE, ServiceAction};
+use crate::system::platform::{self, LogReader, ServiceAction};
 
 /// Starts or ends the agent that is installed.
 pub(super) fn order(order: ServiceAction) -> Result<ExitStatus, Errors> {
     need_root()?;
     let target = installed()?;
-    let folder = target.layout.folder;
     if order == ServiceAction::Start && Journal::open()?.has_agent()? {
         say!("nothing to do: the agent runs");
         return Ok(ExitStatus::Done);
     }
     if order != ServiceAction::Stop && !target.has_network_file() {
-        return Err(Error::failed(format!(
-            "{folder}/{NETWORK_FILE} does not exist yet: `portals init --help` explains how to create it"
-        ))
-        .into());
+        return Err(Error::failed(target.no_network()).into());
     }
     say!("{}", target.give_order(order)?);
     if order == ServiceAction::Stop {
@@ -39,7 +35,7 @@ pub(super) fn order(order: ServiceAction) -> Result<ExitStatus, Errors> {
 
 /// Shows the log of the agent that is installed.
 pub(super) fn logs(options: &LogsCommand) -> Result<ExitStatus, Errors> {
-    let LogReader { show, follow, has_others } = installed()?.layout.log;
+    let &LogReader { show, follow, has_others } = installed()?.layout.log;
     let words = if options.follow { follow } else { show };
     let cannot_run = || ["cannot run ", words[0]].concat();
     let mut command = Command::new(words[0]);

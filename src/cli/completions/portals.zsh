@@ -10,7 +10,6 @@ _portals() {
         _files
     fi
 }
-# As a file of $fpath, this is the function itself; it can also be read with `source`.
 if [[ $funcstack[1] == _portals ]]; then
     _portals "$@"
 else

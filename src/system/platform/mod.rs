@@ -91,11 +91,11 @@ pub struct Layout {
     /// Service manager that starts and restarts the agent.
     pub keeper: ServiceManager,
     /// Programs that show the agent's log.
-    pub log: LogReader,
+    pub log: &'static LogReader,
 }
 
 /// Programs that show the agent's log: each a command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct LogReader {
     /// Shows the log.
     pub show: &'static [&'static str],
@@ -106,7 +106,7 @@ pub struct LogReader {
 }
 
 /// Reader of a system log in a file.
-const MESSAGES: LogReader = LogReader {
+static MESSAGES: LogReader = LogReader {
     show: &["grep", "portals", "/var/log/messages"],
     follow: &["tail", "-n", "1000", "-F", "/var/log/messages"],
     has_others: true,
@@ -205,12 +205,10 @@ pub fn is_installed(layout: &Layout) -> bool {
         || layout.files.iter().any(|file| exists_here(&file.path))
 }
 
-/// Returns the command that ends the agent of this machine. `process` is its process id, where it is known.
+/// Returns the command that ends the agent of this machine, whose process id is `process`.
 pub fn stop_command(process: &str) -> String {
     if layout_here().is_some_and(|layout| is_installed(&layout)) {
         "portals stop".to_owned()
-    } else if process.is_empty() {
-        "kill".to_owned()
     } else {
         ["kill ", process].concat()
     }
@@ -237,7 +235,7 @@ fn on_firmware(
         files.push(script(&path, include_str!("../../../targets/edgerouter/service")));
         ServiceManager::Script(path)
     };
-    let log = if has_systemd { systemd::LOG } else { MESSAGES };
+    let log = if has_systemd { &systemd::LOG } else { &MESSAGES };
     Layout { platform, folder, program, files, links, keeper, log }
 }
 

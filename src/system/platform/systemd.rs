@@ -8,7 +8,7 @@ pub(super) const UNIT: &str = "portals.service";
 const GUARD: &str = "portals-guard.service";
 
 /// Reader of the journal.
-pub(super) const LOG: LogReader = LogReader {
+pub(super) static LOG: LogReader = LogReader {
     show: &["journalctl", "-e", "-u", UNIT],
     follow: &["journalctl", "-f", "-u", UNIT],
     has_others: false,
@@ -32,7 +32,7 @@ pub(super) fn layout() -> Layout {
         files: units(PROGRAM, FOLDER).into(),
         links: enabling().into(),
         keeper: ServiceManager::Systemd,
-        log: LOG,
+        log: &LOG,
     }
 }
 
