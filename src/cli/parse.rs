@@ -37,9 +37,9 @@ pub(super) struct Words<'a> {
 impl<'a> Words<'a> {
     /// Sorts the words of a command line. Global options may come anywhere.
     pub(super) fn of(words: &[&'a str]) -> Result<Self, EarlyExit> {
-        let mut globals = vec![Vec::new(); CLI.arguments.len()];
+        let mut globals = [const { Vec::new() }; CLI.arguments.len()];
         let mut sorted = Self::sort(CLI, CLI.name.to_owned(), words, false, &mut globals)?;
-        sorted.values = globals;
+        sorted.values = globals.into();
         Ok(sorted)
     }
 

@@ -44,9 +44,10 @@ command! {
 }
 
 command! {
-    /// Show the log of the agent that `install` has set up.
+    /// Show the log of the agent that `install` has set up, or its last 1000 lines.
     pub struct LogsCommand = "logs" {
-        /// show new lines as they come, until Ctrl-C
+        /// show its end, and new lines as they come, until Ctrl-C; on firmware without systemd, the lines of
+        /// other programs, too
         pub follow: bool = "--follow";
     }
 }

@@ -152,7 +152,7 @@ impl InstallTarget {
             }
             InstallStep::Keep(path) => format!("unchanged: {path}"),
             InstallStep::ReadUnits => {
-                run_program(&["systemctl".to_owned(), "daemon-reload".to_owned()])?;
+                run_program(&["systemctl", "daemon-reload"])?;
                 "systemd reloaded its units".to_owned()
             }
             InstallStep::Tell(order) => self.give_order(*order)?,
@@ -251,9 +251,9 @@ fn is_file_with(path: &Path, bytes: &[u8], mode: u32) -> bool {
 }
 
 /// Runs a program, which shares this program's standard output and standard error.
-fn run_program(words: &[String]) -> Result<()> {
+pub(super) fn run_program(words: &[&str]) -> Result<()> {
     let text = || words.join(" ");
-    let status = Command::new(&words[0])
+    let status = Command::new(words[0])
         .args(&words[1..])
         .stdin(Stdio::null())
         .status()

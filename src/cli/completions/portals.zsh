@@ -1,5 +1,5 @@
 #compdef portals
-# Completions of portals for zsh: the program itself tells the words that may come next.
+# portals itself tells the words that may come next.
 _portals() {
     local -a found
     found=("${(@f)$(portals completions words -- "${(@)words[1,CURRENT]}" 2>/dev/null)}")

@@ -99,17 +99,14 @@ pub struct Layout {
 pub struct LogReader {
     /// Shows the log.
     pub show: &'static [&'static str],
-    /// Shows its end, and new lines as they come.
+    /// Shows its end, and new lines as they come; also those of other programs where they share a file.
     pub follow: &'static [&'static str],
-    /// Set where `follow` prints lines of other programs, too.
-    pub has_others: bool,
 }
 
 /// Reader of a system log in a file.
 static MESSAGES: LogReader = LogReader {
     show: &["grep", "portals", "/var/log/messages"],
     follow: &["tail", "-n", "1000", "-F", "/var/log/messages"],
-    has_others: true,
 };
 
 /// File of an installation.
@@ -158,19 +155,18 @@ pub enum ServiceAction {
 
 impl ServiceManager {
     /// Returns the command line that gives the order: the program and its arguments.
-    pub fn call(&self, order: ServiceAction) -> Vec<String> {
+    pub fn call(&self, order: ServiceAction) -> Vec<&str> {
         let order = match order {
             ServiceAction::Start => "start",
             ServiceAction::Restart => "restart",
             ServiceAction::Stop => "stop",
         };
-        let words: [&str; 3] = match self {
-            Self::Systemd => ["systemctl", order, systemd::UNIT],
-            Self::OpenRc => ["rc-service", "portals", order],
-            Self::Procd => [openwrt::INIT, order, ""],
-            Self::Script(path) => [path, order, ""],
-        };
-        words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        match self {
+            Self::Systemd => vec!["systemctl", order, systemd::UNIT],
+            Self::OpenRc => vec!["rc-service", "portals", order],
+            Self::Procd => vec![openwrt::INIT, order],
+            Self::Script(path) => vec![path, order],
+        }
     }
 }
 

@@ -39,7 +39,6 @@ pub(super) fn layout() -> Layout {
         log: &LogReader {
             show: &["tail", "-n", "1000", "/var/log/portals.log"],
             follow: &["tail", "-F", "/var/log/portals.log"],
-            has_others: false,
         },
     }
 }

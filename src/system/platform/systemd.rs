@@ -9,9 +9,8 @@ const GUARD: &str = "portals-guard.service";
 
 /// Reader of the journal.
 pub(super) static LOG: LogReader = LogReader {
-    show: &["journalctl", "-e", "-u", UNIT],
+    show: &["journalctl", "--no-pager", "-n", "1000", "-u", UNIT],
     follow: &["journalctl", "-f", "-u", UNIT],
-    has_others: false,
 };
 
 /// Reports whether the machine has systemd. A running systemd has the folder /run/systemd/system
