@@ -68,8 +68,6 @@ impl<'a> Words<'a> {
                 is_help = true;
             } else if word == "--" {
                 options_ended = true;
-            } else if is_help {
-                return Err(EarlyExit::wrong(&["`help` takes no options, such as `", word, "`"]));
             } else {
                 sorted.add_option(word, &mut rest, globals)?;
             }
@@ -232,7 +230,7 @@ mod tests {
             ("plan --verbos", "`portals plan` has no option `--verbos`: did you mean `--verbose`?"),
             ("plan --check=yes", "`--check` takes no value"),
             ("plan foo", "`portals plan` does not take `foo`\nUsage: portals plan [--commands] [--check]"),
-            ("plan --help --check", "`help` takes no options, such as `--check`"),
+            ("plan --help --chekc", "`portals plan` has no option `--chekc`: did you mean `--check`?"),
             ("init --id", &["`--id` needs a value\n", id].concat()),
             ("init --id 300", &["`--id 300`: this number is not possible\n", id].concat()),
             ("init --id 1 --id=2", "`--id` is given twice"),
