@@ -231,7 +231,8 @@ fn a_refused_permission_names_the_way_out() {
 #[test]
 fn an_unwritable_log_is_reported() {
     let (_, _, words) = told(&["run", "--log", "/nowhere/portals.log", "--config", "/nowhere/network.toml"]);
-    let expected = "portals: cannot write the log /nowhere/portals.log, whose lines are lost until that works: No such file";
+    let expected = "portals: cannot write the log /nowhere/portals.log, whose lines are lost until that \
+                    works: No such file";
     assert!(words.starts_with(expected), "{words}");
 }
 

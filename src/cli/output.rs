@@ -39,8 +39,8 @@ pub fn print_error(text: Arguments) {
     let _ = io::stderr().write_fmt(text);
 }
 
-/// Makes a file that takes the output readable for its owner alone: a secret follows. A shell makes files that
-/// all users can read.
+/// Makes a file that takes the output readable for its owner alone: a secret follows. A shell makes files
+/// that all users can read.
 pub fn keep_private() {
     let stdout = io::stdout();
     let Ok(stat) = fstat(&stdout) else { return };

@@ -43,7 +43,8 @@ impl<'a> Words<'a> {
         Ok(sorted)
     }
 
-    /// Sorts the words of a command. `path` is the command itself, `globals` takes the values of the global options.
+    /// Sorts the words of a command. `path` is the command itself, `globals` takes the values of the global
+    /// options.
     fn sort(
         line: &'static CommandLine,
         path: String,
@@ -236,9 +237,9 @@ mod tests {
             ("init --id 1 --id=2", "`--id` is given twice"),
             (
                 "apply --confirm 0",
-                "`--confirm 0`: give a number of seconds, 1 to 86400\n  --confirm: undo the change unless `portals \
-                 confirm` follows within SECONDS, 1 to 86400; the change is undone even if this shell ends or the \
-                 machine restarts in the meantime",
+                "`--confirm 0`: give a number of seconds, 1 to 86400\n  --confirm: undo the change unless \
+                 `portals confirm` follows within SECONDS, 1 to 86400; the change is undone even if this shell \
+                 ends or the machine restarts in the meantime",
             ),
             ("exit guest", "`portals exit` needs <exit>\nUsage: portals exit [--] <portal> <exit>"),
             ("exit", "`portals exit` needs <portal> and <exit>\nUsage: portals exit [--] <portal> <exit>"),

@@ -1,5 +1,4 @@
-//! Command lines of `portals install`, `portals uninstall`, `portals start`, `portals stop`, `portals restart` and
-//! `portals logs`.
+//! Command lines of `portals install`, `uninstall`, `start`, `stop`, `restart` and `logs`.
 
 use std::path::PathBuf;
 
@@ -33,8 +32,8 @@ command! {
 }
 
 command! {
-    /// End the agent until `portals start` or the next boot. The kernel keeps the portals as they are, but nothing
-    /// repairs them; `down` removes them. Portals of the built-in WireGuard are closed meanwhile.
+    /// End the agent until `portals start` or the next boot. The portals stay as they are, without repair;
+    /// those of the built-in WireGuard are closed.
     pub struct StopCommand = "stop" {}
 }
 

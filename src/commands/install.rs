@@ -73,8 +73,8 @@ impl InstallTarget {
         let layout = platform::layout(&machine).ok_or_else(|| {
             let place = root.map_or("this machine".into(), Path::to_string_lossy);
             Error::failed(format!(
-                "there is no init on {place} that portals knows: neither EdgeOS, UniFi OS, OpenWrt, systemd nor \
-                 OpenRC was found. Your own init, or a container, can run `portals run`; to end it, send it SIGTERM"
+                "there is no init on {place} that portals knows: neither EdgeOS, UniFi OS, OpenWrt, systemd \
+                 nor OpenRC was found. Your own init, or a container, can run `portals run`; SIGTERM ends it"
             ))
         })?;
         Ok(Self { root: root.map(Path::to_owned), layout })

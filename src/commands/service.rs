@@ -22,8 +22,8 @@ pub(super) fn order(order: ServiceAction) -> Result<ExitStatus, Errors> {
     say!("{}", target.give_order(order)?);
     if order == ServiceAction::Stop {
         say!(
-            "the kernel keeps the portals as they are, and nothing repairs them (the built-in WireGuard has closed \
-             them); to remove them: portals down"
+            "the kernel keeps the portals as they are, and nothing repairs them (the built-in WireGuard has \
+             closed them); to remove them: portals down"
         );
     }
     Ok(ExitStatus::Done)
