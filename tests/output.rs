@@ -224,12 +224,15 @@ fn help_and_version_are_commands_too() {
 #[test]
 fn a_refused_permission_names_the_way_out() {
     let words = told_to_nobody("down", false);
-    assert!(words.contains("Permission denied\nRun it as root: sudo portals down\n"), "{words}");
+    assert!(words.contains("Permission denied\nRun it as root, as in: sudo portals down\n"), "{words}");
     // Here, the kernel refuses to answer.
     let words = told_to_nobody("down", true);
-    assert!(words.contains("Operation not permitted\nRun it as root: sudo portals down\n"), "{words}");
+    assert!(words.contains("Operation not permitted\nRun it as root, as in: sudo portals down\n"), "{words}");
     let words = told_to_nobody("restart", false);
-    assert!(words.contains("Operation not permitted\nRun it as root: sudo portals restart\n"), "{words}");
+    assert!(
+        words.contains("Operation not permitted\nRun it as root, as in: sudo portals restart\n"),
+        "{words}"
+    );
 }
 
 #[test]

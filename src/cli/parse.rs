@@ -176,6 +176,11 @@ impl<'a> Words<'a> {
         Ok(())
     }
 
+    /// Returns the whole command, without its arguments.
+    pub(super) fn path(&self) -> &str {
+        self.below.as_ref().map_or(&self.path, |(_, below)| below.path())
+    }
+
     /// Takes the values of the next argument of the table.
     pub(super) fn next(&mut self) -> Vec<&'a str> {
         self.next += 1;

@@ -10,10 +10,10 @@
 mod tests;
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -78,8 +78,7 @@ impl Journal {
 
     /// Opens the journal in a folder, and makes the folder if it does not exist.
     pub fn in_folder(folder: &Path) -> Result<Self> {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.context(|| format!("cannot make the folder {}", folder.display()))?;
+        disk::make_folder(folder)?;
         Ok(Self { folder: folder.to_owned() })
     }
 

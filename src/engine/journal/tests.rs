@@ -1,6 +1,7 @@
 //! Tests of the journal on disk, also of one that is damaged.
 
 use super::*;
+use std::fs;
 
 #[test]
 fn claims_survive_the_disk() {
