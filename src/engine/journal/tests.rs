@@ -1,7 +1,8 @@
 //! Tests of the journal on disk, also of one that is damaged.
 
-use super::*;
 use std::fs;
+
+use super::*;
 
 #[test]
 fn claims_survive_the_disk() {
