@@ -12,7 +12,7 @@ use nix::sys::prctl::set_dumpable;
 use nix::unistd::geteuid;
 use wg_portals::base::error::ErrorKind;
 use wg_portals::cli::output;
-use wg_portals::cli::{self, Cli, Command, EarlyExit};
+use wg_portals::cli::{Cli, Command, EarlyExit};
 use wg_portals::commands::{self, ExitStatus};
 use wg_portals::system::logging;
 
@@ -23,7 +23,6 @@ static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let Some(arguments) = words() else { return ExitStatus::Wrong.into() };
-    let arguments = cli::globals_first(arguments);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let cli = match Cli::parse(&arguments) {
         Ok(cli) => cli,
@@ -46,8 +45,8 @@ fn main() -> ExitCode {
                 let mut text = error.to_string();
                 if needs_root && is_denial(&text) {
                     needs_root = false;
-                    text.push_str("\nRun it as root: sudo ");
-                    text.push_str(&cli::command_of(&arguments));
+                    text.push_str("\nRun it as root, as in: sudo ");
+                    text.push_str(&cli.path);
                 }
                 if cli.is_service() {
                     log::error!("{text}");

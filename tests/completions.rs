@@ -54,7 +54,8 @@ fn bash_completes_commands_and_options() {
     ] {
         let script = r#"source ./portals; IFS=' ' read -ra COMP_WORDS <<<"$1"
             [[ $1 != *' ' ]] || COMP_WORDS+=('')
-            COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _portals portals; echo "${COMPREPLY[*]}"; complete -p portals"#;
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _portals portals
+            echo "${COMPREPLY[*]}"; complete -p portals"#;
         let words = output(shell("bash", &folder.0).args(["-c", script, "bash", line]));
         assert_eq!(words, format!("{expected}\ncomplete -o default -F _portals portals\n"));
     }

@@ -240,7 +240,8 @@ fn wrong_entries_are_refused() {
         (&["add", "mike", "--dns", "::1"], "`dns` contains IPv6, which is off"),
         (
             &["add", "Mike"],
-            "the name of a phone must be 1 to 12 characters of a-z, 0-9 and -, not `Mike`: write `mike`, for example",
+            "the name of a phone must be 1 to 12 characters of a-z, 0-9 and -, not `Mike`: write `mike`, for \
+             example",
         ),
         (&["add", "Mike's iPad"], "not `Mike's iPad`: write `mikes-ipad`, for example"),
         (

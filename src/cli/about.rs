@@ -14,11 +14,10 @@ command! {
                portals completions zsh > ~/.zfunc/_portals\n\
                portals completions fish > ~/.config/fish/completions/portals.fish"
     {
-        /// bash, zsh or fish; `words` prints the words that may come next, one per line: the shells ask for
-        /// them
+        /// bash, zsh or fish; their scripts ask `words` for the words that may come next
         pub shell: String = "<shell>";
 
-        /// with `words`: the command line so far
+        /// the command line so far, for `words`
         pub words: Vec<String> = "<word...>";
     }
 }

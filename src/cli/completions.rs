@@ -53,10 +53,10 @@ fn add_commands(found: &mut String, line: &CommandLine) {
 
 /// Adds a line with a word and the first sentence of its description.
 fn add(found: &mut String, word: &str, description: &str) {
-    let sentence = description.split(". ").next().unwrap_or_default();
+    let sentence = description.split_once(". ").map_or(description, |(sentence, _)| sentence);
     found.push_str(word);
     found.push('\t');
-    found.push_str(sentence.trim_matches([' ', '.']));
+    found.push_str(sentence.trim_start().trim_end_matches('.'));
     found.push('\n');
 }
 

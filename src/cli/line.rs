@@ -79,13 +79,16 @@ impl Argument {
 
     /// Returns the name of an option with its dashes, or of a positional argument.
     pub fn name(&self) -> &'static str {
-        if self.is_option() { self.usage.split(' ').next().unwrap_or_default() } else { self.value() }
+        if !self.is_option() {
+            return self.value();
+        }
+        self.usage.split_once(' ').map_or(self.usage, |(name, _)| name)
     }
 
     /// Returns the name of the value; empty for a switch.
     pub fn value(&self) -> &'static str {
-        let value = self.usage.split_once('<').map_or("", |(_, value)| value);
-        value.trim_end_matches(['.', '>'])
+        let value = self.usage.split_once('<').map_or("", |(_, value)| value).trim_end_matches('>');
+        value.strip_suffix("...").unwrap_or(value)
     }
 
     /// Reports whether this is an option, and not a positional argument.

@@ -43,6 +43,8 @@ pub struct Cli {
     pub verbose: bool,
     /// Set if only the version is printed.
     pub version: bool,
+    /// The command itself, without its arguments, as in `portals phone add`.
+    pub path: String,
     /// Command to run.
     pub command: Option<Command>,
 }
@@ -287,11 +289,12 @@ command! {
 impl Cli {
     /// Parses the words of the command line, without the name of the program.
     pub fn parse(words: &[&str]) -> Result<Self, EarlyExit> {
-        let mut words = Words::sort(CLI, CLI.name.to_owned(), words, false)?;
+        let mut words = Words::of(words)?;
         let cli = Self {
             config: Slot::take(&mut words),
             verbose: Slot::take(&mut words),
             version: Slot::take(&mut words),
+            path: words.path().to_owned(),
             command: words.below(Command::of),
         };
         words.fault().map_or(Ok(cli), Err)
@@ -311,93 +314,45 @@ impl Cli {
     }
 }
 
-/// Returns the command of a command line for a message: without options and arguments, which may be secret.
-pub fn command_of(words: &[&str]) -> String {
-    let (mut text, mut line) = (CLI.name.to_owned(), CLI);
-    let mut rest = words.iter();
-    for word in rest.by_ref() {
-        let Some(command) = line.commands.iter().find(|command| command.name == *word) else { continue };
-        line = command;
-        text.push(' ');
-        text.push_str(word);
-        if line.commands.is_empty() {
-            break;
-        }
-    }
-    if rest.len() > 0 {
-        text.push_str(" …");
-    }
-    text
-}
-
-/// Moves the global options, which may come anywhere, to the front, where the parser expects them, and a `-`,
-/// which stands for standard input, behind all options, because the parser takes it for one.
-pub fn globals_first(arguments: Vec<String>) -> Vec<String> {
-    let mut globals = Vec::new();
-    let mut rest = Vec::new();
-    let mut has_dash = false;
-    let mut arguments = arguments.into_iter();
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--verbose" | "-v" => globals.push(argument),
-            "--config" | "-c" => {
-                globals.push(argument);
-                globals.extend(arguments.next());
-            }
-            "-" => has_dash = true,
-            "--" => {
-                rest.push(argument);
-                rest.extend(arguments.by_ref());
-            }
-            _ => match argument.strip_prefix("--config=") {
-                Some(path) => globals.extend(["--config".to_owned(), path.to_owned()]),
-                None => rest.push(argument),
-            },
-        }
-    }
-    globals.append(&mut rest);
-    if has_dash {
-        globals.extend(["--".to_owned(), "-".to_owned()]);
-    }
-    globals
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn moved(line: &str) -> String {
-        globals_first(line.split(' ').map(str::to_owned).collect()).join(" ")
+    fn parsed(line: &str) -> Cli {
+        let words: Vec<&str> = line.split(' ').collect();
+        Cli::parse(&words).unwrap_or_else(|exit| panic!("{line}: {exit:?}"))
     }
 
     #[test]
     fn global_options_may_come_anywhere() {
-        assert_eq!(moved("plan --config x.toml --check"), "--config x.toml plan --check");
-        assert_eq!(moved("apply -v --config=x.toml"), "-v --config x.toml apply");
-        assert_eq!(moved("status --json"), "status --json");
-        assert_eq!(moved("run --config"), "--config run");
+        for line in [
+            "-v --config x.toml plan --check",
+            "plan --config x.toml --check -v",
+            "plan --check --config=x.toml --verbose",
+        ] {
+            let cli = parsed(line);
+            assert_eq!((cli.config, cli.verbose), (Some("x.toml".into()), true), "{line}");
+            assert!(matches!(cli.command, Some(Command::Plan(PlanCommand { check: true, .. }))), "{line}");
+        }
+        assert!(matches!(Cli::parse(&["run", "--config"]), Err(EarlyExit::Wrong(_))));
     }
 
     #[test]
     fn a_message_names_the_command_and_no_argument() {
-        for (line, command) in [
+        for (line, path) in [
             ("status", "portals status"),
-            ("-c x status --json", "portals status …"),
-            ("phone add mike --at nyc", "portals phone add …"),
-            ("join p1.secret", "portals join …"),
-            ("", "portals"),
+            ("-c x phone add mike --at nyc", "portals phone add"),
+            ("join p1.secret", "portals join"),
+            ("-v", "portals"),
         ] {
-            assert_eq!(command_of(&line.split(' ').collect::<Vec<_>>()), command);
+            assert_eq!(parsed(line).path, path);
         }
     }
 
     #[test]
     fn a_dash_is_an_argument() {
         for line in ["join -", "join - --portal eth1 --config x.toml", "join -- -", "accept -"] {
-            let words = globals_first(line.split(' ').map(str::to_owned).collect());
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let parsed = Cli::parse(&words).map(|cli| cli.command);
-            let argument = match parsed.unwrap_or_else(|exit| panic!("{line}: {exit:?}")) {
+            let argument = match parsed(line).command {
                 Some(
                     Command::Join(JoinCommand { token: argument, .. })
                     | Command::Accept(AcceptCommand { answer: argument }),
@@ -406,6 +361,7 @@ mod tests {
             };
             assert_eq!(argument, "-", "{line}");
         }
-        assert_eq!(moved("sign -- --config x"), "sign -- --config x");
+        let Some(Command::Sign(sign)) = parsed("sign -- --config").command else { panic!("no file") };
+        assert_eq!(sign.file, Some("--config".into()));
     }
 }

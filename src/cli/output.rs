@@ -3,11 +3,10 @@
 //! lost output.
 
 use std::fmt::Arguments;
-use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 
 use super::style::Style;
 use crate::base::error::{Error, Result};
@@ -40,19 +39,20 @@ pub fn print_error(text: Arguments) {
     let _ = io::stderr().write_fmt(text);
 }
 
-/// Makes a file that takes the output readable for its owner alone: a secret follows. A shell makes files that
-/// all users can read.
+/// Makes a file that takes the output readable for its owner alone: a secret follows. A shell makes files
+/// that all users can read.
 pub fn keep_private() {
-    let Ok(file) = io::stdout().as_fd().try_clone_to_owned().map(File::from) else { return };
-    let Ok(metadata) = file.metadata() else { return };
-    let is_open = metadata.is_file() && metadata.mode() & 0o077 != 0;
+    let stdout = io::stdout();
+    let Ok(stat) = fstat(&stdout) else { return };
+    let is_open = stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() && stat.st_mode & 0o077 != 0;
     if !is_open {
         return;
     }
-    match file.set_permissions(Permissions::from_mode(0o600)) {
+    match fchmod(&stdout, Mode::S_IRUSR | Mode::S_IWUSR) {
         Ok(()) => complain!("note: the output holds a secret, so its file has mode 600 now"),
-        Err(error) => complain!(
-            "warning: other users can read the secret in this file, whose mode cannot change: {error}"
+        Err(errno) => complain!(
+            "warning: the output holds a secret, and other users can read its file: {}",
+            errno.desc()
         ),
     }
 }

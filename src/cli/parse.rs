@@ -35,22 +35,32 @@ pub(super) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Sorts the words of a command. `path` is the command itself.
-    pub(super) fn sort(
+    /// Sorts the words of a command line. Global options may come anywhere.
+    pub(super) fn of(words: &[&'a str]) -> Result<Self, EarlyExit> {
+        let mut globals = [const { Vec::new() }; CLI.arguments.len()];
+        let mut sorted = Self::sort(CLI, CLI.name.to_owned(), words, false, &mut globals)?;
+        sorted.values = globals.into();
+        Ok(sorted)
+    }
+
+    /// Sorts the words of a command. `path` is the command itself, `globals` takes the values of the global
+    /// options.
+    fn sort(
         line: &'static CommandLine,
         path: String,
         words: &[&'a str],
         mut is_help: bool,
+        globals: &mut [Vec<&'a str>],
     ) -> Result<Self, EarlyExit> {
         let values = vec![Vec::new(); line.arguments.len()];
         let mut sorted = Self { line, path, values, next: 0, below: None, fault: None };
         let mut options_ended = false;
         let mut rest = words.iter();
         while let Some(&word) = rest.next() {
-            if options_ended || !(HELP.contains(&word) || word.starts_with('-')) {
+            if options_ended || word == "-" || !(HELP.contains(&word) || word.starts_with('-')) {
                 if let Some(command) = line.commands.iter().position(|command| command.name == word) {
                     let (path, line) = ([&sorted.path, " ", word].concat(), line.commands[command]);
-                    let below = Self::sort(line, path, rest.as_slice(), is_help)?;
+                    let below = Self::sort(line, path, rest.as_slice(), is_help, globals)?;
                     sorted.below = Some((command, Box::new(below)));
                     return Ok(sorted);
                 }
@@ -59,10 +69,8 @@ impl<'a> Words<'a> {
                 is_help = true;
             } else if word == "--" {
                 options_ended = true;
-            } else if is_help {
-                return Err(EarlyExit::wrong(&["`help` takes no options, such as `", word, "`"]));
             } else {
-                sorted.add_option(word, &mut rest)?;
+                sorted.add_option(word, &mut rest, globals)?;
             }
         }
         if is_help {
@@ -72,15 +80,23 @@ impl<'a> Words<'a> {
         Ok(sorted)
     }
 
-    fn add_option(&mut self, word: &'a str, rest: &mut std::slice::Iter<&'a str>) -> Result<(), EarlyExit> {
+    fn add_option(
+        &mut self,
+        word: &'a str,
+        rest: &mut std::slice::Iter<&'a str>,
+        globals: &mut [Vec<&'a str>],
+    ) -> Result<(), EarlyExit> {
         let (name, mut value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
-        let Some(index) = self.line.option(name) else {
+        let (argument, values) = if let Some(index) = CLI.option(name) {
+            (&CLI.arguments[index], &mut globals[index])
+        } else if let Some(index) = self.line.option(name) {
+            (&self.line.arguments[index], &mut self.values[index])
+        } else {
             return Err(self.no_option(name));
         };
-        let (argument, values) = (&self.line.arguments[index], &mut self.values[index]);
         if !argument.takes_value() {
             if value.is_some() {
                 return Err(EarlyExit::wrong(&["`", name, "` takes no value"]));
@@ -160,6 +176,11 @@ impl<'a> Words<'a> {
         Ok(())
     }
 
+    /// Returns the whole command, without its arguments.
+    pub(super) fn path(&self) -> &str {
+        self.below.as_ref().map_or(&self.path, |(_, below)| below.path())
+    }
+
     /// Takes the values of the next argument of the table.
     pub(super) fn next(&mut self) -> Vec<&'a str> {
         self.next += 1;
@@ -215,15 +236,15 @@ mod tests {
             ("plan --verbos", "`portals plan` has no option `--verbos`: did you mean `--verbose`?"),
             ("plan --check=yes", "`--check` takes no value"),
             ("plan foo", "`portals plan` does not take `foo`\nUsage: portals plan [--commands] [--check]"),
-            ("plan --help --check", "`help` takes no options, such as `--check`"),
+            ("plan --help --chekc", "`portals plan` has no option `--chekc`: did you mean `--check`?"),
             ("init --id", &["`--id` needs a value\n", id].concat()),
             ("init --id 300", &["`--id 300`: this number is not possible\n", id].concat()),
             ("init --id 1 --id=2", "`--id` is given twice"),
             (
                 "apply --confirm 0",
-                "`--confirm 0`: give a number of seconds, 1 to 86400\n  --confirm: undo the change unless `portals \
-                 confirm` follows within SECONDS, 1 to 86400; the change is undone even if this shell ends or the \
-                 machine restarts in the meantime",
+                "`--confirm 0`: give a number of seconds, 1 to 86400\n  --confirm: undo the change unless \
+                 `portals confirm` follows within SECONDS, 1 to 86400; the change is undone even if this shell \
+                 ends or the machine restarts in the meantime",
             ),
             ("exit guest", "`portals exit` needs <exit>\nUsage: portals exit [--] <portal> <exit>"),
             ("exit", "`portals exit` needs <portal> and <exit>\nUsage: portals exit [--] <portal> <exit>"),

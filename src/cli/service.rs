@@ -1,5 +1,4 @@
-//! Command lines of `portals install`, `portals uninstall`, `portals start`, `portals stop`, `portals restart` and
-//! `portals logs`.
+//! Command lines of `portals install`, `uninstall`, `start`, `stop`, `restart` and `logs`.
 
 use std::path::PathBuf;
 
@@ -33,8 +32,8 @@ command! {
 }
 
 command! {
-    /// End the agent until `portals start` or the next boot. The kernel keeps the portals as they are, but nothing
-    /// repairs them; `down` removes them. Portals of the built-in WireGuard are closed meanwhile.
+    /// End the agent until `portals start` or the next boot. The portals stay as they are, without repair;
+    /// those of the built-in WireGuard are closed.
     pub struct StopCommand = "stop" {}
 }
 
@@ -44,9 +43,10 @@ command! {
 }
 
 command! {
-    /// Show the log of the agent that `install` has set up.
+    /// Show the log of the agent that `install` has set up, or its last 1000 lines.
     pub struct LogsCommand = "logs" {
-        /// show new lines as they come, until Ctrl-C
+        /// show its end, and new lines as they come, until Ctrl-C; on firmware without systemd, the lines of
+        /// other programs, too
         pub follow: bool = "--follow";
     }
 }

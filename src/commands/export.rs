@@ -1,7 +1,5 @@
 //! `portals export`: wg-quick files for a site that runs no portals.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -15,7 +13,7 @@ use crate::config::{model::Network, suggest::suggest};
 use crate::engine::{network_file, own_key};
 use crate::interop::export::{WgQuickExport, files};
 use crate::interop::phone::preshared_keys;
-use crate::system::disk::{FileOrigin, cannot_write, read_if_there, replace, unreadable};
+use crate::system::disk::{FileOrigin, cannot_write, make_folder, read_if_there, replace, unreadable};
 use crate::system::key_files;
 
 /// Prints a single file on standard output, or writes all files to a folder.
@@ -72,8 +70,7 @@ fn write(folder: &Path, files: &[WgQuickExport]) -> Result<ExitStatus> {
             )));
         }
     }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.context(|| format!("cannot make the folder {}", folder.display()))?;
+    make_folder(folder)?;
     for file in files {
         let path = path(file);
         replace(&path, file.to_text().as_bytes(), 0o600).context(|| cannot_write(&path))?;

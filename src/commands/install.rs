@@ -73,8 +73,8 @@ impl InstallTarget {
         let layout = platform::layout(&machine).ok_or_else(|| {
             let place = root.map_or("this machine".into(), Path::to_string_lossy);
             Error::failed(format!(
-                "there is no init on {place} that portals knows: neither EdgeOS, UniFi OS, OpenWrt, systemd nor \
-                 OpenRC was found. Your own init, or a container, can run `portals run`; to end it, send it SIGTERM"
+                "there is no init on {place} that portals knows: neither EdgeOS, UniFi OS, OpenWrt, systemd \
+                 nor OpenRC was found. Your own init, or a container, can run `portals run`; SIGTERM ends it"
             ))
         })?;
         Ok(Self { root: root.map(Path::to_owned), layout })
@@ -152,7 +152,7 @@ impl InstallTarget {
             }
             InstallStep::Keep(path) => format!("unchanged: {path}"),
             InstallStep::ReadUnits => {
-                run_program(&["systemctl".to_owned(), "daemon-reload".to_owned()])?;
+                run_program(&["systemctl", "daemon-reload"])?;
                 "systemd reloaded its units".to_owned()
             }
             InstallStep::Tell(order) => self.give_order(*order)?,
@@ -164,7 +164,7 @@ impl InstallTarget {
             InstallStep::Stranger => {
                 [&Journal::open()?.agent_in_the_way(), "; then run `portals start`"].concat()
             }
-            InstallStep::NoNetwork => self.no_network(),
+            InstallStep::NoNetwork => ["next: ", &self.no_network()].concat(),
         })
     }
 
@@ -194,10 +194,11 @@ impl InstallTarget {
         Ok(done.to_owned())
     }
 
-    fn no_network(&self) -> String {
+    /// Returns the words about a network file that is missing.
+    pub(super) fn no_network(&self) -> String {
         let Layout { folder, program, .. } = &self.layout;
         format!(
-            "next: {folder}/{NETWORK_FILE} does not exist yet; `{program} init --help` explains how to \
+            "{folder}/{NETWORK_FILE} does not exist yet; `{program} init --help` explains how to \
              create it; then run `{program} install` again, which starts the agent"
         )
     }
@@ -250,9 +251,9 @@ fn is_file_with(path: &Path, bytes: &[u8], mode: u32) -> bool {
 }
 
 /// Runs a program, which shares this program's standard output and standard error.
-fn run_program(words: &[String]) -> Result<()> {
+pub(super) fn run_program(words: &[&str]) -> Result<()> {
     let text = || words.join(" ");
-    let status = Command::new(&words[0])
+    let status = Command::new(words[0])
         .args(&words[1..])
         .stdin(Stdio::null())
         .status()

@@ -207,7 +207,8 @@ fn no_agent() -> &'static str {
     if platform::layout_here().is_some_and(|layout| platform::is_installed(&layout)) {
         "no agent is at work on this machine: start it with `portals start`"
     } else {
-        "no agent is at work on this machine: start it with `portals run`, or at every boot with `portals install`"
+        "no agent is at work on this machine: start it with `portals run`, or at every boot with `portals \
+         install`"
     }
 }
 

@@ -1,8 +1,6 @@
 //! `portals phone add` and `portals phone show`: settings for devices with an ordinary WireGuard app.
 
-use std::fs::DirBuilder;
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -225,9 +223,7 @@ fn save_key(folder: &Path, name: &str, key: &Secret) -> Result<PathBuf> {
             path.display()
         )));
     }
-    let folder = folder.join(KEY_FOLDER);
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    made.context(|| format!("cannot make the folder {}", folder.display()))?;
+    disk::make_folder(&folder.join(KEY_FOLDER))?;
     key_files::save(&path, key)?;
     Ok(path)
 }

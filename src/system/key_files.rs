@@ -47,11 +47,10 @@ pub fn owner(path: &Path) -> Option<PublicKey> {
 pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
     let Some(text) = read_secret(path)? else { return Ok(None) };
     let secret = text.trim().parse().map_err(|fault: Invalid| {
-        let way_out = if path.ends_with(PRIVATE_KEY_FILE) {
-            "; move this file away, and make a new key with `portals init`"
-        } else {
-            ""
-        };
+        // Bytes: parts of a path would cost more code.
+        let is_own = path.as_os_str().as_encoded_bytes().ends_with(PRIVATE_KEY_FILE.as_bytes());
+        let way_out =
+            if is_own { "; move this file away, and make a new key with `portals init`" } else { "" };
         Error::wrong([&path.to_string_lossy(), ": ", &fault.0, way_out].concat())
     })?;
     Ok(Some(secret))

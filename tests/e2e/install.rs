@@ -105,7 +105,7 @@ END
 cat >bin/journalctl <<'END'
 #!/bin/sh
 case $* in
-"-e -u portals.service") cat /run/systemd/said ;;
+"--no-pager -n 1000 -u portals.service") cat /run/systemd/said ;;
 "-f -u portals.service") exec tail -F /run/systemd/said ;;
 *) exit 2 ;;
 esac

@@ -159,6 +159,7 @@ fn closed(world: &mut World) -> Result<()> {
 
 fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
     installed(world, machine, network)?;
+    ordered(world, machine)?;
     confirmed_and_undone(world, machine, network)?;
     started_in_spite_of_a_failed_undo(world, machine, network)?;
     guarded(world, machine)
@@ -178,6 +179,18 @@ fn installed(world: &mut World, machine: &Machine, network: &str) -> Result<()> 
         machine.run("grep -h '^Seccomp:' /proc/$(pidof portals)/status")?.trim(),
         "Seccomp:\t2",
     )
+}
+
+/// Checks `start`, `stop` and `restart`.
+fn ordered(world: &mut World, machine: &Machine) -> Result<()> {
+    machine.run("portals stop")?;
+    machine.is("inactive")?;
+    machine.run("portals start")?;
+    machine.is("active")?;
+    let before = machine.run("pidof portals")?;
+    machine.run("portals restart")?;
+    same("the agent is another one", machine.run("pidof portals")? == before, false)?;
+    open(world)
 }
 
 /// Checks that a confirmed change stays, and that the next start undoes the change of a killed agent.

@@ -35,8 +35,8 @@ pub(super) fn all(
     notes
 }
 
-/// Beginning of the note on a name that has no address yet. An agent that asks for the name need not tell this
-/// note: the answer may come a moment later.
+/// Beginning of the note on a name that has no address yet. An agent that asks for the name need not tell
+/// this note: the answer may come a moment later.
 pub const UNRESOLVED: &str = "the name ";
 
 fn unresolved_names(notes: &mut Vec<String>, tunnels: &SortedMap<IfName, SiteTunnel>) {
@@ -44,8 +44,8 @@ fn unresolved_names(notes: &mut Vec<String>, tunnels: &SortedMap<IfName, SiteTun
         for (name, peer) in &tunnel.peers {
             if let Some(PeerEndpoint { host: EndpointHost::Name(host), address: None, .. }) = &peer.endpoint {
                 notes.push(format!(
-                    "{UNRESOLVED}{host} of `{name}` is not resolved yet: the link waits until it is, or until \
-                     the other end dials"
+                    "{UNRESOLVED}{host} of `{name}` is not resolved yet: the link waits until it is, or \
+                     until the other end dials"
                 ));
             }
         }

@@ -53,7 +53,7 @@ fn is_of_openvpn(text: &str) -> bool {
         if line.starts_with('[') {
             return false;
         }
-        is_found |= ["client", "<ca>", "dev tun", "dev tap"].contains(&line) || line.starts_with("remote ");
+        is_found |= line == "client" || line.starts_with("remote ");
     }
     is_found
 }

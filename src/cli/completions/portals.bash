@@ -1,4 +1,4 @@
-# Completions of portals for bash: the program itself tells the words that may come next.
+# portals itself tells the words that may come next.
 _portals() {
     local word
     COMPREPLY=()

@@ -1,4 +1,4 @@
-# Completions of portals for fish: the program itself tells the words that may come next.
+# portals itself tells the words that may come next.
 function __portals
     set -l found (portals completions words -- (commandline -opc) (commandline -ct) 2>/dev/null)
     if set -q found[1]

@@ -1,5 +1,5 @@
 #compdef portals
-# Completions of portals for zsh: the program itself tells the words that may come next.
+# portals itself tells the words that may come next.
 _portals() {
     local -a found
     found=("${(@f)$(portals completions words -- "${(@)words[1,CURRENT]}" 2>/dev/null)}")
@@ -10,7 +10,6 @@ _portals() {
         _files
     fi
 }
-# As a file of $fpath, this is the function itself; it can also be read with `source`.
 if [[ $funcstack[1] == _portals ]]; then
     _portals "$@"
 else

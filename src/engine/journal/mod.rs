@@ -10,16 +10,17 @@
 mod tests;
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use nix::unistd::getpid;
 
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::moment::after;
@@ -77,8 +78,7 @@ impl Journal {
 
     /// Opens the journal in a folder, and makes the folder if it does not exist.
     pub fn in_folder(folder: &Path) -> Result<Self> {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.context(|| format!("cannot make the folder {}", folder.display()))?;
+        disk::make_folder(folder)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -111,7 +111,7 @@ impl Journal {
         let mut lock = lock_within(&self.agent_path(), GLANCE)?;
         if let Some(lock) = &mut lock {
             let path = self.agent_path();
-            let number = std::process::id().to_string();
+            let number = getpid().to_string();
             let written = lock.file.set_len(0).and_then(|()| lock.file.write_all(number.as_bytes()));
             written.context(|| cannot_write(&path))?;
         }
@@ -121,13 +121,10 @@ impl Journal {
     /// Returns the words about an agent that is in the way: its process, and the command that ends it.
     pub fn agent_in_the_way(&self) -> String {
         let process = disk::text_or_empty(&self.agent_path(), FileOrigin::Ours);
-        let process = if process.bytes().all(|byte| byte.is_ascii_digit()) { process.as_str() } else { "" };
-        let comma = if process.is_empty() { "" } else { ", process " };
-        let stop = platform::stop_command(process);
+        let stop = platform::stop_command(&process);
         [
-            "an agent (`portals run`",
-            comma,
-            process,
+            "an agent (`portals run`, process ",
+            &process,
             ") is at work on this machine: end it first, with `",
             &stop,
             "`",

@@ -1,5 +1,7 @@
 //! Tests of the journal on disk, also of one that is damaged.
 
+use std::fs;
+
 use super::*;
 
 #[test]

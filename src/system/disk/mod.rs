@@ -3,12 +3,15 @@
 mod reading;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
+};
 use std::path::Path;
 
+use crate::base::error::{Context as _, Result};
 use crate::base::path::folder_of;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -103,6 +106,12 @@ fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.write_all(bytes)?;
     // Otherwise the new name may reach the disk before the content does.
     file.sync_all()
+}
+
+/// Makes a folder for its owner alone, and those above it, unless they exist.
+pub fn make_folder(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.context(|| ["cannot make the folder ", &path.to_string_lossy()].concat())
 }
 
 /// Renames a file, and waits until the new name is on the disk.

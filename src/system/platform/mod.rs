@@ -105,25 +105,22 @@ pub struct Layout {
     /// Service manager that starts and restarts the agent.
     pub keeper: ServiceManager,
     /// Programs that show the agent's log.
-    pub log: LogReader,
+    pub log: &'static LogReader,
 }
 
 /// Programs that show the agent's log: each a command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct LogReader {
     /// Shows the log.
     pub show: &'static [&'static str],
-    /// Shows its end, and new lines as they come.
+    /// Shows its end, and new lines as they come; also those of other programs where they share a file.
     pub follow: &'static [&'static str],
-    /// Set where `follow` prints lines of other programs, too.
-    pub has_others: bool,
 }
 
 /// Reader of a system log in a file.
-const MESSAGES: LogReader = LogReader {
+static MESSAGES: LogReader = LogReader {
     show: &["grep", "portals", "/var/log/messages"],
     follow: &["tail", "-n", "1000", "-F", "/var/log/messages"],
-    has_others: true,
 };
 
 /// File of an installation.
@@ -172,19 +169,18 @@ pub enum ServiceAction {
 
 impl ServiceManager {
     /// Returns the command line that gives the order: the program and its arguments.
-    pub fn call(&self, order: ServiceAction) -> Vec<String> {
+    pub fn call(&self, order: ServiceAction) -> Vec<&str> {
         let order = match order {
             ServiceAction::Start => "start",
             ServiceAction::Restart => "restart",
             ServiceAction::Stop => "stop",
         };
-        let words: [&str; 3] = match self {
-            Self::Systemd => ["systemctl", order, systemd::UNIT],
-            Self::OpenRc => ["rc-service", "portals", order],
-            Self::Procd => [openwrt::INIT, order, ""],
-            Self::Script(path) => [path, order, ""],
-        };
-        words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        match self {
+            Self::Systemd => vec!["systemctl", order, systemd::UNIT],
+            Self::OpenRc => vec!["rc-service", "portals", order],
+            Self::Procd => vec![openwrt::INIT, order],
+            Self::Script(path) => vec![path, order],
+        }
     }
 }
 
@@ -219,12 +215,10 @@ pub fn is_installed(layout: &Layout) -> bool {
         || layout.files.iter().any(|file| exists_here(&file.path))
 }
 
-/// Returns the command that ends the agent of this machine. `process` is its process id, where it is known.
+/// Returns the command that ends the agent of this machine, whose process id is `process`.
 pub fn stop_command(process: &str) -> String {
     if layout_here().is_some_and(|layout| is_installed(&layout)) {
         "portals stop".to_owned()
-    } else if process.is_empty() {
-        "kill".to_owned()
     } else {
         ["kill ", process].concat()
     }
@@ -251,7 +245,7 @@ fn on_firmware(
         files.push(script(&path, include_str!("../../../targets/edgerouter/service")));
         ServiceManager::Script(path)
     };
-    let log = if has_systemd { systemd::LOG } else { MESSAGES };
+    let log = if has_systemd { &systemd::LOG } else { &MESSAGES };
     Layout { platform, folder, program, files, links, keeper, log }
 }
 

@@ -36,10 +36,9 @@ pub(super) fn layout() -> Layout {
             InstalledLink { path: "/etc/runlevels/boot/portals-guard".into(), target: GUARD.into() },
         ],
         keeper: ServiceManager::OpenRc,
-        log: LogReader {
+        log: &LogReader {
             show: &["tail", "-n", "1000", "/var/log/portals.log"],
             follow: &["tail", "-F", "/var/log/portals.log"],
-            has_others: false,
         },
     }
 }

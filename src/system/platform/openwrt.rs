@@ -39,10 +39,6 @@ pub(super) fn layout() -> Layout {
             InstalledLink { path: "/etc/rc.d/S95portals".into(), target: "../init.d/portals".into() },
         ],
         keeper: ServiceManager::Procd,
-        log: LogReader {
-            show: &["logread", "-e", "portals"],
-            follow: &["logread", "-f", "-e", "portals"],
-            has_others: false,
-        },
+        log: &LogReader { show: &["logread", "-e", "portals"], follow: &["logread", "-f", "-e", "portals"] },
     }
 }

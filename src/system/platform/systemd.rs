@@ -8,10 +8,9 @@ pub(super) const UNIT: &str = "portals.service";
 const GUARD: &str = "portals-guard.service";
 
 /// Reader of the journal.
-pub(super) const LOG: LogReader = LogReader {
-    show: &["journalctl", "-e", "-u", UNIT],
+pub(super) static LOG: LogReader = LogReader {
+    show: &["journalctl", "--no-pager", "-n", "1000", "-u", UNIT],
     follow: &["journalctl", "-f", "-u", UNIT],
-    has_others: false,
 };
 
 /// Reports whether the machine has systemd. A running systemd has the folder /run/systemd/system
@@ -32,7 +31,7 @@ pub(super) fn layout() -> Layout {
         files: units(PROGRAM, FOLDER).into(),
         links: enabling().into(),
         keeper: ServiceManager::Systemd,
-        log: LOG,
+        log: &LOG,
     }
 }
 
