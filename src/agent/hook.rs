@@ -1,12 +1,12 @@
 //! Hook: the user's program that runs when a portal moves to another exit.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::{Context as _, Result};
-use crate::system::child::unblocked;
+use crate::system::child::Child;
+use crate::system::command::Command;
 use crate::system::disk;
 
 /// Longest run of a call; then the agent kills it.
@@ -57,7 +57,7 @@ impl Hook {
         }
         while !self.waiting.is_empty() {
             let (program, facts) = self.waiting.remove(0);
-            match start(&program, facts) {
+            match start(&program, &facts) {
                 Ok(child) => {
                     self.running = Some((child, now + LIMIT));
                     return;
@@ -79,12 +79,14 @@ impl Source for Hook {
     }
 }
 
-fn start(program: &PathBuf, facts: HookVariables) -> Result<Child> {
+fn start(program: &PathBuf, facts: &[(&'static str, String)]) -> Result<Child> {
     let context = || format!("cannot run the hook {}", program.display());
     disk::check_program(program).context(|| format!("the hook {} is not run", program.display()))?;
     let mut command = Command::new(program);
-    command.envs(facts).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    unblocked(&mut command).spawn().context(context)
+    for (name, value) in facts {
+        command.env(name, value);
+    }
+    command.spawn().context(context)
 }
 
 #[cfg(test)]
@@ -92,6 +94,8 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
     use std::thread::sleep;
+
+    use nix::unistd::Pid;
 
     use super::*;
 
@@ -128,15 +132,15 @@ mod tests {
         let program = std::env::temp_dir().join(format!("portals-hook-{}", std::process::id()));
         fs::write(&program, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o757)).unwrap();
-        let refusal = start(&program, HookVariables::new()).unwrap_err().to_string();
+        let refusal = start(&program, &HookVariables::new()).unwrap_err().to_string();
         assert!(refusal.contains("chmod o-w"), "{refusal}");
         fs::set_permissions(&program, Permissions::from_mode(0o775)).unwrap();
-        let refusal = start(&program, HookVariables::new()).unwrap_err().to_string();
+        let refusal = start(&program, &HookVariables::new()).unwrap_err().to_string();
         assert!(refusal.contains("chmod g-w"), "{refusal}");
         fs::remove_file(program).unwrap();
     }
 
-    fn pid(hook: &Hook) -> Option<u32> {
-        hook.running.as_ref().map(|(child, _)| child.id())
+    fn pid(hook: &Hook) -> Option<Pid> {
+        hook.running.as_ref().map(|(child, _)| child.pid())
     }
 }

@@ -1,9 +1,9 @@
 //! `portals confirm`: keeps the change of `apply --confirm`; and, where no agent runs, the process that waits
 //! for the confirmation.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::unistd::setsid;
@@ -20,6 +20,7 @@ use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
+use crate::system::command::Command;
 
 /// Confirms the waiting change, or waits for its confirmation.
 pub(super) fn run(file: &Path, options: &ConfirmCommand) -> Result<ExitStatus, Errors> {
@@ -46,12 +47,11 @@ pub(super) fn leave_watcher(file: &Path, time: Duration) -> Result<()> {
             .to_owned()
     };
     let mut command = Command::new(THIS_PROGRAM);
-    command.arg("confirm").arg("--wait").arg(time.as_secs().to_string()).arg("--config").arg(absolute(file)?);
-    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut watcher = command.spawn().context(context)?;
-    let mut ready = [0];
-    let is_ready =
-        watcher.stdout.take().map_or(Ok(0), |mut pipe| pipe.read(&mut ready)).context(context)? == 1;
+    command.args(&["confirm", "--wait", &time.as_secs().to_string(), "--config"]).arg(absolute(file)?);
+    let (mut reader, writer) = io::pipe().context(context)?;
+    command.current_dir(c"/").stdout(writer.as_fd()).spawn().context(context)?;
+    drop(writer);
+    let is_ready = reader.read(&mut [0]).context(context)? == 1;
     if is_ready { Ok(()) } else { Err(Error::failed(context())) }
 }
 

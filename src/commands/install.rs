@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use crate::base::path::folder_of;
 use crate::cli::InstallCommand;
 use crate::cli::output::say;
 use crate::engine::journal::Journal;
+use crate::system::command::Command;
 use crate::system::disk::{self, FileOrigin, cannot_write};
 use crate::system::packages;
 use crate::system::platform::{
@@ -253,10 +253,7 @@ fn is_file_with(path: &Path, bytes: &[u8], mode: u32) -> bool {
 /// Runs a program, which shares this program's standard output and standard error.
 pub(super) fn run_program(words: &[&str]) -> Result<()> {
     let text = || words.join(" ");
-    let status = Command::new(words[0])
-        .args(&words[1..])
-        .stdin(Stdio::null())
-        .status()
-        .context(|| format!("cannot run {}", text()))?;
+    let mut command = Command::new(words[0]);
+    let status = command.args(&words[1..]).status().context(|| format!("cannot run {}", text()))?;
     if status.success() { Ok(()) } else { Err(Error::failed(format!("{}: {status}", text()))) }
 }

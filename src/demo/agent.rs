@@ -1,18 +1,19 @@
 //! The real agent at a site: starts, stops and kills it, and reads its log.
 
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt as _;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::Secret;
+use crate::system::child::Child;
+use crate::system::command::Command;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::key_files;
 
@@ -39,10 +40,13 @@ pub(super) struct PortalsProgram {
 }
 
 impl PortalsProgram {
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command<'a>(&self, router: &Namespace, arguments: &[&str]) -> Command<'a> {
         let mut command = Command::new(&self.path);
-        command.args(arguments).args(["--config", NETWORK_FILE]).stdin(Stdio::null());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.arg0(c"portals").args(arguments).args(&["--config", NETWORK_FILE]);
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+        router.confine(&mut command);
         command
     }
 }
@@ -63,16 +67,17 @@ impl AgentProcess {
                 .open(LOG_FILE)
                 .context(|| format!("cannot write {LOG_FILE}"))
         })?;
-        let mut command = program.command(&["run"]);
-        command.arg0("portals").stdout(Stdio::null()).stderr(log);
-        let child =
-            router.spawn(&mut command).context(|| format!("cannot start the agent of {}", router.name()))?;
+        let mut command = program.command(router, &["run"]);
+        let child = command
+            .stderr(log.as_fd())
+            .spawn()
+            .context(|| format!("cannot start the agent of {}", router.name()))?;
         Ok(Self { child })
     }
 
     /// Returns the number of the agent's process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.pid().as_raw().cast_unsigned()
     }
 
     /// Reports whether the agent still runs.
@@ -99,8 +104,7 @@ impl AgentProcess {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal)
-            .context(|| format!("cannot send {signal} to the agent"))
+        kill(self.child.pid(), signal).context(|| format!("cannot send {signal} to the agent"))
     }
 }
 
@@ -122,12 +126,8 @@ pub(super) fn log(router: &Namespace) -> String {
 
 /// Runs the program at a site, and waits until it ends.
 pub(super) fn output(router: &Namespace, program: &PortalsProgram, arguments: &[&str]) -> Result<Output> {
-    let mut command = program.command(arguments);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    router
-        .spawn(&mut command)
-        .and_then(Child::wait_with_output)
-        .context(|| format!("cannot run portals {} at {}", arguments.join(" "), router.name()))
+    let command = program.command(router, arguments);
+    command.output(&[]).context(|| format!("cannot run portals {} at {}", arguments.join(" "), router.name()))
 }
 
 /// Creates a site's folder, with its key.

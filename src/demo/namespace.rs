@@ -3,9 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread;
 
@@ -17,6 +15,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getegid, geteuid, getpid, getppid};
 
 use crate::base::error::{Context as _, Error, Result};
+use crate::system::command::Command;
 use crate::system::disk::{FileOrigin, kernel_text, open};
 
 /// Folders of which each namespace has its own, empty at first: programs keep sockets, locks and journals
@@ -126,14 +125,18 @@ impl Namespace {
         })
     }
 
-    /// Starts a program inside the namespace. The kernel kills the program when the calling thread ends for
-    /// any reason.
-    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
-        let (net, mount) = (self.net.clone(), self.mount.clone());
-        let parent = getpid();
-        let enter = move || enter_as_child(parent, &net, &mount).map_err(io::Error::from);
-        // SAFETY: between fork and exec the closure makes system calls only: no allocation, no lock.
-        unsafe { command.pre_exec(enter) }.spawn()
+    /// Makes a program start inside the namespace. The kernel kills the program when the calling thread ends
+    /// for any reason.
+    pub(super) fn confine(&self, command: &mut Command) {
+        // SAFETY: the step makes system calls only: no allocation, no lock.
+        unsafe { command.before(Box::new(self.entry())) };
+    }
+
+    /// Returns the step of a new process, before it becomes another program, that moves it into the namespace,
+    /// and makes it die with the calling thread. The step makes system calls only.
+    pub fn entry(&self) -> impl Fn() -> nix::Result<()> + Send + Sync + 'static {
+        let (net, mount, parent) = (self.net.clone(), self.mount.clone(), getpid());
+        move || enter_as_child(parent, &net, &mount)
     }
 
     fn enter(&self) -> Result<()> {

@@ -5,9 +5,7 @@ use std::io::{self, ErrorKind, PipeReader, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -19,7 +17,8 @@ use zeroize::Zeroizing;
 
 use super::Service;
 use crate::base::error::{Context as _, Error, Result};
-use crate::system::child::{limited, noted, outliving, path_of, unblocked};
+use crate::system::child::{Child, path_of};
+use crate::system::command::Command;
 use crate::system::disk::{self, FileOrigin};
 
 /// Time from SIGTERM to SIGKILL.
@@ -90,17 +89,17 @@ impl Process {
         if disk::is_only_user() {
             command.args(service.program.stays);
         }
-        // In its own process group: a key such as Ctrl-C at the agent's terminal is for the agent only.
         command
             .args(&service.arguments)
-            .args(known(service, &path))
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::null());
-        command.stdout(writer.try_clone().context(context)?).stderr(writer);
-        noted(outliving(unblocked(&mut command)), note.context(context)?);
+            .args(&known(service, &path))
+            .current_dir(c"/")
+            .in_own_group()
+            .outliving()
+            .noted(note.context(context)?)
+            .stdout(writer.as_fd())
+            .stderr(writer.as_fd());
         if let Some(kept) = service.program.capabilities {
-            limited(&mut command, kept);
+            command.limited(kept);
         }
         let child = command.spawn().context(context)?;
         let kind = ProcessKind::Child(child, ProgramOutput::of(reader).context(context)?);
@@ -181,11 +180,11 @@ impl Process {
     fn send(&self, signal: Signal) {
         let pid = match &self.kind {
             // Not yet waited for, so no other process has the ID.
-            ProcessKind::Child(child, _) => i32::try_from(child.id()).map(Pid::from_raw),
-            ProcessKind::Leftover(pid, _) => Ok(*pid),
+            ProcessKind::Child(child, _) => child.pid(),
+            ProcessKind::Leftover(pid, _) => *pid,
         };
-        match pid.map(|pid| kill(pid, signal)) {
-            Ok(Err(errno)) if errno != Errno::ESRCH => {
+        match kill(pid, signal) {
+            Err(errno) if errno != Errno::ESRCH => {
                 log::warn!("cannot end the process of {}: {}", self.folder.display(), errno.desc());
             }
             _ => {}
@@ -198,7 +197,7 @@ fn known(service: &Service, program: &Path) -> Vec<&'static str> {
     if service.if_known.is_empty() {
         return Vec::new();
     }
-    let help = unblocked(Command::new(program).arg("--help").stdin(Stdio::null())).output();
+    let help = Command::new(program).arg("--help").output(&[]);
     let help = help.map(|output| output.stdout).unwrap_or_default();
     let help = String::from_utf8_lossy(&help);
     let is_known = |argument: &&str| help.split_whitespace().any(|word| word == *argument);

@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod command;
 pub mod disk;
 pub mod entropy;
 pub mod errno;

@@ -14,7 +14,8 @@ use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, PARIS, SERVER, World};
 use crate::filters::forget_rules;
 use crate::ways::each_other;
 use crate::words::{
-    eventually, portal, same, seconds, seen_as, settled, shell, start, succeeds, unreachable, within,
+    eventually, portal, same, seconds, seen_as, settled, shell, spawn_at, start, succeeds, unreachable,
+    within,
 };
 use crate::{Scenario, program};
 
@@ -239,7 +240,7 @@ fn ask_from_a_shell(site: &DemoSite, time: &str) -> Result<Child> {
         format!("'{}' apply --config {NETWORK_FILE} --confirm {time}; sleep 60", program().display());
     command.args(["-c", &script]).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    site.router.spawn(&mut command).context(|| "cannot start a shell".to_owned())
+    spawn_at(&site.router, &mut command).context(|| "cannot start a shell".to_owned())
 }
 
 /// Kills a shell and all processes that it has started, at once.

@@ -12,7 +12,7 @@ use wg_portals::system::key_files;
 
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;
-use crate::words::{portal, same, seconds, seen_as, shell};
+use crate::words::{portal, same, seconds, seen_as, shell, spawn_at};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -66,7 +66,7 @@ fn from_scratch(world: &mut World) -> Result<()> {
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     let mut child =
-        world.site(NYC).router.spawn(&mut command).context(|| "cannot start a container".to_owned())?;
+        spawn_at(&world.site(NYC).router, &mut command).context(|| "cannot start a container".to_owned())?;
     let result = seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address);
     let pid = child.id();
     // The kernel ends a container when its first process ends.
@@ -120,7 +120,7 @@ fn notified(world: &mut World) -> Result<()> {
     })?;
     let mut command = Command::new(program());
     command.args(["run", "--config", NETWORK_FILE]).env("NOTIFY_SOCKET", "/run/notify").stderr(Stdio::null());
-    let mut agent = router.spawn(&mut command).context(|| "cannot start the agent".to_owned())?;
+    let mut agent = spawn_at(router, &mut command).context(|| "cannot start the agent".to_owned())?;
     let hear = || {
         let mut bytes = [0; 64];
         let heard = init.recv(&mut bytes).context(|| "the agent says nothing".to_owned());

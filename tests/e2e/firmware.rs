@@ -11,7 +11,7 @@ use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{DemoSite, NETWORK_FILE, Namespace};
 
 use crate::program;
-use crate::words::{eventually, shell};
+use crate::words::{eventually, shell, spawn_at};
 
 /// Mount point in its site's namespace, whose file system ends with it.
 const ROOT: &str = "/run/machine";
@@ -78,7 +78,7 @@ impl Machine {
         command.args(["--mount", "--pid", "--fork", "sh", "-ec", BOOT]).env("ROOT", ROOT).env("HOOKS", hooks);
         // Messages of this shell about signals are irrelevant.
         command.stdin(Stdio::null()).stderr(Stdio::null());
-        let child = self.router.spawn(&mut command).context(|| "cannot boot".to_owned())?;
+        let child = spawn_at(&self.router, &mut command).context(|| "cannot boot".to_owned())?;
         self.init = Some(child);
         eventually("the machine has booted", || self.outside(&format!("test -e {ROOT}/run/booted")).map(drop))
     }

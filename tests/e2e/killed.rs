@@ -8,7 +8,7 @@ use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, PARIS, World};
 
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;
-use crate::words::{seconds, succeeds};
+use crate::words::{seconds, spawn_at, succeeds};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -57,7 +57,7 @@ fn killed(world: &mut World) -> Result<()> {
 fn kill_after(site: &DemoSite, moment: Duration) -> Result<()> {
     let mut command = Command::new(program());
     command.args(["apply", "--config", NETWORK_FILE]).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = site.router.spawn(&mut command).context(|| "cannot start portals".to_owned())?;
+    let mut child = spawn_at(&site.router, &mut command).context(|| "cannot start portals".to_owned())?;
     std::thread::sleep(moment);
     child
         .kill()

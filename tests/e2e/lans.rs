@@ -8,7 +8,9 @@ use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{Capture, HOME_ROUTER, NYC, Namespace, PARIS, ProbeClient, SERVER, World, connect};
 
 use crate::Scenario;
-use crate::words::{eventually, portal_of, same, seconds, seen_as, settled, shell, start, succeeds};
+use crate::words::{
+    eventually, portal_of, same, seconds, seen_as, settled, shell, spawn_at, start, succeeds,
+};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -277,7 +279,7 @@ impl Background {
     pub(crate) fn start(host: &Namespace, script: &str) -> Result<Self> {
         let mut command = Command::new("sh");
         command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::null());
-        host.spawn(&mut command).map(Self).context(|| format!("cannot start {script}"))
+        spawn_at(host, &mut command).map(Self).context(|| format!("cannot start {script}"))
     }
 }
 

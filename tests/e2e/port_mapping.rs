@@ -15,7 +15,7 @@ use wg_portals::system::port_mapping::{PortMapping, Router};
 use crate::Scenario;
 use crate::filters::has_nftables;
 use crate::lans::Background;
-use crate::words::{eventually, same, seconds, shell};
+use crate::words::{eventually, same, seconds, shell, spawn_at};
 
 pub(crate) const WITH_MINIUPNPD: &[Scenario] = &[
     Scenario { name: "a port is mapped by PCP", plots: &[], run: by_pcp },
@@ -293,7 +293,7 @@ fn down(_: &mut World) -> Result<()> {
         same("a packet arrives once the agent has ended", home.is_reached(PORT)?, true)?;
         let mut command = Command::new(crate::program());
         command.arg("down").stdin(Stdio::null()).stdout(Stdio::null());
-        let status = home.client.spawn(&mut command).and_then(|mut child| child.wait());
+        let status = spawn_at(&home.client, &mut command).and_then(|mut child| child.wait());
         same("down succeeds", status.is_ok_and(|status| status.success()), true)?;
         let rules = shell(&home.gateway, "nft list chain inet filter prerouting_miniupnpd")?;
         same(&format!("mappings are left in {rules}"), rules.contains("dnat"), false)?;

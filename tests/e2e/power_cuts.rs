@@ -11,7 +11,7 @@ use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, PARIS, Pings, Plot, World};
 use wg_portals::signed::{FileStanding, standing};
 
 use crate::join::{file, found_with_endpoint, have_one_file, invite};
-use crate::words::{eventually, same, seconds, settled, shell, succeeds};
+use crate::words::{eventually, same, seconds, settled, shell, spawn_at, succeeds};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -92,7 +92,7 @@ fn spawn(site: &DemoSite, arguments: &[&str]) -> Result<Child> {
     let mut command = Command::new(program());
     command.args(arguments).args(["--config", NETWORK_FILE]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    site.router.spawn(&mut command).context(|| "cannot start portals".to_owned())
+    spawn_at(&site.router, &mut command).context(|| "cannot start portals".to_owned())
 }
 
 fn kill(child: &mut Child) -> Result<()> {

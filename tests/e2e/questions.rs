@@ -16,7 +16,7 @@ use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, OSLO, PARIS, World};
 
 use crate::ways::each_other;
 use crate::words::{
-    eventually, portal, same, seconds, seen_as, settled, shell, start, succeeds, unreachable,
+    eventually, portal, same, seconds, seen_as, settled, shell, spawn_at, start, succeeds, unreachable,
 };
 use crate::{Scenario, program};
 
@@ -167,7 +167,7 @@ fn run(site: &DemoSite, arguments: &[&str], error: Stdio) -> Result<Child> {
     let mut command = Command::new(program());
     command.args(arguments).args(["--config", NETWORK_FILE]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(error);
-    site.router.spawn(&mut command).context(|| "cannot start the agent".to_owned())
+    spawn_at(&site.router, &mut command).context(|| "cannot start the agent".to_owned())
 }
 
 /// Asks an agent to end, and waits for it.

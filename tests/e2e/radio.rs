@@ -13,6 +13,8 @@ use wg_portals::kernel::message::Message;
 use wg_portals::kernel::netlink::{Socket, protocols};
 use wg_portals::kernel::nl80211::Wireless;
 
+use crate::words::spawn_at;
+
 /// HWSIM_CMD_NEW_RADIO and HWSIM_ATTR_IFTYPE_SUPPORT of drivers/net/wireless/mac80211_hwsim.h.
 const NEW_RADIO: u8 = 4;
 const IFTYPE_SUPPORT: u16 = 23;
@@ -133,7 +135,7 @@ impl Supplicant {
             .args(["-t", "-f", &log, "-i", interface, "-c", &file])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let process = host.spawn(&mut command).context(|| "cannot start wpa_supplicant".to_owned())?;
+        let process = spawn_at(host, &mut command).context(|| "cannot start wpa_supplicant".to_owned())?;
         Ok(Self { process, host: host.clone(), log })
     }
 

@@ -7,7 +7,7 @@ use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, Namespace, PARIS, SERVER, World};
 
 use crate::ways::only_nyc;
-use crate::words::{eventually, same, seconds, seen_as, shell, unreachable};
+use crate::words::{eventually, same, seconds, seen_as, shell, spawn_at, unreachable};
 use crate::{Scenario, program};
 
 pub(crate) const WITH_SYSTEMD: &[Scenario] = &[Scenario {
@@ -80,7 +80,7 @@ impl Machine {
         command.args(["--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork", "--kill-child"]);
         command.args(["sh", "-ec", BOOT]).env("ROOT", ROOT).env("SYSTEMD", SYSTEMD);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let systemd = router.spawn(&mut command).context(|| "cannot boot systemd".to_owned())?;
+        let systemd = spawn_at(&router, &mut command).context(|| "cannot boot systemd".to_owned())?;
         let machine = Self { router, systemd };
         eventually("systemd has booted", || machine.run("systemctl is-active multi-user.target").map(drop))?;
         Ok(machine)

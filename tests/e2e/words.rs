@@ -1,7 +1,9 @@
 //! Vocabulary of the scenarios.
 
 use std::fmt::Debug;
+use std::io;
 use std::net::IpAddr;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -88,12 +90,19 @@ pub(crate) fn succeeds(site: &DemoSite, arguments: &[&str]) -> Result<String> {
     Err(Error::failed(format!("portals {} at {}: {status}: {words}", arguments.join(" "), site.plot.name)))
 }
 
+/// A program that runs at a host. The kernel kills the program when the calling thread ends for any reason.
+pub(crate) fn spawn_at(host: &Namespace, command: &mut Command) -> io::Result<Child> {
+    let enter = host.entry();
+    let enter = move || enter().map_err(io::Error::from);
+    // SAFETY: between fork and exec the closure makes system calls only: no allocation, no lock.
+    unsafe { command.pre_exec(enter) }.spawn()
+}
+
 /// Output of a shell script that must succeed.
 pub(crate) fn shell(host: &Namespace, script: &str) -> Result<String> {
     let mut command = Command::new("sh");
     command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = host
-        .spawn(&mut command)
+    let output = spawn_at(host, &mut command)
         .and_then(Child::wait_with_output)
         .context(|| "cannot run a shell".to_owned())?;
     if !output.status.success() {

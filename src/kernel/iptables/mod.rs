@@ -4,9 +4,8 @@
 
 pub mod legacy;
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,8 @@ use crate::base::moment::after;
 use crate::base::net::Family;
 use crate::firewall::xtables::dump::Dump;
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset, text};
-use crate::system::child::{path_of, unblocked};
+use crate::system::child::path_of;
+use crate::system::command::Command;
 
 /// Exit status of the programs when another program has the lock, or was faster (RESOURCE_PROBLEM in
 /// iptables' xtables.h).
@@ -140,13 +140,7 @@ fn run(name: &str, arguments: &[&str], input: &str) -> Result<Output> {
     };
     let context = || format!("cannot run {}", path.display());
     let mut command = Command::new(&path);
-    command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = unblocked(&mut command).spawn().context(context)?;
-    let mut stdin = child.stdin.take().expect("it was piped");
-    // If the program ends before it has read all input, its exit status tells why.
-    drop(stdin.write_all(input.as_bytes()));
-    drop(stdin);
-    child.wait_with_output().context(context)
+    command.args(arguments).env_clear().output(input.as_bytes()).context(context)
 }
 
 /// Returns the first line that a program wrote to standard error.
