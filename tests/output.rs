@@ -174,8 +174,8 @@ fn told_to_nobody(arguments: &str, may_write: bool) -> String {
 #[test]
 fn every_error_begins_with_the_name_of_the_program() {
     for (arguments, status, words) in [
-        (&["satus"][..], 2, "portals: there is no command `portals satus`: did you mean `status`?\n"),
-        (&["phone", "ad"], 2, "portals: there is no command `portals phone ad`: did you mean `add`?\n"),
+        (&["satus"][..], 2, "portals: `portals` has no command `satus`: did you mean `status`?\n"),
+        (&["phone", "ad"], 2, "portals: `portals phone` has no command `ad`: did you mean `add`?\n"),
         (
             &["plan", "--chekc"],
             2,
@@ -204,8 +204,8 @@ fn errors_have_colour_on_a_terminal_only() {
         let output = command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output();
         String::from_utf8(output.expect("this test needs script").stdout).unwrap()
     };
-    assert!(on_terminal("env -u NO_COLOR").starts_with("\x1b[31mportals:\x1b[0m there is"));
-    assert!(on_terminal("NO_COLOR=1").starts_with("portals: there is"));
+    assert!(on_terminal("env -u NO_COLOR").starts_with("\x1b[31mportals:\x1b[0m `portals`"));
+    assert!(on_terminal("NO_COLOR=1").starts_with("portals: `portals`"));
 }
 
 #[test]

@@ -14,8 +14,9 @@ pub enum EarlyExit {
 }
 
 impl EarlyExit {
-    fn wrong(parts: &[&str]) -> Self {
-        Self::Wrong(parts.concat())
+    /// Returns the fault of a command or an option, which the message quotes.
+    fn wrong(name: &str, fault: &str, rest: &str) -> Self {
+        Self::Wrong(["`", name, "`", fault, rest].concat())
     }
 }
 
@@ -99,15 +100,15 @@ impl<'a> Words<'a> {
         };
         if !argument.takes_value() {
             if value.is_some() {
-                return Err(EarlyExit::wrong(&["`", name, "` takes no value"]));
+                return Err(EarlyExit::wrong(name, " takes no value", ""));
             }
             value = Some("");
         }
         let Some(value) = value.or_else(|| rest.next().copied()) else {
-            return Err(EarlyExit::wrong(&["`", name, "` needs a value\n", &help::of_argument(argument)]));
+            return Err(EarlyExit::wrong(name, " needs a value\n", &help::of_argument(argument)));
         };
         if matches!(argument.count, Count::Required | Count::Optional) && !values.is_empty() {
-            return Err(EarlyExit::wrong(&["`", name, "` is given twice"]));
+            return Err(EarlyExit::wrong(name, " is given twice", ""));
         }
         values.push(value);
         Ok(())
@@ -123,17 +124,11 @@ impl<'a> Words<'a> {
         }
         let path = self.path.as_str();
         if self.line.commands.is_empty() {
-            return Err(EarlyExit::wrong(&[
-                "`",
-                path,
-                "` does not take `",
-                word,
-                "`\n",
-                &help::usage(self.line, path),
-            ]));
+            let fault = [" does not take `", word, "`\n"].concat();
+            return Err(EarlyExit::wrong(path, &fault, &help::usage(self.line, path)));
         }
         let names: Vec<&str> = self.line.commands.iter().map(|command| command.name).collect();
-        Err(self.unknown(&["there is no command `", path, " ", word, "`"], word, &names))
+        Err(self.unknown(" has no command `", word, &names))
     }
 
     fn no_option(&self, word: &str) -> EarlyExit {
@@ -143,16 +138,16 @@ impl<'a> Words<'a> {
                 names.extend([argument.name(), argument.other_name]);
             }
         }
-        self.unknown(&["`", &self.path, "` has no option `", word, "`"], word, &names)
+        self.unknown(" has no option `", word, &names)
     }
 
     /// Returns the fault of a word that is none of `names`.
-    fn unknown(&self, fault: &[&str], word: &str, names: &[&str]) -> EarlyExit {
-        let fault = fault.concat();
-        match suggest::closest(word, names) {
-            Some(meant) => EarlyExit::wrong(&[&fault, ": did you mean `", meant, "`?"]),
-            None => EarlyExit::wrong(&[&fault, ": see `", &self.path, " --help`"]),
-        }
+    fn unknown(&self, fault: &str, word: &str, names: &[&str]) -> EarlyExit {
+        let (hint, meant, end) = match suggest::closest(word, names) {
+            Some(meant) => ("`: did you mean `", meant, "`?"),
+            None => ("`: see `", self.path.as_str(), " --help`"),
+        };
+        EarlyExit::wrong(&self.path, fault, &[word, hint, meant, end].concat())
     }
 
     /// Checks that all required arguments are there, and a command where one is needed. The program itself
@@ -167,11 +162,12 @@ impl<'a> Words<'a> {
         }
         if !missing.is_empty() {
             let usage = help::usage(self.line, &self.path);
-            return Err(EarlyExit::wrong(&["`", &self.path, "`", &missing, "\n", &usage]));
+            missing.push('\n');
+            return Err(EarlyExit::wrong(&self.path, &missing, &usage));
         }
         if self.line.arguments.is_empty() && !self.line.commands.is_empty() {
             let commands = help::of_commands(self.line);
-            return Err(EarlyExit::wrong(&["`", &self.path, "` needs one of its commands", &commands]));
+            return Err(EarlyExit::wrong(&self.path, " needs one of its commands", &commands));
         }
         Ok(())
     }
@@ -196,7 +192,7 @@ impl<'a> Words<'a> {
         let argument = &self.line.arguments[self.next - 1];
         let help = help::of_argument(argument);
         self.fault.get_or_insert_with(|| {
-            EarlyExit::wrong(&["`", argument.name(), " ", text, "`: ", fault, "\n", &help])
+            EarlyExit::Wrong(["`", argument.name(), " ", text, "`: ", fault, "\n", &help].concat())
         });
     }
 
@@ -226,10 +222,10 @@ mod tests {
     fn a_wrong_line_is_refused() {
         let id = "  --id: number of this site, 1 to 250, unique in the network (default: 1)";
         for (line, fault) in [
-            ("dance", "there is no command `portals dance`: see `portals --help`"),
-            ("satus", "there is no command `portals satus`: did you mean `status`?"),
-            ("phone lst", "there is no command `portals phone lst`: did you mean `list`?"),
-            ("help phoen", "there is no command `portals phoen`: did you mean `phone`?"),
+            ("dance", "`portals` has no command `dance`: see `portals --help`"),
+            ("satus", "`portals` has no command `satus`: did you mean `status`?"),
+            ("phone lst", "`portals phone` has no command `lst`: did you mean `list`?"),
+            ("help phoen", "`portals` has no command `phoen`: did you mean `phone`?"),
             ("plan --dance", "`portals plan` has no option `--dance`: see `portals plan --help`"),
             ("plan --chekc", "`portals plan` has no option `--chekc`: did you mean `--check`?"),
             ("plan --chekc=x", "`portals plan` has no option `--chekc`: did you mean `--check`?"),
