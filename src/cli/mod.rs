@@ -120,6 +120,8 @@ commands! {
         Down(DownCommand),
         /// `portals status`
         Status(StatusCommand),
+        /// `portals doctor`
+        Doctor(DoctorCommand),
         /// `portals install`
         Install(InstallCommand),
         /// `portals uninstall`
@@ -234,6 +236,20 @@ command! {
 
         /// show the status again every second until Ctrl-C
         pub watch: bool = "--watch";
+    }
+}
+
+command! {
+    /// Find out what is wrong, and what to do: checks the network file, this machine and its links. Changes
+    /// nothing, needs no agent, and checks without root as much as it can.
+    pub struct DoctorCommand = "doctor",
+        status 1 "something is wrong"
+    {
+        /// print the findings as JSON
+        pub json: bool = "--json";
+
+        /// check this network file only, for example on a laptop
+        pub file: Option<PathBuf> = "--file <file>";
     }
 }
 
