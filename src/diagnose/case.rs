@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use nix::unistd::geteuid;
 
-use super::finding::Finding;
+use super::finding::{Finding, Findings};
 use crate::base::error::{Errors, Result};
 use crate::base::path::folder_of;
 use crate::config::model::{Network, SiteConfig};
@@ -55,12 +55,12 @@ pub(super) struct Live {
 
 impl Case {
     /// Reads the network file, and adds a finding about it.
-    pub(super) fn open(file: &Path, file_only: bool, findings: &mut Vec<Finding>) -> Self {
+    pub(super) fn open(file: &Path, file_only: bool, findings: &mut Findings) -> Self {
         let network = match network_file::load(file) {
             Ok((text, network)) => {
                 let sites = count(network.sites.len(), "site");
-                let words = ["The network file ", &file.display().to_string(), " is valid: ", &sites, "."];
-                findings.push(Finding::ok("file", words.concat()));
+                let shown = file.display();
+                findings.ok("file", format_args!("The network file {shown} is valid: {sites}."));
                 Some((text, network))
             }
             Err(errors) => {
@@ -75,20 +75,22 @@ impl Case {
 
 impl Live {
     /// Looks at this machine; adds findings and returns `None` if that is not possible.
-    pub(super) fn look(case: &Case, findings: &mut Vec<Finding>) -> Option<Self> {
+    pub(super) fn look(case: &Case, findings: &mut Findings) -> Option<Self> {
         const CHECK: &str = "live state";
         if !geteuid().is_root() {
-            findings.push(Finding::not_checked(
+            findings.not_checked(
                 CHECK,
-                "Tunnels, routes, firewall and links need root: run `sudo portals doctor`.",
-            ));
+                format_args!("Tunnels, routes, firewall and links need root: run `sudo portals doctor`."),
+            );
             return None;
         }
-        if case.network.is_none() || findings.iter().any(Finding::is_about_key) {
-            findings.push(Finding::not_checked(
+        if case.network.is_none() || findings.0.iter().any(Finding::is_about_key) {
+            findings.not_checked(
                 CHECK,
-                "Tunnels, routes, firewall and links are checked once the file and the key are right.",
-            ));
+                format_args!(
+                    "Tunnels, routes, firewall and links are checked once the file and the key are right."
+                ),
+            );
             return None;
         }
         match Self::read(case) {
@@ -135,8 +137,8 @@ impl Live {
 }
 
 /// Adds a fault for each error, which names the way out itself.
-pub(super) fn faults(check: &'static str, errors: &Errors, findings: &mut Vec<Finding>) {
+pub(super) fn faults(check: &'static str, errors: &Errors, findings: &mut Findings) {
     for error in errors {
-        findings.push(Finding::wrong(check, error.to_string(), "", ""));
+        findings.fault(check, &error.to_string());
     }
 }

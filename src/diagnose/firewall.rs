@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::case::{Case, Live};
-use super::finding::Finding;
+use super::finding::Findings;
 use crate::state::words::count;
 use crate::system::disk::{self, FileOrigin};
 
@@ -18,35 +18,33 @@ const OTHERS: [(&str, &str, &str); 3] = [
 ];
 
 /// Names the programs that filter here as well.
-pub(super) fn others(_: &Case, findings: &mut Vec<Finding>) {
+pub(super) fn others(_: &Case, findings: &mut Findings) {
     for (name, path, words) in OTHERS {
         let path = Path::new(path);
         if path.exists() && (words.is_empty() || disk::text_or_empty(path, FileOrigin::Host).contains(words))
         {
-            findings.push(Finding::note(
+            findings.note(
                 CHECK,
-                [name, " filters here as well."].concat(),
+                format_args!("{name} filters here as well."),
                 "It may refuse packets of portals; portals opens its own ways through chains that refuse \
                  unknown packets, and does so again after each reload.",
-                "Nothing, as long as this list has no ✗.",
-            ));
+                format_args!("Nothing, as long as this list has no ✗."),
+            );
         }
     }
 }
 
 /// Tells which firewall guards the portals, and names chains of others in which no way can be opened.
-pub(super) fn guard(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn guard(live: &mut Live, findings: &mut Findings) {
     let guard = &live.site.guard;
-    let mut words = ["Portals are guarded by ", guard.firewall.as_str(), ", because ", guard.reason].concat();
+    let (firewall, reason) = (guard.firewall.as_str(), guard.reason);
+    findings.ok(CHECK, format_args!("Portals are guarded by {firewall}, because {reason}."));
     if !guard.barriers.is_empty() {
-        words.push_str("; a way is open through ");
-        words.push_str(&count(guard.barriers.len(), "chain"));
-        words.push_str(" of others that refuse");
+        let chains = count(guard.barriers.len(), "chain");
+        findings.ok(CHECK, format_args!("A way is open through {chains} of others, which refuse packets."));
     }
-    words.push('.');
-    findings.push(Finding::ok(CHECK, words));
     for note in live.site.notes.iter().filter(|note| is_about_filters(note)) {
-        findings.push(Finding::wrong(CHECK, note.clone(), "", ""));
+        findings.fault(CHECK, note);
     }
 }
 

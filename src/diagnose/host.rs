@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::case::{Case, Live};
-use super::finding::Finding;
+use super::finding::Findings;
 use crate::engine::host::WIREGUARD;
+use crate::kernel::link::HostLink;
 use crate::kernel::sysctl;
 use crate::site::facts::Firmware;
 use crate::state::WireGuardBackend;
@@ -19,43 +20,44 @@ use crate::system::packages;
 const LITTLE: u64 = 256 << 10;
 
 /// Checks the time of day.
-pub(super) fn clock(case: &Case, findings: &mut Vec<Finding>) {
+pub(super) fn clock(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "clock";
     let now = SystemTime::now();
-    findings.push(match LastKnown::next_to(&case.file).judge(now).complaint(now) {
-        None => Finding::ok(CHECK, "The clock shows a time that can be right."),
-        Some(complaint) => Finding::wrong(
-            CHECK,
-            complaint,
-            "A peer takes a handshake that is older than the last one for a replay.",
-            match case.firmware {
-                Some(Firmware::EdgeOs) => "configure; set system ntp server pool.ntp.org; commit; save; exit",
-                Some(Firmware::OpenWrt) => "/etc/init.d/sysntpd restart",
-                Some(Firmware::UniFi) => "systemctl restart systemd-timesyncd",
-                None => "timedatectl set-ntp true",
-            },
-        ),
-    });
+    let Some(complaint) = LastKnown::next_to(&case.file).judge(now).complaint(now) else {
+        return findings.ok(CHECK, format_args!("The clock shows a time that can be right."));
+    };
+    let way_out = match case.firmware {
+        Some(Firmware::EdgeOs) => "configure\nset system ntp server pool.ntp.org\ncommit; save; exit",
+        Some(Firmware::OpenWrt) => "/etc/init.d/sysntpd restart",
+        Some(Firmware::UniFi) => "systemctl restart systemd-timesyncd",
+        None => "timedatectl set-ntp true",
+    };
+    findings.wrong(
+        CHECK,
+        format_args!("{complaint}"),
+        "A peer takes a handshake that is older than the last one for a replay.",
+        format_args!("{way_out}"),
+    );
 }
 
 /// Checks that keys can be made.
-pub(super) fn entropy(_: &Case, findings: &mut Vec<Finding>) {
+pub(super) fn entropy(_: &Case, findings: &mut Findings) {
     if !entropy::is_ready() {
-        findings.push(Finding::note(
+        findings.note(
             "random numbers",
-            "The kernel is still collecting random numbers.",
+            format_args!("The kernel is still collecting random numbers."),
             "New keys and handshakes wait for them, for up to some minutes after a device starts.",
-            "Wait, and use the network in the meantime.",
-        ));
+            format_args!("Wait, and use the network in the meantime."),
+        );
     }
 }
 
 /// Checks that files can be written next to the network file.
-pub(super) fn disk(case: &Case, findings: &mut Vec<Finding>) {
+pub(super) fn disk(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "disk";
     const WHY: &str = "Portals keeps a changed network file, a new key and the time of day there.";
     let Ok(state) = statvfs(&case.folder) else { return };
-    let folder = case.folder.display().to_string();
+    let folder = case.folder.display();
     // The types differ between C libraries.
     #[allow(clippy::useless_conversion)]
     let free = u64::from(state.blocks_available()).saturating_mul(u64::from(state.fragment_size()));
@@ -64,38 +66,43 @@ pub(super) fn disk(case: &Case, findings: &mut Vec<Finding>) {
         Some(Firmware::OpenWrt) => "Find large files and packages: df -h; du -sh /overlay/upper/*",
         _ => "Find large files: df -h; du -xh / | sort -h | tail",
     };
-    findings.push(if state.flags().contains(FsFlags::ST_RDONLY) {
-        Finding::wrong(
+    if state.flags().contains(FsFlags::ST_RDONLY) {
+        findings.wrong(
             CHECK,
-            [&folder, " is read-only."].concat(),
+            format_args!("{folder} is read-only."),
             WHY,
-            "Look for errors of the disk: dmesg | tail. If there are none: mount -o remount,rw /",
-        )
+            format_args!(
+                "Look for errors of the disk: dmesg | tail. If there are none: mount -o remount,rw /"
+            ),
+        );
     } else if free < LITTLE {
-        let left = (free >> 10).to_string();
-        Finding::wrong(CHECK, ["Only ", &left, " kB are free in ", &folder, "."].concat(), WHY, full)
+        let left = free >> 10;
+        let seen = format_args!("Only {left} kB are free in {folder}.");
+        findings.wrong(CHECK, seen, WHY, format_args!("{full}"));
     } else {
-        Finding::ok(CHECK, [&folder, " has free space."].concat())
-    });
+        findings.ok(CHECK, format_args!("{folder} has free space."));
+    }
 }
 
 /// Checks how packets are judged by the way of their answers.
-pub(super) fn reverse_paths(_: &Case, findings: &mut Vec<Finding>) {
+pub(super) fn reverse_paths(_: &Case, findings: &mut Findings) {
     const CHECK: &str = "rp_filter";
     let strict = sysctl::read("net/ipv4/conf/all/rp_filter").ok().flatten().as_deref() == Some("1");
     let mode =
         if strict { "Reverse-path filtering is strict" } else { "Reverse-path filtering is not strict" };
     let dropped = counter("TcpExt:", "IPReversePathFilter");
-    findings.push(match dropped.as_deref() {
-        None | Some("0") => Finding::ok(CHECK, [mode, "; it has dropped no packet."].concat()),
-        Some(number) => Finding::note(
+    match dropped.as_deref() {
+        None | Some("0") => findings.ok(CHECK, format_args!("{mode}; it has dropped no packet.")),
+        Some(number) => findings.note(
             CHECK,
-            [mode, ", and has dropped packets (", number, " since the start)."].concat(),
+            format_args!("{mode}, and has dropped packets ({number} since the start)."),
             "A packet is dropped if its answer would leave by another interface, such as a forged one.",
-            "If something does not work, see the packets: sysctl -w net.ipv4.conf.all.log_martians=1; \
-             then: dmesg | grep martian",
+            format_args!(
+                "If something does not work, see the packets: sysctl -w net.ipv4.conf.all.log_martians=1; \
+             then: dmesg | grep martian"
+            ),
         ),
-    });
+    }
 }
 
 /// Returns a counter of the kernel: in /proc/net/netstat, a line with names precedes the line with values.
@@ -107,13 +114,13 @@ fn counter(heading: &str, name: &str) -> Option<String> {
 }
 
 /// Tells which WireGuard is at work.
-pub(super) fn wireguard(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "WireGuard";
     if live.report.wireguard == WireGuardBackend::Kernel {
-        return findings.push(Finding::ok(CHECK, "The kernel's WireGuard is at work."));
+        return findings.ok(CHECK, format_args!("The kernel's WireGuard is at work."));
     }
     let way_out = if std::env::var_os(WIREGUARD).is_some() {
-        ["Unset ", WIREGUARD, ", which demands it."].concat()
+        "Unset PORTALS_WIREGUARD, which demands it.".to_owned()
     } else {
         match live.firmware {
             Some(Firmware::OpenWrt) => packages::manager().how_to_install("kmod-wireguard"),
@@ -124,58 +131,61 @@ pub(super) fn wireguard(live: &mut Live, findings: &mut Vec<Finding>) {
             _ => "modprobe wireguard; if that fails, install a newer kernel".to_owned(),
         }
     };
-    findings.push(Finding::note(
+    findings.note(
         CHECK,
-        "The built-in WireGuard is at work, not the kernel's.",
+        format_args!("The built-in WireGuard is at work, not the kernel's."),
         "It is slower, and its tunnels exist only while the agent runs.",
-        way_out,
-    ));
+        format_args!("{way_out}"),
+    );
 }
 
 /// Checks that this machine forwards packets.
-pub(super) fn forwarding(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "forwarding";
     if live.site.portals.is_empty() {
         return;
     }
     let is_off = sysctl::read("net/ipv4/ip_forward").ok().flatten().as_deref() == Some("0");
-    findings.push(if is_off {
-        Finding::wrong(
+    if is_off {
+        findings.wrong(
             CHECK,
-            "This machine does not forward packets (net.ipv4.ip_forward is 0).",
+            format_args!("This machine does not forward packets (net.ipv4.ip_forward is 0)."),
             "Nothing that enters a portal gets any further.",
-            "portals apply\nIf it is off again later, find who sets it: grep -r ip_forward /etc/sysctl*",
-        )
+            format_args!(
+                "portals apply\nIf it is off again later, find who sets it: grep -r ip_forward /etc/sysctl*"
+            ),
+        );
     } else {
-        Finding::ok(CHECK, "This machine forwards packets.")
-    });
+        findings.ok(CHECK, format_args!("This machine forwards packets."));
+    }
 }
 
 /// Checks that there is a way to the internet.
-pub(super) fn uplink(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn uplink(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "uplink";
     let Some(uplink) = &live.site.host.uplink else {
-        return findings.push(Finding::wrong(
-            CHECK,
-            "This machine has no route to the internet.",
-            "Links cannot come up, and nothing leaves here.",
-            match live.firmware {
-                Some(Firmware::EdgeOs) => "See the state of the WAN interface: show interfaces",
-                Some(Firmware::OpenWrt) => "ifup wan; then: ifstatus wan",
-                Some(Firmware::UniFi) => "See the state of the WAN in the UniFi app.",
-                None => "Check the cable, then: ip route",
-            },
-        ));
+        let seen = format_args!("This machine has no route to the internet.");
+        let way_out = match live.firmware {
+            Some(Firmware::EdgeOs) => "See the state of the WAN interface: show interfaces",
+            Some(Firmware::OpenWrt) => "ifup wan; then: ifstatus wan",
+            Some(Firmware::UniFi) => "See the state of the WAN in the UniFi app.",
+            None => "Check the cable, then: ip route",
+        };
+        let why = "Links cannot come up, and nothing leaves here.";
+        return findings.wrong(CHECK, seen, why, format_args!("{way_out}"));
     };
     let interface = uplink.interface.as_str();
-    if live.links.get(&uplink.interface).is_some_and(crate::kernel::link::HostLink::is_tunnel) {
-        findings.push(Finding::note(
+    if live.links.get(&uplink.interface).is_some_and(HostLink::is_tunnel) {
+        findings.note(
             CHECK,
-            ["The way to the internet is ", interface, ", a tunnel of another program."].concat(),
+            format_args!("The way to the internet is {interface}, a tunnel of another program."),
             "The tunnels of portals run inside it: they are slower, and down with it.",
-            "If that is not wanted, write `uplink = \"…\"` with the interface of your provider into this site.",
-        ));
+            format_args!(
+                "If that is not wanted, write `uplink = \"…\"` with the interface of your provider into this \
+                 site."
+            ),
+        );
     } else {
-        findings.push(Finding::ok(CHECK, ["The way to the internet is ", interface, "."].concat()));
+        findings.ok(CHECK, format_args!("The way to the internet is {interface}."));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::case::Live;
-use super::finding::Finding;
+use super::finding::Findings;
 use crate::base::net::PublicKey;
 use crate::kernel::knocks::{Knock, Knocks};
 
@@ -13,7 +13,7 @@ const CHECK: &str = "unknown keys";
 const LISTENING: Duration = Duration::from_millis(6500);
 
 /// Listens for handshakes with unknown keys, if a link is down that might be one of them.
-pub(super) fn unknown_keys(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
     if live.report.links.iter().all(|link| link.up) {
         return;
     }
@@ -28,34 +28,34 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Vec<Finding>) {
         if said.contains(&from.ip()) {
             continue;
         }
-        let known = key.and_then(|key| owner(live, key));
-        let from_text = from.ip().to_string();
-        let finding = match (key, known) {
+        let from = from.ip();
+        match (key, key.and_then(|key| owner(live, key))) {
             (Some(_), Some(Peer::Linked)) => continue,
-            (Some(_), Some(Peer::Unlinked(name))) => Finding::wrong(
+            (Some(_), Some(Peer::Unlinked(name))) => findings.wrong(
                 CHECK,
-                [&from_text, " knocks with the key of ", &name, ", which has no link to this site."].concat(),
+                format_args!("{from} knocks with the key of {name}, which has no link to this site."),
                 "This machine does not answer it: the files of the two sites differ.",
-                "Bring the same file to both sites: portals push",
+                format_args!("Bring the same file to both sites: portals push"),
             ),
-            (Some(key), None) => Finding::wrong(
+            (Some(key), None) => findings.wrong(
                 CHECK,
-                [&from_text, " knocks with a key that is not in the file: ", &key.to_string(), "."].concat(),
+                format_args!("{from} knocks with a key that is not in the file: {key}."),
                 "This machine does not answer unknown keys. It may be a site with a new or a wrong key.",
-                "If you know the site, write this `public_key` into its [site.…], at all sites: portals push",
+                format_args!(
+                    "If you know the site, write this key into its [site.…], at all sites: portals push"
+                ),
             ),
-            (None, _) => Finding::wrong(
+            (None, _) => findings.wrong(
                 CHECK,
-                [&from_text, " knocks, and means another key than this site's."].concat(),
+                format_args!("{from} knocks, and means another key than this site's."),
                 "The other site has an old or a wrong `public_key` of this site.",
-                "Write this site's present `public_key` into the file at all sites: portals push",
+                format_args!("Write this site's present key into the file at all sites: portals push"),
             ),
-        };
-        said.push(from.ip());
-        findings.push(finding);
+        }
+        said.push(from);
     }
     if said.is_empty() {
-        findings.push(Finding::ok(CHECK, "No unknown key has knocked within some seconds."));
+        findings.ok(CHECK, format_args!("No unknown key has knocked within some seconds."));
     }
 }
 

@@ -19,13 +19,13 @@ mod reach;
 use std::path::Path;
 
 use case::{Case, Live};
-use finding::Finding;
+use finding::{Finding, Findings};
 
 /// Checks that need nothing but the network file.
-const OF_FILE: &[fn(&Case, &mut Vec<Finding>)] = &[file::signature, file::endpoints];
+const OF_FILE: &[fn(&Case, &mut Findings)] = &[file::signature, file::endpoints];
 
 /// Checks of the host, most of which need no root.
-const OF_HOST: &[fn(&Case, &mut Vec<Finding>)] = &[
+const OF_HOST: &[fn(&Case, &mut Findings)] = &[
     file::key,
     host::clock,
     host::entropy,
@@ -38,7 +38,7 @@ const OF_HOST: &[fn(&Case, &mut Vec<Finding>)] = &[
 ];
 
 /// Checks of the live state, which need root and a valid network file.
-const OF_SITE: &[fn(&mut Live, &mut Vec<Finding>)] = &[
+const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     platform::agent,
     platform::drift,
     file::others,
@@ -60,21 +60,22 @@ const OF_SITE: &[fn(&mut Live, &mut Vec<Finding>)] = &[
 
 /// Examines this machine, or only a file. Changes nothing.
 pub fn examine(file: &Path, file_only: bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let case = Case::open(file, file_only, &mut findings);
-    for check in OF_FILE {
-        check(&case, &mut findings);
-    }
-    if file_only {
-        return findings;
-    }
-    for check in OF_HOST {
-        check(&case, &mut findings);
-    }
-    if let Some(mut live) = Live::look(&case, &mut findings) {
-        for check in OF_SITE {
-            check(&mut live, &mut findings);
+    run(OF_FILE, &case, &mut findings);
+    if !file_only {
+        run(OF_HOST, &case, &mut findings);
+        if let Some(mut live) = Live::look(&case, &mut findings) {
+            for check in OF_SITE {
+                check(&mut live, &mut findings);
+            }
         }
     }
-    findings
+    findings.0
+}
+
+fn run(checks: &[fn(&Case, &mut Findings)], case: &Case, findings: &mut Findings) {
+    for check in checks {
+        check(case, findings);
+    }
 }

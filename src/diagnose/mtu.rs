@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::case::Live;
-use super::finding::Finding;
+use super::finding::Findings;
 use crate::kernel::echo::{Echo, EchoPath};
 
 const CHECK: &str = "path";
@@ -26,7 +26,7 @@ const SMALL: usize = 64;
 const STEP: usize = 16;
 
 /// Checks that each link that is up answers, and that packets of the tunnel's size pass.
-pub(super) fn paths(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
     let site = &live.site;
     for link in live.report.links.iter().filter(|link| link.up) {
         let Some(tunnel) = site.tunnels.get(&link.interface).filter(|tunnel| tunnel.provider.is_none())
@@ -39,34 +39,26 @@ pub(super) fn paths(live: &mut Live, findings: &mut Vec<Finding>) {
         let Ok(mut echo) = Echo::open(&path) else { continue };
         let most = usize::try_from(site.mtu_of(tunnel)).unwrap_or_default();
         let name = &link.peer;
-        findings.push(if passes(&mut echo, most) {
-            let most = most.to_string();
-            Finding::ok(CHECK, ["Packets of ", &most, " bytes reach ", name, " through the tunnel."].concat())
+        if passes(&mut echo, most) {
+            findings.ok(CHECK, format_args!("Packets of {most} bytes reach {name} through the tunnel."));
         } else if passes(&mut echo, SMALL) {
-            let (width, most) = (width(&mut echo, most).to_string(), most.to_string());
-            Finding::wrong(
+            let width = width(&mut echo, most);
+            findings.wrong(
                 CHECK,
-                [
-                    "Packets of ",
-                    &most,
-                    " bytes vanish on the way to ",
-                    name,
-                    "; those of ",
-                    &width,
-                    " bytes pass.",
-                ]
-                .concat(),
+                format_args!(
+                    "Packets of {most} bytes vanish on the way to {name}; those of {width} bytes pass."
+                ),
                 "Small requests work, and large transfers hang.",
-                ["Write `mtu = ", &width, "` or `mtu = \"auto\"` under [network], at all sites."].concat(),
-            )
+                format_args!("Write `mtu = {width}` or `mtu = \"auto\"` under [network], at all sites."),
+            );
         } else {
-            Finding::wrong(
+            findings.wrong(
                 CHECK,
-                [name, " does not answer through the tunnel, although there was a handshake."].concat(),
+                format_args!("{name} does not answer through the tunnel, although there was a handshake."),
                 "The link counts as up for three minutes after the last handshake.",
-                ["At ", name, ": portals doctor (is it on? is its link up?)"].concat(),
-            )
-        });
+                format_args!("At {name}: portals doctor (is it on? is its link up?)"),
+            );
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::case::{Case, Live};
-use super::finding::Finding;
+use super::finding::{Findings, append};
 use crate::site::facts::Firmware;
 use crate::state::words;
 use crate::system::disk::{self, FileOrigin};
@@ -20,7 +20,7 @@ const REPAIR: Duration = Duration::from_secs(3);
 const MOST: usize = 8;
 
 /// Checks that the agent runs, and that all its services do.
-pub(super) fn agent(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "agent";
     if !live.report.agent {
         let way_out = match here() {
@@ -28,40 +28,40 @@ pub(super) fn agent(live: &mut Live, findings: &mut Vec<Finding>) {
             Some(_) => "portals install".to_owned(),
             None => "portals run".to_owned(),
         };
-        return findings.push(Finding::wrong(
+        return findings.wrong(
             CHECK,
-            "No agent runs.",
+            format_args!("No agent runs."),
             "Nothing repairs the portals, gives addresses to devices, or follows other sites.",
-            way_out,
-        ));
+            format_args!("{way_out}"),
+        );
     }
     let Some(agent) = live.agent() else {
-        return findings.push(Finding::wrong(
+        return findings.wrong(
             CHECK,
-            "The agent runs, and does not answer.",
+            format_args!("The agent runs, and does not answer."),
             "It may have another version than this program.",
-            here().map_or_else(String::new, |layout| layout.keeper.call(ServiceAction::Restart).join(" ")),
-        ));
+            format_args!("End it, and start it again."),
+        );
     };
-    findings.push(Finding::ok(CHECK, "The agent runs."));
+    findings.ok(CHECK, format_args!("The agent runs."));
     if let Some(left) = agent.unconfirmed {
-        findings.push(Finding::note(
+        findings.note(
             CHECK,
-            ["A change is undone in ", &left.to_string(), " s."].concat(),
+            format_args!("A change is undone in {left} s."),
             "It waits to be confirmed.",
-            "portals confirm",
-        ));
+            format_args!("portals confirm"),
+        );
     }
     // Others check clock and paths themselves.
     for failure in &agent.failures {
         if !failure.starts_with("the clock of this machine") {
-            findings.push(Finding::wrong(CHECK, failure.clone(), "", ""));
+            findings.fault(CHECK, failure);
         }
     }
 }
 
 /// Checks that the kernel is as the file says.
-pub(super) fn drift(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "kernel";
     if live.report.agent && !live.steps.is_empty() {
         sleep(REPAIR);
@@ -70,26 +70,26 @@ pub(super) fn drift(live: &mut Live, findings: &mut Vec<Finding>) {
     }
     if live.steps.is_empty() {
         return findings
-            .push(Finding::ok(CHECK, "Interfaces, routes, rules and firewall are as the file says."));
+            .ok(CHECK, format_args!("Interfaces, routes, rules and firewall are as the file says."));
     }
-    let mut seen =
-        ["The kernel differs from the file in ", &words::count(live.steps.len(), "point"), ":"].concat();
+    let mut changes = String::new();
     for step in live.steps.iter().take(MOST) {
-        for part in ["\n    ", &words::step(step)] {
-            seen.push_str(part);
-        }
+        changes.push_str("\n    ");
+        changes.push_str(&words::step(step));
     }
     if live.steps.len() > MOST {
-        seen.push_str("\n    …");
+        changes.push_str("\n    …");
     }
-    let way_out = if live.report.agent {
-        let log = here().map_or("portals run writes it to standard error", |layout| layout.log);
-        ["The agent cannot keep it so: another program may undo it. See its log: ", log].concat()
-    } else {
-        "Start the agent; or, once: portals apply".to_owned()
-    };
+    let points = words::count(live.steps.len(), "point");
+    let seen = format_args!("The kernel differs from the file in {points}:{changes}");
     let why = "Portals stay closed, or their traffic takes another way, until it is put right.";
-    findings.push(Finding::wrong(CHECK, seen, why, way_out));
+    if live.report.agent {
+        let log = here().map_or("portals run writes it to standard error", |layout| layout.log);
+        let way_out = "The agent cannot keep it so: another program may undo it. See its log:";
+        findings.wrong(CHECK, seen, why, format_args!("{way_out} {log}"));
+    } else {
+        findings.wrong(CHECK, seen, why, format_args!("Start the agent; or, once: portals apply"));
+    }
 }
 
 fn exists(path: &str) -> bool {
@@ -106,50 +106,50 @@ fn is_installed(layout: &Layout) -> bool {
 }
 
 /// Checks that the agent starts at boot, and that it still does after an upgrade of the firmware.
-pub(super) fn hook(case: &Case, findings: &mut Vec<Finding>) {
+pub(super) fn hook(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "boot";
     let Some(layout) = here() else { return };
     if let Some(command) = packages::removal_command(Path::new("/")) {
-        let words = ["Portals is a package, which starts the agent at boot (removal: ", command, ")."];
-        return findings.push(Finding::ok(CHECK, words.concat()));
+        let words = "Portals is a package, which starts the agent at boot (removal:";
+        return findings.ok(CHECK, format_args!("{words} {command})."));
     }
-    let mut missing = Vec::new();
+    let mut missing = String::new();
     if !exists(&layout.program) {
-        missing.push(layout.program.as_str());
+        append(&mut missing, &layout.program);
     }
     for file in &layout.files {
         if disk::text_or_empty(Path::new(&file.path), FileOrigin::Host) != file.text {
-            missing.push(&file.path);
+            append(&mut missing, &file.path);
         }
     }
     for link in &layout.links {
         if !fs::read_link(&link.path).is_ok_and(|target| target == Path::new(&link.target)) {
-            missing.push(&link.path);
+            append(&mut missing, &link.path);
         }
     }
     if missing.is_empty() {
-        findings.push(Finding::ok(CHECK, ["The agent starts at boot (", layout.platform, ")."].concat()));
+        findings.ok(CHECK, format_args!("The agent starts at boot ({}).", layout.platform));
     } else {
-        findings.push(Finding::wrong(
+        findings.wrong(
             CHECK,
-            ["Missing or changed, of what starts the agent at boot: ", &missing.join(", "), "."].concat(),
+            format_args!("Missing or changed, of what starts the agent at boot: {missing}."),
             "After the next start of this machine, the portals do not open.",
-            "portals install",
-        ));
+            format_args!("portals install"),
+        );
     }
     let udm_boot = ["/etc/systemd/system/udm-boot.service", "/lib/systemd/system/udm-boot.service"];
     if case.firmware == Some(Firmware::UniFi) && !udm_boot.into_iter().any(exists) {
-        findings.push(Finding::note(
+        findings.note(
             CHECK,
-            "An upgrade of the firmware may remove what starts the agent.",
-            "UniFi OS keeps /data alone, and on-boot-script (udm-boot), which would put it back, is not here.",
-            [&layout.program, " install    (after each upgrade)"].concat(),
-        ));
+            format_args!("An upgrade of the firmware may remove what starts the agent."),
+            "UniFi OS keeps /data, and on-boot-script (udm-boot), which would put it back, is not here.",
+            format_args!("{} install    (after each upgrade)", layout.program),
+        );
     }
 }
 
 /// Looks for offload that moves packets past the rules of portals.
-pub(super) fn offload(case: &Case, findings: &mut Vec<Finding>) {
+pub(super) fn offload(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "offload";
     const WHY: &str = "Offloaded packets pass the rules of portals by, and can leave by the wrong way.";
     let (path, signs, seen, way_out): (_, &[&str], _, _) = match case.firmware {
@@ -171,13 +171,10 @@ pub(super) fn offload(case: &Case, findings: &mut Vec<Finding>) {
     };
     let text = disk::text_or_empty(Path::new(path), FileOrigin::Host);
     // Tabs and several blanks stand between words.
-    let is_on = text.lines().any(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        signs.contains(&words.join(" ").as_str())
-    });
-    findings.push(if is_on {
-        Finding::wrong(CHECK, seen, WHY, way_out)
+    let has = |sign: &&str| text.lines().any(|line| line.split_whitespace().eq(sign.split(' ')));
+    if signs.iter().any(has) {
+        findings.wrong(CHECK, format_args!("{seen}"), WHY, format_args!("{way_out}"));
     } else {
-        Finding::ok(CHECK, "No offload that is known here is on.")
-    });
+        findings.ok(CHECK, format_args!("No offload that is known here is on."));
+    }
 }

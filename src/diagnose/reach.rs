@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::case::Live;
-use super::finding::Finding;
+use super::finding::{Findings, append};
 use crate::config::model::{EndpointHost, question_port};
 use crate::kernel::address;
 use crate::nat::is_home_address;
@@ -23,49 +23,44 @@ const PORTS: &str = "ports";
 const PATIENCE: (Duration, usize) = (Duration::from_millis(700), 3);
 
 /// Checks that no peer's endpoint is this machine, and that all names have addresses.
-pub(super) fn own_endpoint(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn own_endpoint(live: &mut Live, findings: &mut Findings) {
     let own = address::list(live.kernel.route()).unwrap_or_default();
     for (_, name, peer) in live.site.peers() {
         let Some(PeerEndpoint { host, port, address }) = &peer.endpoint else { continue };
-        let shown = host.to_string();
         let Some(address) = address else {
-            findings.push(Finding::wrong(
+            findings.wrong(
                 ENDPOINT,
-                ["The name ", &shown, ", the `endpoint` of ", name, ", has no address."].concat(),
+                format_args!("The name {host}, the `endpoint` of {name}, has no address."),
                 "This machine cannot dial it; the link waits until the other end dials.",
-                ["Correct `endpoint` in [site.", name, "], or see why it is not found: nslookup ", &shown]
-                    .concat(),
-            ));
+                format_args!(
+                    "Correct `endpoint` in [site.{name}], or see why it is not found: nslookup {host}"
+                ),
+            );
             continue;
         };
         if own.iter().any(|entry| entry.address.address == address.ip()) {
-            let port = port.to_string();
-            findings.push(Finding::wrong(
+            findings.wrong(
                 ENDPOINT,
-                ["The `endpoint` of ", name, ", ", &shown, ", is this machine itself."].concat(),
+                format_args!("The `endpoint` of {name}, {host}, is this machine itself."),
                 "This machine would dial itself, and the link never comes up.",
-                [
-                    "Write the public address or name of ",
-                    name,
-                    " into [site.",
-                    name,
-                    "]. If both are behind one router, it must forward UDP ",
-                    &port,
-                    " to ",
-                    name,
-                    ".",
-                ]
-                .concat(),
-            ));
+                format_args!(
+                    "Write the public address or name of {name} into [site.{name}]. If both are behind one \
+                     router, it must forward UDP {port} to {name}."
+                ),
+            );
         }
     }
 }
 
 /// Names the UDP ports that must reach this machine.
-pub(super) fn ports(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
     if live.entry().endpoint.is_none() {
-        let words = "Other sites do not dial this machine: it has no `endpoint`, and needs no open port.";
-        return findings.push(Finding::ok(PORTS, words));
+        return findings.ok(
+            PORTS,
+            format_args!(
+                "Other sites do not dial this machine: it has no `endpoint`, and needs no open port."
+            ),
+        );
     }
     let Live { site, .. } = live;
     let mut ports = Vec::new();
@@ -74,24 +69,25 @@ pub(super) fn ports(live: &mut Live, findings: &mut Vec<Finding>) {
     }
     ports.extend(site.nat.helper.iter().flat_map(|helper| &helper.ports));
     ports.sort_unstable();
-    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
-    let ports = ports.join(", ");
+    let mut list = String::new();
+    for port in ports {
+        append(&mut list, &port);
+    }
     let Some(uplink) = &site.host.uplink else { return };
     let own = uplink.addresses.iter().map(|own| own.address).find(IpAddr::is_ipv4);
-    findings.push(match own {
-        Some(own) if is_home_address(own) => Finding::note(
+    match own {
+        Some(own) if is_home_address(own) => findings.note(
             PORTS,
-            ["This machine is behind another router: the address of its uplink is ", &own.to_string(), "."]
-                .concat(),
+            format_args!("This machine is behind another router: the address of its uplink is {own}."),
             "Other sites dial the `endpoint`, which is that router.",
-            ["Forward in that router UDP ", &ports, " to ", &own.to_string(), "."].concat(),
+            format_args!("Forward in that router UDP {list} to {own}."),
         ),
-        _ => Finding::ok(PORTS, ["Other sites dial UDP ", &ports, " of this machine."].concat()),
-    });
+        _ => findings.ok(PORTS, format_args!("Other sites dial UDP {list} of this machine.")),
+    }
 }
 
 /// Asks other sites under which address they see this machine.
-pub(super) fn seen(live: &mut Live, findings: &mut Vec<Finding>) {
+pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
     let own = live.entry();
     let Some(endpoint) = own.endpoint.clone() else { return };
     let own_id = own.id;
@@ -100,12 +96,12 @@ pub(super) fn seen(live: &mut Live, findings: &mut Vec<Finding>) {
         EndpointHost::Name(name) => {
             let resolved = live.files.resolved_name(name);
             if resolved.is_none() {
-                findings.push(Finding::wrong(
+                findings.wrong(
                     ENDPOINT,
-                    ["The name ", name, ", this site's `endpoint`, has no address."].concat(),
+                    format_args!("The name {name}, this site's `endpoint`, has no address."),
                     "Other sites cannot dial this machine.",
-                    "Correct `endpoint`, or see to the name where you have it (dynamic DNS).",
-                ));
+                    format_args!("Correct `endpoint`, or see to the name where you have it (dynamic DNS)."),
+                );
             }
             resolved
         }
@@ -124,19 +120,17 @@ pub(super) fn seen(live: &mut Live, findings: &mut Vec<Finding>) {
             continue;
         }
         let Some(seen) = ask(&key, (own_id, site.id), SocketAddr::new(address, port)) else { continue };
-        findings.push(if seen.ip() == expected {
-            let seen = seen.ip().to_string();
-            Finding::ok(ENDPOINT, [name, " sees this machine as ", &seen, ", its `endpoint`."].concat())
+        let seen = seen.ip();
+        if seen == expected {
+            findings.ok(ENDPOINT, format_args!("{name} sees this machine as {seen}, its `endpoint`."));
         } else {
-            let seen = seen.ip().to_string();
-            let expected = expected.to_string();
-            Finding::wrong(
+            findings.wrong(
                 ENDPOINT,
-                [name, " sees this machine as ", &seen, ", but its `endpoint` is ", &expected, "."].concat(),
+                format_args!("{name} sees this machine as {seen}, but its `endpoint` is {expected}."),
                 "Other sites dial an address that is no longer, or not only, this machine's.",
-                ["Write `endpoint = \"", &seen, "\"`, or better a name that follows the address."].concat(),
-            )
-        });
+                format_args!("Write `endpoint = \"{seen}\"`, or better a name that follows the address."),
+            );
+        }
         return;
     }
 }
