@@ -21,6 +21,14 @@ pub(super) fn links(live: &mut Live, findings: &mut Findings) {
 
 fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Findings) {
     let name = &link.peer;
+    if !live.links.contains_key(&link.interface) {
+        return findings.wrong(
+            CHECK,
+            format_args!("The link to {name} is down: its tunnel, {}, does not exist.", link.interface),
+            "Nothing reaches the other end.",
+            format_args!("See `agent` and `kernel` above."),
+        );
+    }
     let mut tried = String::new();
     if let Some(path) = live.agent().and_then(|agent| agent.link(name, &link.interface)) {
         for sentence in &path.tried {

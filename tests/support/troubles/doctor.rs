@@ -355,6 +355,15 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
         ..FAULT
     },
     Trouble {
+        fault: "Another program deleted the tunnel",
+        words: "✗ links: The link to paris is down: its tunnel, to-paris, does not exist.
+    Nothing reaches the other end.
+  → See `agent` and `kernel` above.
+",
+        breaks: "ip link delete to-paris 2>/dev/null || true",
+        ..FAULT
+    },
+    Trouble {
         fault: "Another program switched forwarding off",
         words: "✗ forwarding: This machine does not forward packets (net.ipv4.ip_forward is 0).
     Nothing that enters a portal gets any further.
@@ -379,7 +388,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
     Trouble {
         fault: "Another program deleted the firewall rules of portals",
         words: "✗ kernel: The kernel differs from the file in ⟨number⟩ points:
-    ⟨word⟩ the firewall table
+    ⟨add or change⟩ the ⟨table or chains⟩
 ⋮
     Portals stay closed, or their traffic takes another way, until it is put right.
   → Start the agent; or, once: portals apply
