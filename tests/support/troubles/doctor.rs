@@ -272,7 +272,7 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
     },
     Trouble {
         fault: "Packets have a source that belongs to another interface",
-        words: "! rp_filter: Reverse-path filtering is strict, and has dropped packets (⟨number⟩ since the start).
+        words: "! rp_filter: Strict; packets were dropped (⟨number⟩ since the start).
     A packet is dropped if its answer would leave by another interface, such as a forged one.
   → If something does not work, see the packets: sysctl -w net.ipv4.conf.all.log_martians=1; then: dmesg | \
                 grep martian
@@ -475,7 +475,7 @@ pub(crate) const NARROW: Trouble = Trouble {
 
 pub(crate) const MOVED: Trouble = Trouble {
     fault: "The address of this site has changed",
-    words: "✗ endpoint: oslo sees this machine as 198.51.100.2, but its `endpoint` is 198.51.100.77.
+    words: "✗ endpoint: paris sees this machine as 198.51.100.2, but its `endpoint` is 198.51.100.77.
     Other sites dial an address that is no longer, or not only, this machine's.
   → Write `endpoint = \"198.51.100.2\"`, or better a name that follows the address.
 ",
