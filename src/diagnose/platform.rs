@@ -93,7 +93,8 @@ pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
     let points = words::count(live.steps.len(), "point");
     if live.report.agent {
         let log = here().map_or("portals run writes it to standard error", |layout| layout.log);
-        let way_out = "The agent cannot keep it so: another program may undo it. See its log: {2}";
+        let way_out =
+            "If the file was edited: portals reload\nElse another program may undo it; see the log: {2}";
         findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &log]);
     } else {
         let way_out = "Start the agent; or, once: portals apply";
