@@ -118,9 +118,14 @@ pub(super) fn reverse_paths(_: &Case, findings: &mut Findings) {
 /// names precedes the line with values.
 fn reverse_path_drops() -> Option<String> {
     let text = disk::kernel_text("/proc/net/netstat").ok()?;
-    let mut lines = text.split("TcpExt:").skip(1);
-    let place = lines.next()?.split(' ').position(|word| word == "IPReversePathFilter")?;
-    lines.next()?.split(' ').nth(place).map(str::to_owned)
+    let mut place = None;
+    for line in text.lines().filter(|line| line.starts_with("TcpExt:")) {
+        if let Some(place) = place {
+            return line.split_whitespace().nth(place).map(str::to_owned);
+        }
+        place = line.split_whitespace().position(|word| word == "IPReversePathFilter");
+    }
+    None
 }
 
 /// Tells which WireGuard is at work.

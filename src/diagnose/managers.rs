@@ -19,7 +19,7 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
     if !Path::new("/run/systemd/netif").exists() {
         return;
     }
-    let mut text = String::new();
+    let mut text = "\n".to_owned();
     for folder in FOLDERS {
         let file = Path::new(folder).join("networkd.conf");
         let mut files = entries(&file.with_added_extension("d"));
@@ -29,11 +29,9 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
             text.push('\n');
         }
     }
-    let is_off = |setting: &&str| {
-        let value =
-            text.lines().find_map(|line| line.trim().strip_prefix(*setting)?.trim().strip_prefix('='));
-        value.is_some_and(|value| ["no", "false", "off", "0"].contains(&value.trim()))
-    };
+    text.retain(|letter| letter != ' ');
+    let has = |setting: &str, value: &str| text.contains(&["\n", setting, "=", value].concat());
+    let is_off = |setting: &&str| ["no", "false", "off", "0"].iter().any(|value| has(setting, value));
     if SETTINGS.iter().all(is_off) {
         findings.ok(CHECK, "", &[]);
     } else {

@@ -102,27 +102,24 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
 
 /// Asks other sites under which address they see this machine.
 pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
-    let own = live.entry();
-    let Some(endpoint) = own.endpoint.clone() else { return };
-    let expected = match &endpoint {
-        EndpointHost::Address(address) => Some(*address),
-        EndpointHost::Name(name) => {
-            let resolved = live.files.resolved_name(name);
-            if resolved.is_none() {
-                findings.wrong(
+    let expected = match &live.entry().endpoint {
+        None => return,
+        Some(EndpointHost::Address(address)) => *address,
+        Some(EndpointHost::Name(name)) => match live.files.resolved_name(name) {
+            Some(address) => address,
+            None => {
+                return findings.wrong(
                     &Words {
                         check: ENDPOINT,
                         seen: "The name {0}, this site's `endpoint`, has no address.",
                         why: "Other sites cannot dial this machine.",
                         way_out: "Correct `endpoint`, or see to the name where you have it (dynamic DNS).",
                     },
-                    &[&name],
+                    &[name],
                 );
             }
-            resolved
-        }
+        },
     };
-    let Some(expected) = expected else { return };
     let Live { kernel, site, .. } = live;
     for link in &site.nat.links {
         for helper in &link.view.helpers {
