@@ -3,6 +3,7 @@
 mod about;
 pub mod amounts;
 pub mod completions;
+mod diagnose;
 mod fields;
 mod files;
 mod help;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use about::{CompletionsCommand, VersionCommand};
+pub use diagnose::{CheckCommand, DoctorCommand, InterfacesCommand};
 use fields::{FromWords as _, Slot, command, commands};
 pub use files::{ExportCommand, ImportCommand};
 pub use init::InitCommand;
@@ -127,6 +129,8 @@ commands! {
         /// `portals export`
         Export(ExportCommand),
         "When something is wrong":
+        /// `portals doctor`
+        Doctor(DoctorCommand),
         /// `portals check`
         Check(CheckCommand),
         /// `portals interfaces`
@@ -182,25 +186,6 @@ command! {
 
         /// show the changes only, and exit with status 3 if anything would change
         pub check: bool = "--check";
-    }
-}
-
-command! {
-    /// Check a network file without a key and without root: on a laptop, too.
-    pub struct CheckCommand = "check",
-        example "portals check network.toml",
-        status 2 "the file is wrong"
-    {
-        /// file to check (default: the network file)
-        pub file: Option<PathBuf> = "<file>";
-    }
-}
-
-command! {
-    /// Show the interfaces of this machine: state, kind, use and addresses, and what Wi-Fi cards can do.
-    pub struct InterfacesCommand = "interfaces" {
-        /// print the interfaces as JSON
-        pub json: bool = "--json";
     }
 }
 

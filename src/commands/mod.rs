@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod confirm;
 mod demo;
+mod doctor;
 mod down;
 mod export;
 mod guard;
@@ -123,6 +124,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options, is_verbose),
+        Command::Doctor(options) => Ok(doctor::run(file, options)),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
         Command::Start(_) => service::order(ServiceAction::Start),

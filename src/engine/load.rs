@@ -120,6 +120,13 @@ impl Files {
         Ok(resolve(&self.names()?, RESOLVING))
     }
 
+    /// Looks one host name up.
+    pub fn resolved_name(&self, name: &str) -> Option<IpAddr> {
+        let mut names = SortedSet::new();
+        names.insert(name);
+        resolve(&names, RESOLVING).remove(name)
+    }
+
     /// Returns the site's view on this host. `links` is a snapshot of the host's interfaces, and `resolved`
     /// has the addresses of host names.
     pub fn site(

@@ -1,0 +1,69 @@
+//! Checks of the programs for DHCP, DNS and Wi-Fi, and of the ports that portals needs.
+
+use super::case::Live;
+use super::finding::{Findings, Words};
+use super::processes::owners_of;
+use crate::services;
+use crate::system::child::path_of;
+
+const PROGRAMS: &str = "programs";
+const PORTS: &str = "ports";
+
+/// Port of DHCP servers.
+const DHCP: u16 = 67;
+
+/// Checks that the programs that the site needs are installed.
+pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
+    // The agent has named what is missing, and what failed.
+    if live.agent().is_none() {
+        for words in services::missing(&services::plan(&live.site, live.journal.folder())) {
+            findings.fault(PROGRAMS, &words);
+        }
+    }
+    for (program, _) in services::programs(&live.site) {
+        if let Some(path) = path_of(program.name) {
+            let path = path.display();
+            findings.ok(PROGRAMS, "{0}: {1} is installed.", &[&program.purpose, &path]);
+        }
+    }
+}
+
+/// Checks that no other program has a port that portals needs.
+pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
+    for (interface, tunnel) in &live.site.tunnels {
+        let port = tunnel.port;
+        for owner in owners_of(tunnel.port) {
+            // The built-in WireGuard is the agent.
+            if !owner.words.starts_with("portals") {
+                findings.wrong(
+                    &Words {
+                        check: PORTS,
+                        seen: "UDP {0}, the port of {1}, belongs to {2}.",
+                        why: "The tunnel cannot start without its port.",
+                        way_out: "End that program, or write another `port` into this site, at all sites.",
+                    },
+                    &[&port, &interface, &owner.words],
+                );
+            }
+        }
+    }
+    if !live.site.portals.iter().any(|portal| portal.dhcp) {
+        return;
+    }
+    let ours = services::folder(live.journal.folder(), "");
+    for owner in owners_of(DHCP) {
+        if !owner.arguments.contains(&*ours.to_string_lossy()) {
+            findings.note(
+                &Words {
+                    check: PORTS,
+                    seen: "UDP 67, for DHCP, is used by {0}, too.",
+                    why: "Devices of a portal get no address if that program takes the port on all \
+                          interfaces.",
+                    way_out: "If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart \
+                              it.",
+                },
+                &[&owner.words],
+            );
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Checks of programs that manage the network, and may remove what portals has set up.
+
+use std::path::Path;
+
+use super::case::{Case, Live};
+use super::finding::{Findings, Words};
+use super::processes::entries;
+use crate::system::disk::{self, FileOrigin};
+
+/// Folders of the settings of systemd-networkd (networkd.conf(5)).
+const FOLDERS: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
+
+/// Settings by which networkd leaves foreign routes and rules alone.
+const SETTINGS: [&str; 2] = ["ManageForeignRoutes", "ManageForeignRoutingPolicyRules"];
+
+/// Checks that systemd-networkd leaves our routes and rules alone.
+pub(super) fn networkd(_: &Case, findings: &mut Findings) {
+    const CHECK: &str = "networkd";
+    if !Path::new("/run/systemd/netif").exists() {
+        return;
+    }
+    let mut text = "\n".to_owned();
+    for folder in FOLDERS {
+        let file = Path::new(folder).join("networkd.conf");
+        let mut files = entries(&file.with_added_extension("d"));
+        files.push(file);
+        for file in files {
+            text.push_str(&disk::text_or_empty(&file, FileOrigin::Host));
+            text.push('\n');
+        }
+    }
+    text.retain(|letter| letter != ' ');
+    let has = |setting: &str, value: &str| text.contains(&["\n", setting, "=", value].concat());
+    let is_off = |setting: &&str| ["no", "false", "off", "0"].iter().any(|value| has(setting, value));
+    if SETTINGS.iter().all(is_off) {
+        findings.ok(CHECK, "", &[]);
+    } else {
+        findings.note(
+            &Words {
+                check: CHECK,
+                seen: "systemd-networkd may remove routes and rules of others.",
+                why: "After each of its restarts, portals are closed until the agent has put its rules \
+                      back.",
+                way_out: "mkdir -p /etc/systemd/networkd.conf.d\nprintf \
+                          '[Network]\\nManageForeignRoutes=no\\nManageForeignRoutingPolicyRules=no\\n' \
+                          >/etc/systemd/networkd.conf.d/portals.conf\nsystemctl restart systemd-networkd",
+            },
+            &[],
+        );
+    }
+}
+
+/// Checks that NetworkManager does not manage interfaces to which portals gives addresses.
+pub(super) fn network_manager(live: &mut Live, findings: &mut Findings) {
+    let Live { site, links, .. } = live;
+    for portal in site.portals.iter().filter(|portal| portal.has_wire()) {
+        let Some(name) = portal.entrance_interface() else { continue };
+        let Some(link) = links.get(name) else { continue };
+        let path = ["/run/NetworkManager/devices/", &link.index.to_string()].concat();
+        let state = disk::text_or_empty(Path::new(&path), FileOrigin::Host);
+        if state.lines().any(|line| line == "managed=true" || line == "managed=1") {
+            findings.wrong(
+                &Words {
+                    check: "NetworkManager",
+                    seen: "NetworkManager manages {0}, to which portals gives its address.",
+                    why: "It removes addresses that it did not give, and the portal's devices lose their \
+                          router.",
+                    way_out: "printf '[keyfile]\\nunmanaged-devices=interface-name:{0}\\n' \
+                              >/etc/NetworkManager/conf.d/portals.conf\nsystemctl reload NetworkManager",
+                },
+                &[&name],
+            );
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Checks of the platform: the agent, the boot hook, and offload that bypasses the kernel's rules.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::case::{Case, Live};
+use super::finding::{Findings, Words, append};
+use crate::site::facts::Firmware;
+use crate::state::words;
+use crate::system::disk::{self, FileOrigin};
+use crate::system::packages;
+use crate::system::platform::{Layout, Machine, ServiceAction, layout};
+
+/// Time in which an agent repairs a difference, with room for a busy machine.
+const REPAIR: Duration = Duration::from_secs(3);
+
+/// Largest number of differences that are named.
+const MOST: usize = 8;
+
+/// Checks that the agent runs, and that all its services do.
+pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
+    const CHECK: &str = "agent";
+    if !live.report.agent {
+        let way_out = match here() {
+            Some(layout) if is_installed(&layout) => layout.keeper.call(ServiceAction::Start).join(" "),
+            Some(_) => "portals install".to_owned(),
+            None => "portals run".to_owned(),
+        };
+        return findings.wrong(
+            &Words {
+                check: CHECK,
+                seen: "No agent runs.",
+                why: "Nothing repairs the portals, gives addresses to devices, or follows other sites.",
+                way_out: "{0}",
+            },
+            &[&way_out],
+        );
+    }
+    let Some(agent) = live.agent() else {
+        return findings.wrong(
+            &Words {
+                check: CHECK,
+                seen: "The agent runs, and does not answer.",
+                why: "It may have another version than this program.",
+                way_out: "End it, and start it again.",
+            },
+            &[],
+        );
+    };
+    findings.ok(CHECK, "", &[]);
+    if let Some(left) = agent.unconfirmed {
+        findings.note(
+            &Words {
+                check: CHECK,
+                seen: "A change is undone in {0} s.",
+                why: "It waits to be confirmed.",
+                way_out: "portals confirm",
+            },
+            &[&left],
+        );
+    }
+    // Others check clock and paths themselves.
+    for failure in &agent.failures {
+        if !failure.starts_with("the clock of this machine") {
+            findings.fault(CHECK, failure);
+        }
+    }
+}
+
+/// Checks that the kernel is as the file says.
+pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
+    const CHECK: &str = "kernel";
+    const WHY: &str = "Portals stay closed, or their traffic takes another way, until it is put right.";
+    const SEEN: &str = "The kernel differs from the file in {0}:{1}";
+    if live.report.agent && !live.steps.is_empty() {
+        sleep(REPAIR);
+        // An error here was an error before.
+        let _ = live.compare();
+    }
+    if live.steps.is_empty() {
+        return findings.ok(CHECK, "", &[]);
+    }
+    let mut changes = String::new();
+    for step in live.steps.iter().take(MOST) {
+        changes.push_str("\n    ");
+        changes.push_str(&words::step(step));
+    }
+    if live.steps.len() > MOST {
+        changes.push_str("\n    …");
+    }
+    let points = words::count(live.steps.len(), "point");
+    if live.report.agent {
+        let log = here().map_or("portals run writes it to standard error", |_| "portals logs");
+        let way_out =
+            "If the file was edited: portals reload\nElse another program may undo it; see the log: {2}";
+        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &log]);
+    } else {
+        let way_out = "Start the agent; or, once: portals apply";
+        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes]);
+    }
+}
+
+fn exists(path: &str) -> bool {
+    Path::new(path).exists()
+}
+
+/// Returns the layout of an installation on this machine, if something here can start the agent at boot.
+fn here() -> Option<Layout> {
+    layout(&Machine { is_live: true, has: &exists })
+}
+
+fn is_installed(layout: &Layout) -> bool {
+    exists(&layout.program) && exists(&layout.files[0].path)
+}
+
+/// Checks that the agent starts at boot, and that it still does after an upgrade of the firmware.
+pub(super) fn hook(case: &Case, findings: &mut Findings) {
+    const CHECK: &str = "boot";
+    let Some(layout) = here() else { return };
+    if let Some(command) = packages::removal_command(Path::new("/")) {
+        let words = "Portals is a package, which starts the agent at boot (removal:";
+        return findings.ok(CHECK, "{0} {1}).", &[&words, &command]);
+    }
+    let mut missing = String::new();
+    if !exists(&layout.program) {
+        append(&mut missing, &layout.program);
+    }
+    for file in &layout.files {
+        if disk::text_or_empty(Path::new(&file.path), FileOrigin::Host) != file.text {
+            append(&mut missing, &file.path);
+        }
+    }
+    for link in &layout.links {
+        if !fs::read_link(&link.path).is_ok_and(|target| target == Path::new(&link.target)) {
+            append(&mut missing, &link.path);
+        }
+    }
+    if missing.is_empty() {
+        findings.ok(CHECK, "The agent starts at boot ({0}).", &[&layout.platform]);
+    } else {
+        findings.wrong(
+            &Words {
+                check: CHECK,
+                seen: "Missing or changed, of what starts the agent at boot: {0}.",
+                why: "After the next start of this machine, the portals do not open.",
+                way_out: "portals install",
+            },
+            &[&missing],
+        );
+    }
+    let udm_boot = ["/etc/systemd/system/udm-boot.service", "/lib/systemd/system/udm-boot.service"];
+    if case.firmware == Some(Firmware::UniFi) && !udm_boot.into_iter().any(exists) {
+        findings.note(
+            &Words {
+                check: CHECK,
+                seen: "An upgrade of the firmware may remove what starts the agent.",
+                why: "UniFi OS keeps /data, and on-boot-script (udm-boot), which would put it back, is not \
+                      here.",
+                way_out: "{0} install    (after each upgrade)",
+            },
+            &[&layout.program],
+        );
+    }
+}
+
+/// Looks for offload that moves packets past the rules of portals.
+pub(super) fn offload(case: &Case, findings: &mut Findings) {
+    const CHECK: &str = "offload";
+    const WHY: &str = "Offloaded packets pass the rules of portals by, and can leave by the wrong way.";
+    let (path, signs, seen, way_out): (_, &[&str], _, _) = match case.firmware {
+        Some(Firmware::EdgeOs) => (
+            "/config/config.boot",
+            &["hwnat enable"],
+            "Hardware NAT (hwnat) is on.",
+            "configure\nset system offload hwnat disable\ncommit; save; exit",
+        ),
+        Some(Firmware::OpenWrt) => (
+            "/etc/config/firewall",
+            &["option flow_offloading '1'", "option flow_offloading_hw '1'"],
+            "Flow offloading is on.",
+            "uci set firewall.@defaults[0].flow_offloading=0\n\
+             uci set firewall.@defaults[0].flow_offloading_hw=0\n\
+             uci commit firewall; /etc/init.d/firewall restart",
+        ),
+        _ => return,
+    };
+    let text = disk::text_or_empty(Path::new(path), FileOrigin::Host);
+    // Tabs and several blanks stand between words.
+    let has = |sign: &&str| text.lines().any(|line| line.split_whitespace().eq(sign.split(' ')));
+    if signs.iter().any(has) {
+        findings.wrong(&Words { check: CHECK, seen: "{0}", why: WHY, way_out: "{1}" }, &[&seen, &way_out]);
+    } else {
+        findings.ok(CHECK, "", &[]);
+    }
+}
