@@ -307,7 +307,7 @@ fn the_head_of_a_plan_names_portals_and_ports() {
     assert_eq!(shown("chain", "nyc", "198.51.100.2/24", "10.77.1.65/26"), format!("{of_nyc}\n"));
     // The endpoint of a site with private addresses is that of the router in front of it.
     let forward =
-        "forward UDP 51820, 51822–51823, 52075, 52081–52082 to this box, in the router in front of it";
+        "forward UDP 51820, 51822-51823, 52075, 52081-52082 to this box, in the router in front of it";
     assert_eq!(shown("chain", "nyc", "192.168.5.2/24", "10.77.1.65/26"), format!("{of_nyc}{forward}\n\n"));
     assert_eq!(shown("one-way", "paris", "192.0.2.77/24", "10.77.2.65/26"), "");
     let wide = shown("one-way", "nyc", "198.51.100.2/24", "10.77.250.254/22");

@@ -1,5 +1,6 @@
-//! Times and amounts of data in words for people.
+//! Times, amounts of data and lists of ports in words for people.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 pub use crate::base::duration::duration;
@@ -26,6 +27,27 @@ pub fn bytes(number: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// Returns ports in words, with ranges of adjacent ones: `443, 51820-51822`.
+pub fn ports(ports: &[u16]) -> String {
+    let mut words = String::new();
+    let mut first = None;
+    for (index, port) in ports.iter().enumerate() {
+        let from = *first.get_or_insert(*port);
+        if ports.get(index + 1).is_some_and(|next| *next == port + 1) {
+            continue;
+        }
+        if !words.is_empty() {
+            words.push_str(", ");
+        }
+        let _ = write!(words, "{from}");
+        if from < *port {
+            let _ = write!(words, "-{port}");
+        }
+        first = None;
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +64,13 @@ mod tests {
         assert_eq!(bytes(1000), "1.0 kB");
         assert_eq!(bytes(1_550_000), "1.5 MB");
         assert_eq!(bytes(20_000_000_000_000_000), "20000.0 TB");
+    }
+
+    #[test]
+    fn adjacent_ports_are_a_range() {
+        assert_eq!(ports(&[443]), "443");
+        assert_eq!(ports(&[443, 51_820, 51_822, 51_823, 51_824, 65_535]), "443, 51820, 51822-51824, 65535");
+        assert_eq!(ports(&[65_534, 65_535]), "65534-65535");
+        assert_eq!(ports(&[]), "");
     }
 }

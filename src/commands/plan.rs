@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{ExitStatus, show_notes, show_nothing_to_do, ssh};
 use crate::base::error::Errors;
 use crate::cli::PlanCommand;
+use crate::cli::amounts;
 use crate::cli::output::{self, say};
 use crate::commands::as_commands::Script;
 use crate::engine::apply::prepare;
@@ -67,7 +68,7 @@ pub fn head(site: &Site) -> String {
     let ports = site.forwarded_ports();
     if !ports.is_empty() {
         text.push_str("forward UDP ");
-        add_ports(&mut text, ports);
+        text.push_str(&amounts::ports(ports));
         text.push_str(" to this box, in the router in front of it\n");
     }
     if !text.is_empty() {
@@ -96,41 +97,4 @@ fn add_portal(text: &mut String, portal: &Portal) {
         text.push_str(&[", DHCP ", &first, "–", if is_near { end } else { &last }].concat());
     }
     text.push('\n');
-}
-
-/// Adds ports in ascending order, neighbours as a range: `51820, 51822–51824`.
-fn add_ports(text: &mut String, ports: &[u16]) {
-    for (at, port) in ports.iter().enumerate() {
-        let follows = at > 0 && ports[at - 1] + 1 == *port;
-        let is_last = ports.get(at + 1).is_none_or(|next| *next != port + 1);
-        if follows && !is_last {
-            continue;
-        }
-        text.push_str(if follows {
-            "–"
-        } else if at > 0 {
-            ", "
-        } else {
-            ""
-        });
-        text.push_str(&port.to_string());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbouring_ports_are_a_range() {
-        for (ports, expected) in [
-            (&[51820][..], "51820"),
-            (&[443, 51820, 51821, 51822, 51824], "443, 51820–51822, 51824"),
-            (&[65534, 65535], "65534–65535"),
-        ] {
-            let mut text = String::new();
-            add_ports(&mut text, ports);
-            assert_eq!(text, expected);
-        }
-    }
 }

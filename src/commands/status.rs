@@ -15,7 +15,7 @@ use crate::base::error::{Errors, Result};
 use crate::base::json::JsonText;
 use crate::base::sorted::SortedMap;
 use crate::cli;
-use crate::cli::amounts::duration;
+use crate::cli::amounts::{duration, ports};
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{AgentStatus, LinkPathStatus, TimedState, ask_status};
@@ -284,7 +284,7 @@ fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
         file::lines(text, file, report.agent_status.as_ref(), style);
     }
     if !report.ports.is_empty() {
-        let _ = writeln!(text, "UDP {} must reach this machine", links::ports(&report.ports));
+        let _ = writeln!(text, "UDP {} must reach this machine", ports(&report.ports));
     }
     for missing in &report.missing {
         let _ = writeln!(text, "{}", style.bad(missing));

@@ -5,7 +5,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::case::Live;
-use super::finding::{Findings, Words, append};
+use super::finding::{Findings, Words};
+use crate::cli::amounts;
 use crate::config::model::EndpointHost;
 use crate::kernel::linux::Linux;
 use crate::kernel::sockets::TunnelPacket;
@@ -74,16 +75,7 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
         );
     }
     let Live { site, .. } = live;
-    let mut ports = Vec::new();
-    for tunnel in site.tunnels.values().filter(|tunnel| tunnel.provider.is_none()) {
-        ports.push(tunnel.port);
-    }
-    ports.extend(site.nat.helper.iter().flat_map(|helper| &helper.ports));
-    ports.sort_unstable();
-    let mut list = String::new();
-    for port in ports {
-        append(&mut list, &port);
-    }
+    let list = amounts::ports(&site.nat.dialled_ports);
     let Some(uplink) = &site.host.uplink else { return };
     let own = uplink.addresses.iter().map(|own| own.address).find(IpAddr::is_ipv4);
     match own {

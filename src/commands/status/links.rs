@@ -67,27 +67,6 @@ pub(super) fn way_out(text: &mut String, link: &LinkReport, style: Style) {
     }
 }
 
-/// Returns ports in words, with ranges of adjacent ones: `443, 51820-51822`.
-pub(super) fn ports(ports: &[u16]) -> String {
-    let mut words = String::new();
-    let mut first = None;
-    for (index, port) in ports.iter().enumerate() {
-        let from = *first.get_or_insert(*port);
-        if ports.get(index + 1).is_some_and(|next| *next == port + 1) {
-            continue;
-        }
-        if !words.is_empty() {
-            words.push_str(", ");
-        }
-        let _ = write!(words, "{from}");
-        if from < *port {
-            let _ = write!(words, "-{port}");
-        }
-        first = None;
-    }
-    words
-}
-
 /// Adds the members that links and phones share.
 pub(super) fn session_members(json: &mut JsonText, link: &LinkReport) {
     json.text_or_null("endpoint", link.endpoint.as_ref().map(|endpoint| endpoint as _));
@@ -104,18 +83,5 @@ pub(super) fn session_members(json: &mut JsonText, link: &LinkReport) {
     }
     if link.end == LinkEnd::Itself {
         json.put("is_itself", &true);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn adjacent_ports_are_a_range() {
-        assert_eq!(ports(&[443]), "443");
-        assert_eq!(ports(&[443, 51_820, 51_822, 51_823, 51_824, 65_535]), "443, 51820, 51822-51824, 65535");
-        assert_eq!(ports(&[65_534, 65_535]), "65534-65535");
-        assert_eq!(ports(&[]), "");
     }
 }
