@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::case::Live;
 use super::finding::{Findings, Words, append};
+use crate::base::sorted::SortedSet;
 use crate::config::model::EndpointHost;
 use crate::kernel::linux::Linux;
 use crate::kernel::sockets::TunnelPacket;
@@ -74,12 +75,13 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
         );
     }
     let Live { site, .. } = live;
-    let mut ports = Vec::new();
+    let mut ports = SortedSet::new();
     for tunnel in site.tunnels.values().filter(|tunnel| tunnel.provider.is_none()) {
-        ports.push(tunnel.port);
+        ports.insert(tunnel.port);
     }
-    ports.extend(site.nat.helper.iter().flat_map(|helper| &helper.ports));
-    ports.sort_unstable();
+    if let Some(helper) = &site.nat.helper {
+        ports.extend(helper.ports.iter().copied());
+    }
     let mut list = String::new();
     for port in ports {
         append(&mut list, &port);

@@ -171,7 +171,10 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         fault: "The portal's interface is a port of a bridge",
         words: "✗ portals: Portal way is closed.
     Its packets would take another way.
-  → portal0 is a port of bridge9, so its packets come in on bridge9; ",
+  → portal0 is a port of bridge9, so its packets come in on bridge9; ⟨result⟩: take the port \
+                out (`ip link set portal0 nomaster`), or let all traffic of bridge9 enter: \
+                `interface = \"bridge9\"`
+",
         breaks: "ip link add bridge9 type bridge; ip link set portal0 master bridge9",
         mends: "ip link delete bridge9",
         ..FAULT
@@ -564,7 +567,9 @@ pub(crate) const PORT: Trouble = Trouble {
 
 pub(crate) const NO_CARD: Trouble = Trouble {
     fault: "A Wi-Fi portal names an interface that is no Wi-Fi card",
-    words: "✗ Wi-Fi: portal `way`: ",
+    words: "✗ Wi-Fi: portal `way`: portal0 is not a Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the cards of \
+            this host
+",
     ..FAULT
 };
 
