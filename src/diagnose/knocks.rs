@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::case::Live;
 use super::finding::{Findings, Words};
 use crate::base::net::PublicKey;
+use crate::base::sorted::SortedSet;
 use crate::kernel::knocks::{Knock, Knocks};
 
 const CHECK: &str = "unknown keys";
@@ -17,14 +18,14 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
     if live.report.links.iter().all(|link| link.up) {
         return;
     }
-    let mut ports = Vec::new();
+    let mut ports = SortedSet::new();
     for tunnel in live.site.tunnels.values() {
-        ports.push(tunnel.port);
+        ports.insert(tunnel.port);
     }
-    let Ok(mut knocks) = Knocks::listen(&ports, &live.site.private_key) else { return };
+    let Ok(knocks) = Knocks::listen(&live.site.private_key) else { return };
     let until = Instant::now() + LISTENING;
     let mut said = Vec::new();
-    while let Some(Knock { from, key }) = knocks.next(until) {
+    while let Some(Knock { from, key }) = knocks.next(&ports, until) {
         if said.contains(&from.ip()) {
             continue;
         }

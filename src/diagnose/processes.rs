@@ -16,9 +16,10 @@ pub(super) struct PortOwner {
 /// Returns the processes that have a UDP port, at any address. A port of the kernel's WireGuard has none.
 pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
     let mut inodes = Vec::new();
+    let port = format!(":{port:04X}");
     for table in ["/proc/net/udp", "/proc/net/udp6"] {
         for line in disk::kernel_text(table).unwrap_or_default().lines() {
-            inodes.extend(inode_of(line, port));
+            inodes.extend(inode_of(line, &port));
         }
     }
     let mut owners = Vec::new();
@@ -52,14 +53,13 @@ pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Returns the name of the socket in a line of /proc/net/udp, if it has this port: fields are the number, the
-/// local address with its port in hexadecimal, and as the tenth the inode (proc(5)).
-fn inode_of(line: &str, port: u16) -> Option<String> {
+/// Returns the name of the socket in a line of /proc/net/udp, if its local address ends like this: fields are
+/// the number, the local address with its port in hexadecimal, and as the tenth the inode (proc(5)).
+fn inode_of(line: &str, port: &str) -> Option<String> {
     let mut fields = line.split_whitespace();
-    let (_, local) = fields.nth(1)?.rsplit_once(':')?;
+    let local = fields.nth(1)?;
     let inode = fields.nth(7)?;
-    let is_it = u16::from_str_radix(local, 16).ok()? == port;
-    (is_it && inode != "0").then(|| ["socket:[", inode, "]"].concat())
+    (local.ends_with(port) && inode != "0").then(|| ["socket:[", inode, "]"].concat())
 }
 
 #[cfg(test)]

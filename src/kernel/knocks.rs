@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use super::datagram::{open_raw_udp, receive_raw_udp};
 use crate::base::net::{PublicKey, Secret};
+use crate::base::sorted::SortedSet;
 use crate::system::wait::wait_for_input;
 
 /// Handshake that has come to a port of a tunnel.
@@ -26,27 +27,26 @@ pub struct Knock {
 /// Socket that hears handshakes.
 pub struct Knocks {
     socket: OwnedFd,
-    ports: Vec<u16>,
     private: StaticSecret,
     public: x25519::PublicKey,
 }
 
 impl Knocks {
-    /// Begins to listen at these ports, for handshakes with the owner of this key.
-    pub fn listen(ports: &[u16], private: &Secret) -> Result<Self, Errno> {
+    /// Begins to listen for handshakes with the owner of this key.
+    pub fn listen(private: &Secret) -> Result<Self, Errno> {
         let private = StaticSecret::from(*private.bytes());
         let public = x25519::PublicKey::from(&private);
-        Ok(Self { socket: open_raw_udp()?, ports: ports.to_vec(), private, public })
+        Ok(Self { socket: open_raw_udp()?, private, public })
     }
 
-    /// Waits for the next handshake; `None` if none comes in time.
-    pub fn next(&mut self, until: Instant) -> Option<Knock> {
+    /// Waits for the next handshake at one of these ports; `None` if none comes in time.
+    pub fn next(&self, ports: &SortedSet<u16>, until: Instant) -> Option<Knock> {
         while Instant::now() < until {
             let Some((port, from, payload)) = receive_raw_udp(&self.socket) else {
                 wait_for_input(&[self.socket.as_fd()], Some(until)).ok()?;
                 continue;
             };
-            if self.ports.contains(&port)
+            if ports.contains(&port)
                 && let Ok(Packet::HandshakeInit(packet)) = Tunn::parse_incoming_packet(&payload)
             {
                 let key = parse_handshake_anon(&self.private, &self.public, &packet).ok();
