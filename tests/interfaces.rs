@@ -49,7 +49,7 @@ fn each_interface_has_a_state_and_a_use() {
                         eth3             no link  virtual   free\n  \
                         eth4             off      virtual   LAN                       192.168.1.1/24\n";
         // The kernel takes a moment to tell the ends of a cable from each other.
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut seen = interfaces(&file, "");
         while seen.0 != expected && Instant::now() < deadline {
             sleep(Duration::from_millis(100));
@@ -57,7 +57,10 @@ fn each_interface_has_a_state_and_a_use() {
         }
         assert_eq!(seen, (expected.to_owned(), String::new()));
         let (json, _) = interfaces(&file, "--json");
-        let guest = r#"{"name":"eth1","kind":"virtual","state":"up","addresses":[],"use":"portal","portals":["guest"]}"#;
+        let guest = concat!(
+            r#"{"name":"eth1","kind":"virtual","state":"up","addresses":[],"#,
+            r#""use":"portal","portals":["guest"]}"#
+        );
         assert!(json.contains(guest), "{json}");
         fs::remove_file(folder.join("private.key")).unwrap();
         let (said, complained) = interfaces(&file, "");

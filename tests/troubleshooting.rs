@@ -29,7 +29,7 @@ fn the_page_has_the_words_of_the_table() {
     }
     assert!(
         fs::read_to_string(&file).unwrap_or_default() == page,
-        "docs/troubleshooting.md is out of date: UPDATE_GOLDEN=1 cargo test --test troubleshooting rewrites it"
+        "docs/troubleshooting.md is old: UPDATE_GOLDEN=1 cargo test --test troubleshooting rewrites it"
     );
 }
 

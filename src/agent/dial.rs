@@ -7,8 +7,8 @@ use crate::base::net::{IfName, PublicKey};
 use crate::kernel::Kernel;
 use crate::state::Tunnel;
 
-/// Has a tunnel with these settings dial a peer at an address. `is_alive` tells whether the peer has a session,
-/// which survives.
+/// Has a tunnel with these settings dial a peer at an address. `is_alive` tells whether the peer has a
+/// session, which survives.
 pub(super) fn dial(
     kernel: &mut dyn Kernel,
     interface: &IfName,

@@ -111,7 +111,9 @@ macro_rules! command {
     (
         $(#[doc = $about:literal])+
         pub struct $name:ident = $word:literal
-            $(, example $example:literal)? $(, note $note:literal)? $(, status $status:literal $meaning:literal)?
+            $(, example $example:literal)?
+            $(, note $note:literal)?
+            $(, status $status:literal $meaning:literal)?
         {
             $($(#[doc = $help:literal])+ pub $field:ident: $slot:ty = $usage:literal;)*
         }

@@ -12,9 +12,9 @@ command! {
         example "portals import /etc/wireguard/wg0.conf\n\
                portals import /etc/wireguard/wg0.conf --output /etc/portals/network.toml --keys\n\
                portals import nyc.conf paris.conf rome.conf --to mesh",
-        note "With several files, each is a site with the name of its file, and the sites are numbered in the \
-            order of the files. No command of a wg-quick file is run. Keys are written only to files, and \
-            only with --keys or --to; existing files are never overwritten."
+        note "With several files, each is a site with the name of its file, and the sites are numbered in \
+            the order of the files. No command of a wg-quick file is run. Keys are written only to files, \
+            and only with --keys or --to; existing files are never overwritten."
     {
         /// the wg-quick file, mode 600; or the files of several boxes, each named after its box
         pub files: Vec<PathBuf> = "<file...>";

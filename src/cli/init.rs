@@ -8,8 +8,8 @@ command! {
     /// and without options, `init` asks.
     pub struct InitCommand = "init",
         example "portals init --site nyc --endpoint nyc.example.net --portal eth1",
-        note "An existing network file or key is never overwritten. If the network file exists, only a missing \
-            private key is created."
+        note "An existing network file or key is never overwritten. If the network file exists, only a \
+            missing private key is created."
     {
         /// name of the network, up to 16 characters of a-z, 0-9 and - (default: home)
         pub network: Option<String> = "--network <network>";

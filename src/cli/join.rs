@@ -56,8 +56,8 @@ command! {
     /// file.
     pub struct JoinCommand = "join",
         example "portals join p1.… --portal eth1\nssh nyc portals invite paris | portals join -",
-        note "A join that was cut short goes on when the command is run again. It ends after a minute without \
-            an answer. With --config, or where the agent runs already, no agent is started."
+        note "A join that was cut short goes on when the command is run again. It ends after a minute \
+            without an answer. With --config, or where the agent runs already, no agent is started."
     {
         /// token, or `-` to read it from standard input
         pub token: String = "<token>";

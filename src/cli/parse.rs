@@ -239,8 +239,8 @@ mod tests {
             (
                 "apply --confirm 0",
                 "`--confirm 0`: give a number of seconds, 1 to 86400\n  --confirm: undo the change unless \
-                 `portals confirm` follows within SECONDS, 1 to 86400; the change is undone even if this shell \
-                 ends or the machine restarts in the meantime",
+                 `portals confirm` follows within SECONDS, 1 to 86400; the change is undone even if this \
+                 shell ends or the machine restarts in the meantime",
             ),
             ("exit guest", "`portals exit` needs <exit>\nUsage: portals exit [--] <portal> <exit>"),
             ("exit", "`portals exit` needs <portal> and <exit>\nUsage: portals exit [--] <portal> <exit>"),

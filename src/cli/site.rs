@@ -85,7 +85,7 @@ command! {
     /// Bring the network file to all sites: sign it if it was edited, use it here, and offer it to the linked
     /// sites, which pass it on.
     pub struct PushCommand = "push",
-        status 1 "the file is in force here, and some sites do not have it yet: they get it when they are back"
+        status 1 "the file is in force here; some sites do not have it yet, and get it when they are back"
     {
         /// replace a newer file that other sites have (default: refuse)
         pub over: bool = "--over";

@@ -132,8 +132,8 @@ impl Namespace {
         unsafe { command.before(Box::new(self.entry())) };
     }
 
-    /// Returns the step of a new process, before it becomes another program, that moves it into the namespace,
-    /// and makes it die with the calling thread. The step makes system calls only.
+    /// Returns the step of a new process, before it becomes another program, that moves it into the
+    /// namespace, and makes it die with the calling thread. The step makes system calls only.
     pub fn entry(&self) -> impl Fn() -> nix::Result<()> + Send + Sync + 'static {
         let (net, mount, parent) = (self.net.clone(), self.mount.clone(), getpid());
         move || enter_as_child(parent, &net, &mount)

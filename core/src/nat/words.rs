@@ -123,8 +123,8 @@ impl Words<'_> {
             let is_own = |helper: &HelperReport| helper.seen.is_some_and(|own| own.ip() == endpoint.ip());
             if self.answering().any(is_own) {
                 return self.say(format!(
-                    "the `endpoint` of {peer}, {endpoint}, is the public address of this site itself: correct \
-                     it, unless {peer} is in the same home"
+                    "the `endpoint` of {peer}, {endpoint}, is the public address of this site itself: \
+                     correct it, unless {peer} is in the same home"
                 ));
             }
             self.say(format!(

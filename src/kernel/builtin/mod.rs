@@ -1,5 +1,5 @@
-//! The built-in WireGuard, for kernels without WireGuard: WireGuard's protocol by boringtun, on tun devices and
-//! UDP sockets of this process. It ends with this process.
+//! The built-in WireGuard, for kernels without WireGuard: WireGuard's protocol by boringtun, on tun devices
+//! and UDP sockets of this process. It ends with this process.
 //!
 //! One thread runs all tunnels. Boringtun has a runner of its own, with several threads and a text protocol
 //! for each tunnel (docs/decisions/0015-own-event-loop.md).

@@ -1,5 +1,5 @@
-//! A peer of a tunnel: its settings, and its end of WireGuard's protocol, which boringtun computes without any
-//! input or output of its own.
+//! A peer of a tunnel: its settings, and its end of WireGuard's protocol, which boringtun computes without
+//! any input or output of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,7 +92,8 @@ impl Peer {
         self.dials = true;
     }
 
-    /// Reports whether someone waits for this peer: it should have a session all the time, and can be dialled.
+    /// Reports whether someone waits for this peer: it should have a session all the time, and can be
+    /// dialled.
     pub(super) fn is_wanted(&self) -> bool {
         self.settings.keepalive.is_some() && self.settings.endpoint.is_some()
     }
@@ -126,7 +127,7 @@ impl Peer {
         };
         match result {
             TunnResult::WriteToNetwork(message) => {
-                self.sent += counted(message);
+                self.sent += message.len() as u64;
                 Some(message)
             }
             TunnResult::Err(WireGuardError::ConnectionExpired) if self.is_wanted() => {
@@ -143,7 +144,7 @@ impl Peer {
         let TunnResult::WriteToNetwork(message) = self.protocol.encapsulate(packet, room) else {
             return None;
         };
-        self.sent += counted(message);
+        self.sent += message.len() as u64;
         Some(message)
     }
 
@@ -152,7 +153,7 @@ impl Peer {
         let TunnResult::WriteToNetwork(message) = self.protocol.decapsulate(None, &[], room) else {
             return None;
         };
-        self.sent += counted(message);
+        self.sent += message.len() as u64;
         Some(message)
     }
 
@@ -165,10 +166,11 @@ impl Peer {
     ) -> TunnResult<'a> {
         let result = self.protocol.decapsulate(Some(from.ip()), message, room);
         if let TunnResult::WriteToNetwork(answer) = &result {
-            self.sent += counted(answer);
+            self.sent += answer.len() as u64;
         }
-        if !matches!(result, TunnResult::Err(_)) && message.first() == Some(&DATA) {
-            self.received += message.len() as u64 - TAG;
+        if !matches!(result, TunnResult::Err(_)) {
+            let tag = if message.first() == Some(&DATA) { TAG } else { 0 };
+            self.received += message.len() as u64 - tag;
         }
         result
     }
@@ -194,9 +196,4 @@ fn protocol(key: PublicKey, settings: &state::Peer, index: u32, identity: &Ident
         index,
         Some(Arc::clone(&identity.inner)),
     )
-}
-
-/// Returns the bytes of a message that count: those of data, keepalives included.
-fn counted(message: &[u8]) -> u64 {
-    if message.first() == Some(&DATA) { message.len() as u64 } else { 0 }
 }

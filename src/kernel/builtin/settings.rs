@@ -1,5 +1,5 @@
-//! Settings of a tunnel as a WireGuard outside of the kernel shows them, in WireGuard's cross-platform protocol
-//! (<https://www.wireguard.com/xplatform/>).
+//! Settings of a tunnel as a WireGuard outside of the kernel shows them, in WireGuard's cross-platform
+//! protocol (<https://www.wireguard.com/xplatform/>).
 
 use std::fmt::Write as _;
 use std::io;

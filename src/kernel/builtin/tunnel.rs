@@ -22,8 +22,9 @@ use crate::state::{self, Tunnel as Settings};
 /// Number of packets of a device or socket that pass before others have their turn.
 pub(super) const AT_ONCE: usize = 64;
 
-/// Largest number of handshakes that peers may begin with us in [`COUNTED`]. Each costs several multiplications
-/// on the curve, of more than a millisecond on slow processors. The limit leaves time for data.
+/// Largest number of handshakes that peers may begin with us in [`COUNTED`]. Each costs several
+/// multiplications on the curve, of more than a millisecond on slow processors. The limit leaves time for
+/// data.
 const HANDSHAKES: u32 = 200;
 
 /// Time for which handshakes are counted: a little more than the second for which the door counts them, which

@@ -80,8 +80,8 @@ impl Linux {
         *self.iptables.get_or_insert_with(Iptables::find)
     }
 
-    /// Removes what is left of interfaces of the built-in WireGuard that no longer work. They are missing then,
-    /// and are made again.
+    /// Removes what is left of interfaces of the built-in WireGuard that no longer work. They are missing
+    /// then, and are made again.
     fn drop_lost_devices(&mut self) {
         for name in self.devices.remove_lost() {
             log::warn!("another program has deleted the interface {name}: it is made again");

@@ -152,8 +152,9 @@ fn dhcp(world: &mut World) -> Result<()> {
     shell(&router, "umount $(cat /run/hidden)")?;
     world.site(NYC).start_agent()?;
     is_well(world.site(NYC))?;
-    let other = "dnsmasq --conf-file=/dev/null --port=0 --interface=lan0 --bind-dynamic --pid-file=/run/other \
-                 --dhcp-range=192.168.1.100,192.168.1.110 --dhcp-leasefile=/run/other.leases --user=root --group=";
+    let other = "dnsmasq --conf-file=/dev/null --port=0 --interface=lan0 --bind-dynamic \
+                 --pid-file=/run/other --dhcp-range=192.168.1.100,192.168.1.110 \
+                 --dhcp-leasefile=/run/other.leases --user=root --group=";
     shell(&router, other)?;
     let named = names(world.site(NYC), &DHCP_PORT);
     shell(&router, "kill $(cat /run/other)")?;
@@ -179,7 +180,10 @@ fn port(world: &mut World) -> Result<()> {
 }
 
 fn wifi(world: &mut World) -> Result<()> {
-    let entrance = "wifi = { interface = \"portal0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", country = \"US\", channel = 6 }";
+    let entrance = concat!(
+        r#"wifi = { interface = "portal0", ssid = "Paris", passphrase_file = "wifi.key", "#,
+        r#"country = "US", channel = 6 }"#
+    );
     let text = world.network(|plot| match plot {
         NYC => portal_of(NYC, r#""paris""#, entrance),
         _ => String::new(),

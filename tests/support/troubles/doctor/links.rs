@@ -133,8 +133,8 @@ pub(crate) const PORT: Trouble = Trouble {
 
 pub(crate) const NO_CARD: Trouble = Trouble {
     fault: "A Wi-Fi portal names an interface that is no Wi-Fi card",
-    words: "✗ Wi-Fi: portal `way`: portal0 is not a Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the cards of \
-            this host
+    words: "✗ Wi-Fi: portal `way`: portal0 is not a Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the \
+            cards of this host
 ",
     ..FAULT
 };

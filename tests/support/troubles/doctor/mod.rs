@@ -27,8 +27,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "The private key belongs to another user",
-        words: "✗ key: /run/demo/private.key is not read: /run/demo/private.key belongs to user 1000, who could \
-                take over this machine through it; run: chown 0 /run/demo/private.key
+        words: "✗ key: /run/demo/private.key is not read: /run/demo/private.key belongs to user 1000, who \
+                could take over this machine through it; run: chown 0 /run/demo/private.key
 ",
         breaks: "chown 1000 $folder/private.key",
         mends: "chown 0 $folder/private.key",
@@ -36,7 +36,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "The private key is gone",
-        words: "✗ key: /run/demo/private.key: there is no such file; create this site's key with `portals init`
+        words:
+            "✗ key: /run/demo/private.key: there is no such file; create this site's key with `portals init`
 ",
         breaks: "mv $folder/private.key $folder/aside",
         mends: "mv $folder/aside $folder/private.key",
@@ -81,7 +82,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "All users can write the network file",
-        words: "✗ file: /run/demo/network.toml is not read: /run/demo/network.toml is writable by all users, \
+        words:
+            "✗ file: /run/demo/network.toml is not read: /run/demo/network.toml is writable by all users, \
                 who could take over this machine through it; run: chmod o-w /run/demo/network.toml
 ",
         breaks: "chmod o+w $file",
@@ -111,8 +113,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "No site has an endpoint",
-        words: "✗ file: /run/demo/network.toml:⟨line⟩: nyc and paris cannot connect: neither has an `endpoint`, \
-                and no third site helps
+        words: "✗ file: /run/demo/network.toml:⟨line⟩: nyc and paris cannot connect: neither has an \
+                `endpoint`, and no third site helps
 ",
         breaks: "cp -p $file $folder/aside; sed -i /^endpoint/d $file",
         mends: "mv $folder/aside $file",
@@ -130,9 +132,10 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "Another site shares a network that is at this site, too",
-        words: "✗ site: site `paris` has the network 192.168.1.0/24, but 192.168.1.0/24 is already connected to \
-                this router: write `lan = [\"192.168.1.0/24 as ⟨network⟩\"]` at site `paris`, in the files of \
-                all sites
+        words:
+            "✗ site: site `paris` has the network 192.168.1.0/24, but 192.168.1.0/24 is already connected \
+                to this router: write `lan = [\"192.168.1.0/24 as ⟨network⟩\"]` at site `paris`, in the \
+                files of all sites
 ",
         breaks: "cp -p $file $folder/aside
             sed -i 's,^endpoint = \"203.*,&\\nlan = [\"192.168.1.0/24\"],' $file; portals sign",
@@ -141,8 +144,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "The clock goes wrong",
-        words: "✗ clock: the clock of this machine shows ⟨time⟩, although it has shown ⟨time⟩ before: other sites \
-                refuse its handshakes until it is set, by NTP or `date -s`
+        words: "✗ clock: the clock of this machine shows ⟨time⟩, although it has shown ⟨time⟩ before: other \
+                sites refuse its handshakes until it is set, by NTP or `date -s`
     A peer takes a handshake that is older than the last one for a replay.
   → timedatectl set-ntp true
 ",
