@@ -189,9 +189,6 @@ fn portal_json(json: &mut JsonText, portal: &PortalReport, known: Option<&TimedS
         json.text("address6", &address);
     }
     json.text("exit", &portal.exit);
-    if let Some(address) = portal.exit_address {
-        json.text("exit_address", &address);
-    }
     json.text("state", &portal.state.as_str());
     if !portal.hops.is_empty() {
         json.texts("hops", &portal.hops);
@@ -208,6 +205,9 @@ fn portal_json(json: &mut JsonText, portal: &PortalReport, known: Option<&TimedS
     if let Some(known) = known {
         json.put("since_s", &known.since);
         json.text("why", &known.words);
+    }
+    if let Some(address) = portal.exit_address {
+        json.text("exit_address", &address);
     }
     json.end('}');
 }

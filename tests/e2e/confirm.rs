@@ -151,7 +151,8 @@ fn failed(world: &mut World) -> Result<()> {
     same("status", site.portals(&["apply", "--confirm", "1"])?.status.code(), Some(1))?;
     same("status of confirm", site.portals(&["confirm"])?.status.code(), Some(1))?;
     sleep(seconds(3.5));
-    let files = shell(&site.router, "cd /run/demo; ls network.toml* | grep -v clock; cat network.toml")?;
+    let files =
+        shell(&site.router, "cd /run/demo; ls network.toml* | grep -v -e clock -e site; cat network.toml")?;
     same("the files", files, format!("network.toml\nnetwork.toml.confirmed\n{text}"))?;
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
     drop(taken);

@@ -39,7 +39,7 @@ fn says(world: &mut World, options: &[&str], words: &str) -> Result<()> {
 fn silent(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    let exit = format!(r#""exit":"paris","exit_address":"{}","state":"open""#, PARIS.address);
+    let exit = format!(r#""exit_address":"{}""#, PARIS.address);
     says(world, &["--json"], &exit)?;
     says(world, &[], "UDP 51822, 52075")?;
     let up = "paris        up    exit  to-paris ";

@@ -113,7 +113,8 @@ impl Machine {
     }
 
     fn files(&self) -> Result<String> {
-        self.run("cd /etc/portals && ls network.toml* | grep -v clock").map(|names| names.replace('\n', " "))
+        self.run("cd /etc/portals && ls network.toml* | grep -v -e clock -e site")
+            .map(|names| names.replace('\n', " "))
     }
 
     fn is(&self, state: &str) -> Result<()> {

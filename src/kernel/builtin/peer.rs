@@ -98,6 +98,12 @@ impl Peer {
         self.settings.keepalive.is_some() && self.settings.endpoint.is_some()
     }
 
+    /// Reports whether there is a session that can be used.
+    pub(super) fn has_session(&self) -> bool {
+        let now = SystemTime::now();
+        self.statistics(now).alive(now)
+    }
+
     /// Reports whether timers run: there is a session, a handshake, or the wish for one.
     pub(super) fn has_timers(&self) -> bool {
         self.settings.endpoint.is_some() && !self.protocol.is_expired()

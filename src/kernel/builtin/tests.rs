@@ -208,13 +208,17 @@ fn a_peer_that_roams_is_followed() {
 }
 
 #[test]
-fn only_a_peer_that_changes_in_more_than_its_networks_begins_anew() {
+fn only_a_peer_that_changes_in_more_than_networks_and_endpoint_begins_anew() {
     let (mut one, _other) = with_session();
     let is_alive = |site: &Site| site.peer(2).alive(SystemTime::now());
     one.change_peer(2, |peer| assert!(peer.allowed_ips.insert("10.98.0.0/16".parse().unwrap())));
     one.change_peer(3, |peer| peer.keepalive = NonZeroU16::new(9));
-    assert!(is_alive(&one));
     let endpoint = one.peer(2).endpoint;
+    let elsewhere = "127.0.0.9:9".parse().ok();
+    one.change_peer(2, |peer| peer.endpoint = elsewhere);
+    assert_eq!(one.peer(2).endpoint, elsewhere);
+    one.change_peer(2, |peer| peer.endpoint = endpoint);
+    assert!(is_alive(&one));
     one.change_peer(2, |peer| (peer.endpoint, peer.keepalive) = (None, NonZeroU16::new(25)));
     assert!(!is_alive(&one));
     assert_eq!(one.peer(2).endpoint, endpoint, "the address is still known");

@@ -149,18 +149,20 @@ impl Tunnel {
         }
     }
 
-    /// Changes the peers that differ. New networks leave a session alone; a peer that differs in anything
-    /// else begins anew, and so dials at once where it should.
+    /// Changes the peers that differ. New networks and another endpoint leave a session alone, as in the
+    /// kernel's WireGuard. A peer that differs in more, or has no session, begins anew, and so dials at once
+    /// where it should.
     fn change_peers(&mut self, delta: &TunnelDelta, to: &Settings) {
         for key in &delta.removed {
             self.peers.remove(key);
         }
         for (key, change) in &delta.changed {
-            let begins_anew = change.preshared_key != Change::Keep
-                || change.keepalive != Change::Keep
-                || change.endpoint.is_some();
+            let begins_anew = change.preshared_key != Change::Keep || change.keepalive != Change::Keep;
             match self.peers.get_mut(key) {
-                Some(peer) if !begins_anew => peer.settings.allowed_ips = to.peers[key].allowed_ips.clone(),
+                Some(peer) if !begins_anew && (change.endpoint.is_none() || peer.has_session()) => {
+                    peer.settings.endpoint = change.endpoint.or(peer.settings.endpoint);
+                    peer.settings.allowed_ips = to.peers[key].allowed_ips.clone();
+                }
                 _ => self.insert(*key, &to.peers[key]),
             }
         }

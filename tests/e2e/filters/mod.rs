@@ -166,7 +166,7 @@ fn through(world: &mut World, filter: &Filter) -> Result<()> {
     } else {
         "(the kernel has it"
     };
-    let status = succeeds(world.site(NYC), &["status"])?;
+    let status = succeeds(world.site(NYC), &["status", "--verbose"])?;
     same(&format!("{reason} in {status}"), status.contains(reason), true)?;
     both_ways(world)?;
     home_still_works(world)?;
@@ -227,7 +227,7 @@ fn guarded_by(world: &mut World, firewall: &str, reason: &str) -> Result<()> {
     let site = world.site(NYC);
     let status = succeeds(site, &["status", "--json"])?;
     same(&status, status.contains(&format!("\"firewall\":\"{firewall}\"")), true)?;
-    let status = succeeds(site, &["status"])?;
+    let status = succeeds(site, &["status", "--verbose"])?;
     same(&format!("{reason} in {status}"), status.contains(reason), true)
 }
 
