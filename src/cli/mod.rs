@@ -124,6 +124,8 @@ commands! {
         Down(DownCommand),
         /// `portals status`
         Status(StatusCommand),
+        /// `portals map`
+        Map(MapCommand),
         /// `portals install`
         Install(InstallCommand),
         /// `portals uninstall`
@@ -258,6 +260,20 @@ command! {
 
         /// show the status again every second until Ctrl-C
         pub watch: bool = "--watch";
+    }
+}
+
+command! {
+    /// Draw the network: sites, links, and portals with their ways. Where an agent runs, also the state of
+    /// this site's links and portals.
+    pub struct MapCommand = "map",
+        example "portals map\nportals map --svg network.svg"
+    {
+        /// draw this network file, and not the state of this site
+        pub file: Option<PathBuf> = "--file <file>";
+
+        /// write an SVG drawing to this file instead of text to standard output
+        pub svg: Option<PathBuf> = "--svg <file>";
     }
 }
 

@@ -15,6 +15,7 @@ mod interfaces;
 mod invite;
 mod join;
 mod leases;
+mod map;
 mod phone;
 pub mod plan;
 mod prometheus;
@@ -121,6 +122,7 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options),
+        Command::Map(options) => map::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
     }

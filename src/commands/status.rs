@@ -1,7 +1,7 @@
 //! `portals status`: shows links, portals and exits.
 
 mod file;
-mod paths;
+pub(super) mod paths;
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -57,6 +57,12 @@ pub(super) fn run(file: &Path, options: &cli::StatusCommand) -> Result<ExitStatu
         }
         sleep(Duration::from_secs(1));
     }
+}
+
+/// Reads the files, and returns the report about this site.
+pub(super) fn report_now(file: &Path) -> Result<Report, Errors> {
+    let files = Files::read(file)?;
+    full_report(file, &files, &Journal::open()?, &mut Linux::open()?, SystemTime::now())
 }
 
 /// Returns the report about this site, with the leases, the agent's status, and the faults.
