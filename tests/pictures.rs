@@ -7,11 +7,23 @@ use std::path::{Path, PathBuf};
 use wg_portals::base::keys::public_key;
 use wg_portals::base::net::Secret;
 use wg_portals::config;
-use wg_portals::config::model::Network;
+use wg_portals::config::model::{ExitRef, Network};
+use wg_portals::engine::on_paper;
+use wg_portals::map::packet::{self, PacketPath};
 use wg_portals::map::{self, LinkState, Live, Look, Map, PortalUse};
 
 /// Golden cases with a map.
 const MAPS: [&str; 6] = ["behind-nat", "both-ways", "chain", "same-lan", "twelve-sites", "wifi"];
+
+/// Golden cases with the way of a packet from a portal of nyc.
+const PATHS: [(&str, &str); 6] = [
+    ("chain", "guest"),
+    ("chain", "own"),
+    ("device-by-mac", "tv"),
+    ("direct", "guest"),
+    ("one-way", "guest"),
+    ("ports", "console"),
+];
 
 fn folder(case: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case)
@@ -71,6 +83,47 @@ fn maps_are_as_their_files() {
     let network = network("chain");
     let map = Map::new(&network, Some(&live()));
     compare("chain", &[("map-live.txt", map::text(&map)), ("map-live.svg", map::picture(&map))]);
+}
+
+/// Way from a portal of a golden case, on a host that has all that the file names.
+fn path(case: &str, network: &Network, site: &str, portal: &str) -> PacketPath {
+    let file = folder(case).join("network.toml");
+    let site = on_paper::whole_site(&file, network, &site.to_owned()).unwrap();
+    PacketPath::new(&site, site.portals.iter().find(|other| other.name == portal).unwrap())
+}
+
+#[test]
+fn ways_of_packets_are_as_their_files() {
+    for (case, portal) in PATHS {
+        let path = path(case, &network(case), "nyc", portal);
+        let names = ["txt", "svg"].map(|ending| format!("packet-{portal}.{ending}"));
+        compare(case, &[(&names[0], packet::text(&path)), (&names[1], packet::picture(&path))]);
+    }
+}
+
+#[test]
+fn every_portal_has_a_way_that_fits_a_terminal() {
+    let mut seen = 0;
+    for entry in fs::read_dir(folder("..").join("golden")).unwrap() {
+        let case = entry.unwrap().file_name().into_string().unwrap();
+        let network = network(&case);
+        for (site, entry) in &network.sites {
+            for portal in &entry.portals {
+                let text = packet::text(&path(&case, &network, site, &portal.name));
+                assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{case}: {text}");
+                let has_exit = portal.exits[0] != ExitRef::Direct;
+                assert_eq!(text.contains("WireGuard encrypts"), has_exit, "{case}: {text}");
+                assert!(text.contains("\nleaves        "), "{case}: {text}");
+                // The last rule of the filter lets the packet pass.
+                let filter =
+                    text.split("chain forward\n").nth(1).and_then(|rest| rest.split("\n     ▼").next());
+                let verdict = filter.map(|rules| rules.lines().last().unwrap_or("accept").to_owned());
+                assert!(verdict.is_none_or(|verdict| verdict.ends_with("accept")), "{case}: {text}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
 }
 
 #[test]

@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use super::{ExitStatus, status};
-use crate::base::error::{Context as _, Errors};
+use crate::base::error::{Context as _, Error, Errors};
 use crate::base::path::folder_of;
 use crate::cli::MapCommand;
 use crate::cli::output::{complain, print, say};
 use crate::config::model::Network;
 use crate::control::PathKind;
+use crate::engine::journal::Journal;
+use crate::engine::load::Files;
 use crate::engine::status::Report;
-use crate::engine::{network_file, own_key};
+use crate::engine::{network_file, on_paper, own_key};
+use crate::kernel::linux::Linux;
+use crate::map::packet::{self, PacketPath};
 use crate::map::{self, LinkState, Live, Look, Map, PortalUse};
 use crate::system::disk::{self, FileOrigin, cannot_write};
 
@@ -19,10 +23,61 @@ pub(super) fn run(file: &Path, options: &MapCommand) -> Result<ExitStatus, Error
     let named = options.file.as_deref();
     let origin = if named.is_some() { FileOrigin::Named } else { FileOrigin::Ours };
     let (_, network) = network_file::load_from(named.unwrap_or(file), origin)?;
+    if let Some(portal) = &options.packet_path {
+        let path = packet_path(named.unwrap_or(file), named.is_some(), &network, portal)?;
+        show(options.svg.as_deref(), &mut || packet::text(&path), &mut || packet::picture(&path))?;
+        return Ok(ExitStatus::Done);
+    }
     let live = if named.is_some() { None } else { live(file, &network) };
     let map = Map::new(&network, live.as_ref());
     show(options.svg.as_deref(), &mut || map::text(&map), &mut || map::picture(&map))?;
     Ok(ExitStatus::Done)
+}
+
+/// Returns the way of a packet from a portal, `PORTAL` or `SITE/PORTAL`. Without a site, it is a portal of
+/// this site, or of the only site that has one of that name.
+fn packet_path(
+    file: &Path,
+    is_on_paper: bool,
+    network: &Network,
+    wanted: &str,
+) -> Result<PacketPath, Errors> {
+    let here = own_key::owner(&folder_of(file), network).filter(|_| !is_on_paper);
+    let (site, portal) = wanted.split_once('/').map_or((None, wanted), |(site, portal)| (Some(site), portal));
+    let mut found = Vec::new();
+    for (name, entry) in &network.sites {
+        if site.is_none_or(|site| site == name) && entry.portals.iter().any(|other| other.name == portal) {
+            found.push((name, Some(entry.public_key) == here));
+        }
+    }
+    let own = found.iter().find(|(_, is_here)| *is_here);
+    let (name, is_here) = match (own, &found[..]) {
+        (Some(own), _) | (None, [own]) => *own,
+        (None, []) => return Err(unknown(network, wanted).into()),
+        (None, [(one, _), ..]) => {
+            return Err(Error::wrong(format!(
+                "several sites have a portal `{portal}`: name the site, too, such as `{one}/{portal}`"
+            ))
+            .into());
+        }
+    };
+    let site = if is_here {
+        status::site_now(&Files::read(file)?, &Journal::open()?, &mut Linux::open()?)?
+    } else {
+        on_paper::whole_site(file, network, name)?
+    };
+    let portal = site.portals.iter().find(|other| other.name == portal);
+    Ok(PacketPath::new(&site, portal.expect("the site has this portal")))
+}
+
+fn unknown(network: &Network, wanted: &str) -> Error {
+    let mut known = Vec::new();
+    for (name, site) in &network.sites {
+        for portal in &site.portals {
+            known.push([name, "/", &portal.name].concat());
+        }
+    }
+    Error::wrong(format!("there is no portal `{wanted}`; there are: {}", known.join(", ")))
 }
 
 /// Writes a drawing to a file, or prints a text where there is no such file.

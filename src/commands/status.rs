@@ -26,7 +26,7 @@ use crate::engine::observed::choose_observed;
 use crate::engine::status::{LanReport, LinkReport, PhoneReport, PortalReport, PortalState, Report, report};
 use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
-use crate::site::Relay;
+use crate::site::{Relay, Site};
 use crate::system::clock::LastKnown;
 
 /// Time limit for the agent's answer.
@@ -59,6 +59,14 @@ pub(super) fn run(file: &Path, options: &cli::StatusCommand) -> Result<ExitStatu
     }
 }
 
+/// Returns this site with the exits that are in use. No name is resolved.
+pub(super) fn site_now(files: &Files, journal: &Journal, kernel: &mut dyn Host) -> Result<Site, Errors> {
+    let links = kernel.links()?;
+    let mut site = files.site(kernel, journal, &links, &SortedMap::new())?;
+    choose_observed(&mut site, kernel)?;
+    Ok(site)
+}
+
 /// Reads the files, and returns the report about this site.
 pub(super) fn report_now(file: &Path) -> Result<Report, Errors> {
     let files = Files::read(file)?;
@@ -73,10 +81,7 @@ fn full_report(
     kernel: &mut dyn Host,
     now: SystemTime,
 ) -> Result<Report, Errors> {
-    // Endpoints come from the live tunnels, so no name has to be resolved.
-    let links = kernel.links()?;
-    let mut site = files.site(kernel, journal, &links, &SortedMap::new())?;
-    choose_observed(&mut site, kernel)?;
+    let site = site_now(files, journal, kernel)?;
     let agent = journal.has_agent()?;
     let mut report = report(&site, agent, kernel, now)?;
     report.file = FileReport::of(&files.text, &files.network);

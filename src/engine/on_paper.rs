@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use crate::base::error::Errors;
+use crate::base::error::{Error, Errors};
 use crate::base::net::{IfName, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::SortedMap;
@@ -65,6 +65,21 @@ pub fn site(file: &Path, network: &Network, own: &Name, providers: &ProviderFile
             resolved: &resolved,
         },
     )
+}
+
+/// Returns the site `own` as [`site`] does, with the files of its providers.
+///
+/// # Errors
+/// If the file of a provider is missing, too.
+pub fn whole_site(file: &Path, network: &Network, own: &Name) -> Result<Site, Errors> {
+    let entry = &network.sites[own];
+    let (providers, missing) = providers(file, entry)?;
+    if let Some(name) = missing.first() {
+        let path = folder_of(file).join(&entry.providers[*name].config);
+        let message = format!("{} is missing: copy the provider's file to that place", path.display());
+        return Err(Error::wrong(message).into());
+    }
+    site(file, network, own, &providers)
 }
 
 fn facts(entry: &SiteConfig) -> Facts {

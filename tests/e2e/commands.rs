@@ -78,6 +78,17 @@ fn map(world: &mut World) -> Result<()> {
     )?;
     let drawing = shell(&site.router, "cat /run/map.svg")?;
     same("drawing", drawing.starts_with("<svg ") && drawing.contains("class=\"link up\""), true)?;
+    // As root on the site, with its uplink.
+    let way = succeeds(site, &["map", "--packet-path", "nyc/way"])?;
+    let has_all =
+        ["enters        interface portal0", "\nleaves        uplink"].iter().all(|part| way.contains(part));
+    same(&format!("way of a packet in\n{way}"), has_all, true)?;
+    same("status for no portal", status(site, &["map", "--packet-path", "dog"])?, Some(2))?;
+    same(
+        "status for two portals",
+        status(site, &["map", "--file", NETWORK_FILE, "--packet-path", "way"])?,
+        Some(2),
+    )?;
     let by_file = succeeds(site, &["map", "--file", NETWORK_FILE])?;
     same("state by the file alone", by_file.contains("up") || by_file.contains("this site"), false)
 }

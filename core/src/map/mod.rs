@@ -1,6 +1,7 @@
 //! Pictures: the network with its links, and the ways of its portals; the way of a packet through the kernel.
 
 mod model;
+pub mod packet;
 mod picture;
 mod svg;
 mod text;
