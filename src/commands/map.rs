@@ -1,6 +1,7 @@
 //! `portals map`: the network as a picture.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::{ExitStatus, status};
 use crate::base::error::{Context as _, Error, Errors};
@@ -9,11 +10,8 @@ use crate::cli::MapCommand;
 use crate::cli::output::{complain, print, say};
 use crate::config::model::Network;
 use crate::control::PathKind;
-use crate::engine::journal::Journal;
-use crate::engine::load::Files;
 use crate::engine::status::Report;
 use crate::engine::{network_file, on_paper, own_key};
-use crate::kernel::linux::Linux;
 use crate::map::packet::{self, PacketPath};
 use crate::map::{self, LinkState, Live, Look, Map, PortalUse};
 use crate::system::disk::{self, FileOrigin, cannot_write};
@@ -61,11 +59,8 @@ fn packet_path(
             .into());
         }
     };
-    let site = if is_here {
-        status::site_now(&Files::read(file)?, &Journal::open()?, &mut Linux::open()?)?
-    } else {
-        on_paper::whole_site(file, network, name)?
-    };
+    let site =
+        if is_here { status::Here::open(file)?.site()? } else { on_paper::whole_site(file, network, name)? };
     let portal = site.portals.iter().find(|other| other.name == portal);
     Ok(PacketPath::new(&site, portal.expect("the site has this portal")))
 }
@@ -101,7 +96,7 @@ fn live(file: &Path, network: &Network) -> Option<Live> {
     if !network.sites.values().any(|site| site.public_key == own) {
         return None;
     }
-    match status::report_now(file) {
+    match status::Here::open(file).and_then(|mut here| here.report(file, SystemTime::now())) {
         Ok(report) if report.agent => Some(from_report(&report)),
         Ok(_) => None,
         Err(error) => {

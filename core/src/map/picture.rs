@@ -44,8 +44,6 @@ struct Place<'a> {
     site: &'a MapSite,
     centre: Point,
     card: Rect,
-    /// Providers through which traffic leaves at this site.
-    providers: Vec<&'a str>,
 }
 
 /// Returns the drawing.
@@ -87,20 +85,20 @@ pub fn picture(map: &Map) -> String {
 /// Returns the places of all sites, the middle of the ellipse, and the size of the drawing.
 fn places(map: &Map) -> (Vec<Place<'_>>, Point, [i32; 2]) {
     let mut places: Vec<Place> = Vec::new();
-    for (at, site) in map.sites.iter().enumerate() {
-        let providers = providers_at(map, at);
-        let mut height = HEAD + PADDING + SHORT_ROW * pixels(providers.len());
+    for site in &map.sites {
+        let mut height = HEAD + PADDING;
         for row in &site.rows {
             height += if row.ways.is_empty() { SHORT_ROW } else { ROW };
         }
         let card = Rect { corner: [0, 0], size: [WIDTH, height] };
-        places.push(Place { site, centre: [0, 0], card, providers });
+        places.push(Place { site, centre: [0, 0], card });
     }
     let number = pixels(places.len());
     // The height that two neighbours share.
     let mut tallest = 0;
     for (at, place) in places.iter().enumerate() {
-        tallest = tallest.max((place.card.size[1] + places[(at + 1) % places.len()].card.size[1]) / 2);
+        let next = &places[(at + 1) % places.len()];
+        tallest = tallest.max(i32::midpoint(place.card.size[1], next.card.size[1]));
     }
     // Neighbours at the sides of an ellipse of six are one radius apart.
     let down = match number {
@@ -136,33 +134,13 @@ fn places(map: &Map) -> (Vec<Place<'_>>, Point, [i32; 2]) {
     (places, middle, [width, last[1] - first[1] + HEADING + MARGIN])
 }
 
-/// Returns the providers through which ways leave at a site.
-fn providers_at(map: &Map, site: usize) -> Vec<&str> {
-    let mut providers = Vec::new();
-    for (at, start) in map.sites.iter().enumerate() {
-        for way in start.rows.iter().flat_map(|row| &row.ways) {
-            let (stops, provider) = stops(map, at, way);
-            if let Some(provider) = provider
-                && stops.last() == Some(&site)
-                && !providers.contains(&provider)
-            {
-                providers.push(provider);
-            }
-        }
-    }
-    providers
-}
-
-/// Returns the sites of a way, from the site where it begins, and the provider at its end.
-fn stops<'a>(map: &Map, start: usize, way: &'a [String]) -> (Vec<usize>, Option<&'a str>) {
+/// Returns the sites of a way, from the site where it begins, without a provider at its end.
+fn stops(map: &Map, start: usize, way: &[String]) -> Vec<usize> {
     let mut stops = vec![start];
     for name in way {
-        match map.sites.iter().position(|site| site.name == *name) {
-            Some(site) => stops.push(site),
-            None => return (stops, Some(name)),
-        }
+        stops.extend(map.sites.iter().position(|site| site.name == *name));
     }
-    (stops, None)
+    stops
 }
 
 impl Picture<'_> {
@@ -181,7 +159,7 @@ impl Picture<'_> {
         let mut colour = 0;
         for (at, site) in self.map.sites.iter().enumerate() {
             for row in site.rows.iter().filter(|row| !row.ways.is_empty()) {
-                for hop in stops(self.map, at, &row.ways[row.used]).0.windows(2) {
+                for hop in stops(self.map, at, &row.ways[row.used]).windows(2) {
                     let ends = [hop[0].min(hop[1]), hop[0].max(hop[1])];
                     let Some(link) = self.map.links.iter().position(|link| link.ends == ends) else {
                         continue;
@@ -215,7 +193,8 @@ fn draw_card(svg: &mut Svg, place: &Place, colour: &mut i32) {
     let mut y = y + HEAD;
     for row in &site.rows {
         if row.ways.is_empty() {
-            draw_short(svg, [x, y], &[&row.name, " ", &row.entrance]);
+            let words = [row.name.as_str(), " ", &row.entrance].concat();
+            svg.text("soft", [x + 16, y + 12], &cut(&words, LINE));
             y += SHORT_ROW;
             continue;
         }
@@ -229,14 +208,6 @@ fn draw_card(svg: &mut Svg, place: &Place, colour: &mut i32) {
         *colour = (*colour + 1) % pixels(COLOURS);
         y += ROW;
     }
-    for provider in &place.providers {
-        draw_short(svg, [x, y], &["provider ", provider]);
-        y += SHORT_ROW;
-    }
-}
-
-fn draw_short(svg: &mut Svg, [x, y]: Point, words: &[&str]) {
-    svg.text("soft", [x + 16, y + 12], &cut(&words.concat(), LINE));
 }
 
 /// Returns the words for the ways of a row: the one in use, and the number of the others.

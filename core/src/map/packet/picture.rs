@@ -39,7 +39,7 @@ pub fn picture(path: &PacketPath) -> String {
     svg.text("title", [MARGIN, 44], &path.title);
     for (at, (stage, lines, top, height)) in boxes.iter().enumerate() {
         let (_, colour) = stage.kind.look();
-        let (top, height, middle) = (*top, *height, (LEFT + RIGHT) / 2);
+        let (top, height, middle) = (*top, *height, i32::midpoint(LEFT, RIGHT));
         if at > 0 {
             svg.put("<path class=\"arrow\" d=\"M# #V#\"/>\n", &[middle, top - GAP, top - 7]);
             svg.put("<path class=\"ink\" d=\"M# #l-5 -8h10Z\"/>\n", &[middle, top]);
