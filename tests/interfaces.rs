@@ -49,7 +49,7 @@ fn each_interface_has_a_state_and_a_use() {
                         eth3             no link  virtual   free\n  \
                         eth4             off      virtual   LAN                       192.168.1.1/24\n";
         // The kernel takes a moment to tell the ends of a cable from each other.
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut seen = interfaces(&file, "");
         while seen.0 != expected && Instant::now() < deadline {
             sleep(Duration::from_millis(100));

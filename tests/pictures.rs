@@ -88,8 +88,8 @@ fn maps_are_as_their_files() {
 /// Way from a portal of a golden case, on a host that has all that the file names.
 fn path(case: &str, network: &Network, site: &str, portal: &str) -> PacketPath {
     let file = folder(case).join("network.toml");
-    let site = on_paper::whole_site(&file, network, &site.to_owned()).unwrap();
-    PacketPath::new(&site, site.portals.iter().find(|other| other.name == portal).unwrap())
+    let mut site = on_paper::whole_site(&file, network, &site.to_owned()).unwrap();
+    PacketPath::new(&mut site, portal).unwrap()
 }
 
 #[test]

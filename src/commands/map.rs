@@ -59,10 +59,10 @@ fn packet_path(
             .into());
         }
     };
-    let site =
+    let mut site =
         if is_here { status::Here::open(file)?.site()? } else { on_paper::whole_site(file, network, name)? };
-    let portal = site.portals.iter().find(|other| other.name == portal);
-    Ok(PacketPath::new(&site, portal.expect("the site has this portal")))
+    // The agent's file may be a moment newer than the one that was read first.
+    PacketPath::new(&mut site, portal).ok_or_else(|| unknown(network, wanted).into())
 }
 
 fn unknown(network: &Network, wanted: &str) -> Error {

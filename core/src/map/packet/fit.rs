@@ -15,7 +15,7 @@ use crate::state::{RouteTarget, Rule, RuleAction, State, words};
 pub(super) const UNSPECIFIED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// First IPv4 packet of a connection, on its way through this host.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Packet {
     /// Interface through which it came in; `lo` if this host sent it, and none if it is any interface without
     /// a name in our rules.

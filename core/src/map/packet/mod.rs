@@ -87,13 +87,14 @@ struct Walk<'a> {
 }
 
 impl PacketPath {
-    /// Returns the way from a portal of a site. The rules are in nft's words; on a host with iptables, the
-    /// chains have other names.
-    pub fn new(site: &Site, portal: &Portal) -> Self {
-        let mut site = site.clone();
+    /// Returns the way from a portal of a site; `None` if the site has no portal of that name. The rules are
+    /// in nft's words, so the site gets that firewall; on a host with iptables, the chains have other names.
+    pub fn new(site: &mut Site, portal: &str) -> Option<Self> {
         site.guard.firewall = FirewallBackend::Nftables;
-        let state = plan(&site);
-        let firewall = state.firewall.clone().unwrap_or_default();
+        let site = &*site;
+        let portal = site.portals.iter().find(|other| other.name == portal)?;
+        let mut state = plan(site);
+        let firewall = state.firewall.take().unwrap_or_default();
         let outgoing = site.exit_interfaces(&portal.exit).next().cloned();
         let packet = packet(portal, outgoing.clone());
         let mut walk = Walk { state: &state, firewall: &firewall, packet, stages: Vec::new() };
@@ -117,7 +118,7 @@ impl PacketPath {
         match (&portal.exit, outgoing) {
             (Exit::Tunnel { interface, .. }, _) => {
                 walk.leave();
-                walk.encrypt(&site, interface);
+                walk.encrypt(site, interface);
             }
             (Exit::Direct, Some(uplink)) => {
                 walk.leave();
@@ -125,7 +126,7 @@ impl PacketPath {
             }
             _ => {}
         }
-        Self { title, stages: walk.stages }
+        Some(Self { title, stages: walk.stages })
     }
 }
 
