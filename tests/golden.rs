@@ -288,7 +288,7 @@ fn the_head_of_a_plan_names_portals_and_ports() {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
         let (files, _) = site(&case, &case.join(format!("{own}.facts.toml")), Firewall::Nftables);
         let mut network = files.network;
-        for portal in network.sites.get_mut(own).unwrap().portals.iter_mut() {
+        for portal in &mut network.sites.get_mut(own).unwrap().portals {
             portal.address = portal.address.or(Some(lan.parse().unwrap()).filter(|_| portal.name == "guest"));
         }
         let (mut facts, resolved) =
