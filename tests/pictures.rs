@@ -138,23 +138,23 @@ fn lines_of_a_map_fit_a_terminal() {
 /// No file of a network is too large for the arithmetic.
 #[test]
 fn a_map_has_room_for_all_sites() {
-    let sites = |number: u8| {
-        let mut text = "[network]\nname = \"home\"\nsubnet = \"10.0.0.0/8\"\n".to_owned();
-        for id in 1..=number {
-            let key = public_key(&Secret::new([id; 32]));
-            text +=
-                &format!("[site.s{id}]\nid = {id}\npublic_key = \"{key}\"\nendpoint = \"s{id}.example\"\n");
-            if id > 1 {
-                text += &format!("exits = [\"s{}\"]\n", id - 1);
-                for portal in 0..10 {
-                    text += &format!(
-                        "[site.s{id}.portal.p{portal}]\nexit = \"s{}\"\nfrom = [\"192.168.1.{portal}\"]\n",
-                        id - 1
-                    );
-                }
-            }
+    let portals = |exit: u8| {
+        let portal =
+            |number: u8| format!("[[P]].p{number}]\nexit = \"s{exit}\"\nfrom = [\"192.168.1.{number}\"]\n");
+        (0..10).map(portal).collect::<Vec<_>>().concat()
+    };
+    let site = |id: u8| {
+        let key = public_key(&Secret::new([id; 32]));
+        let text = format!("[site.s{id}]\nid = {id}\npublic_key = \"{key}\"\nendpoint = \"s{id}.example\"\n");
+        if id == 1 {
+            return text;
         }
-        parsed(&text)
+        let portals = portals(id - 1).replace("[[P]]", &format!("[site.s{id}.portal"));
+        format!("{text}exits = [\"s{}\"]\n{portals}", id - 1)
+    };
+    let sites = |number: u8| {
+        let all: String = (1..=number).map(site).collect();
+        parsed(&format!("[network]\nname = \"home\"\nsubnet = \"10.0.0.0/8\"\n{all}"))
     };
     for number in [1, 2, 3, 5, 250] {
         let network = sites(number);
