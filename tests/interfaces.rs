@@ -57,7 +57,10 @@ fn each_interface_has_a_state_and_a_use() {
         }
         assert_eq!(seen, (expected.to_owned(), String::new()));
         let (json, _) = interfaces(&file, "--json");
-        let guest = r#"{"name":"eth1","kind":"virtual","state":"up","addresses":[],"use":"portal","portals":["guest"]}"#;
+        let guest = concat!(
+            r#"{"name":"eth1","kind":"virtual","state":"up","addresses":[],"#,
+            r#""use":"portal","portals":["guest"]}"#
+        );
         assert!(json.contains(guest), "{json}");
         fs::remove_file(folder.join("private.key")).unwrap();
         let (said, complained) = interfaces(&file, "");

@@ -1,5 +1,6 @@
-//! Golden pictures: the map of a network as text and as a drawing. `UPDATE_GOLDEN=1 cargo test --test pictures`
-//! writes the current ones; look at them in a browser before you commit them.
+//! Golden pictures: the map of a network, and the way of a packet, as text and as a drawing.
+//! `UPDATE_GOLDEN=1 cargo test --test pictures` writes the current ones; look at them in a browser before you
+//! commit them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -211,8 +211,9 @@ mod tests {
         assert_eq!(
             json,
             concat!(
-                r#"{"interfaces":[{"name":"wlan0","kind":"Wi-Fi","state":"off","addresses":[],"use":"portal","#,
-                r#""portals":["tv"],"wifi":{"bands":["2.4 GHz","5 GHz"],"access_points":8,"switched_off":true}}]}"#
+                r#"{"interfaces":[{"name":"wlan0","kind":"Wi-Fi","state":"off","addresses":[],"#,
+                r#""use":"portal","portals":["tv"],"wifi":{"bands":["2.4 GHz","5 GHz"],"access_points":8,"#,
+                r#""switched_off":true}}]}"#
             )
         );
     }

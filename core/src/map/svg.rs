@@ -14,7 +14,8 @@ text{font:13px system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;f
 .link,.way{fill:none;stroke-linecap:round}.link{stroke:var(--link);stroke-width:7}.thin{stroke-width:2.5}\
 .up{stroke:var(--up)}.relayed{stroke:var(--relayed);stroke-dasharray:14 9}\
 .down{stroke:var(--down);stroke-dasharray:2 10}\
-.way{stroke:var(--c);stroke-width:2.5}.fill{fill:var(--c)}.off{opacity:.35}.arrow{fill:none;stroke:var(--soft);stroke-width:1.5}.ink{fill:var(--soft)}\
+.way{stroke:var(--c);stroke-width:2.5}.fill{fill:var(--c)}.off{opacity:.35}\
+.arrow{fill:none;stroke:var(--soft);stroke-width:1.5}.ink{fill:var(--soft)}\
 .c0{--c:#3b82f6}.c1{--c:#e07b00}.c2{--c:#0f9f8f}.c3{--c:#d6409f}.c4{--c:#7c5cf0}.c5{--c:#5c9a12}\
 .c6{--c:#0596c8}.c7{--c:#b0603a}</style>";
 

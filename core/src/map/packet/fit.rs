@@ -148,8 +148,8 @@ impl Packet {
             Condition::NotOutgoing(names) => is_among(names, set, self.outgoing.as_ref()).not(),
             Condition::InterfacePair(_) => {
                 let pair = self.incoming.clone().zip(self.outgoing.clone());
-                matches!((set, pair), (Some(Set::InterfacePairs(pairs)), Some(pair)) if pairs.contains(&pair))
-                    .into()
+                let Some((Set::InterfacePairs(pairs), pair)) = set.zip(pair) else { return Fit::No };
+                pairs.contains(&pair).into()
             }
             Condition::Source(networks) => self.is_from(&mut members(networks, set).into_iter()),
             Condition::NotSource(networks) => self.is_from(&mut members(networks, set).into_iter()).not(),
@@ -166,7 +166,8 @@ impl Packet {
             Condition::ConnectionNotMarked(mark) => (!is_set(self.connection_mark, *mark)).into(),
             Condition::Departing(MarksAtInterfaces { mask, .. }) => {
                 let pair = self.outgoing.clone().map(|outgoing| (outgoing, self.connection_mark & mask));
-                matches!((set, pair), (Some(Set::MarksAtInterfaces(pairs)), Some(pair)) if pairs.contains(&pair)).into()
+                let Some((Set::MarksAtInterfaces(pairs), pair)) = set.zip(pair) else { return Fit::No };
+                pairs.contains(&pair).into()
             }
             Condition::Family(_) | Condition::FromOriginator => Fit::Yes,
             // The packet is the first one of a connection, and no relayed one.
