@@ -14,7 +14,7 @@
 extern crate self as wg_portals;
 
 pub use portals_core::{
-    base, config, exchange, firewall, join, nat, plan, signed, site, state, wgquick, wifi,
+    base, config, exchange, firewall, join, map, nat, plan, signed, site, state, wgquick, wifi,
 };
 
 pub mod agent;

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Top modules from the bottom up. The first twelve are the crate `portals-core`.
-const ORDER: [&str; 23] = [
+/// Top modules from the bottom up. The first thirteen are the crate `portals-core`.
+const ORDER: [&str; 24] = [
     "base", "signed", "nat", "wifi", "config", "exchange", "join", "wgquick", "firewall", "state", "site",
-    "plan", "system", "kernel", "control", "services", "interop", "cli", "engine", "agent", "demo",
+    "plan", "map", "system", "kernel", "control", "services", "interop", "cli", "engine", "agent", "demo",
     "diagnose", "commands",
 ];
 
 /// Modules of the crate `portals-core`, which is built without `nix`.
-const PURE: usize = 12;
+const PURE: usize = 13;
 
 /// Names of modules that a module uses.
 type Arrows = BTreeMap<String, BTreeSet<String>>;

@@ -8,6 +8,7 @@ pub mod config;
 pub mod exchange;
 pub mod firewall;
 pub mod join;
+pub mod map;
 pub mod nat;
 pub mod plan;
 pub mod signed;

@@ -36,3 +36,21 @@ command! {
         pub json: bool = "--json";
     }
 }
+
+command! {
+    /// Draw the network: sites, links, and portals with their ways. Where an agent runs, also the state of
+    /// this site's links and portals.
+    pub struct MapCommand = "map",
+        example "portals map\nportals map --svg network.svg\nportals map --packet-path guest"
+    {
+        /// draw this network file, and not the state of this site
+        pub file: Option<PathBuf> = "--file <file>";
+
+        /// write an SVG drawing to this file instead of text to standard output
+        pub svg: Option<PathBuf> = "--svg <file>";
+
+        /// draw the way of a packet through the kernel instead, from this portal, PORTAL or SITE/PORTAL, to
+        /// its exit, with the rules that it meets
+        pub packet_path: Option<String> = "--packet-path <portal>";
+    }
+}

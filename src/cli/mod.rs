@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use about::{CompletionsCommand, VersionCommand};
-pub use diagnose::{CheckCommand, DoctorCommand, InterfacesCommand};
+pub use diagnose::{CheckCommand, DoctorCommand, InterfacesCommand, MapCommand};
 use fields::{FromWords as _, Slot, command, commands};
 pub use files::{ExportCommand, ImportCommand};
 pub use init::InitCommand;
@@ -128,6 +128,8 @@ commands! {
         Rotate(RotateCommand),
         /// `portals export`
         Export(ExportCommand),
+        /// `portals map`
+        Map(MapCommand),
         "When something is wrong":
         /// `portals doctor`
         Doctor(DoctorCommand),

@@ -9,7 +9,6 @@ use crate::cli::output::{complain, say};
 use crate::config::model::Network;
 use crate::engine::file_report::{FileReport, FileSignature};
 use crate::engine::{network_file, on_paper};
-use crate::plan::plan;
 use crate::state::words::count;
 use crate::system::disk::FileOrigin;
 
@@ -55,7 +54,7 @@ fn site(file: &Path, network: &Network, own: &String) -> Result<(), Errors> {
         );
     }
     if missing.is_empty() {
-        plan(&on_paper::site(file, network, own, &providers)?);
+        on_paper::site(file, network, own, &providers)?;
     }
     Ok(())
 }

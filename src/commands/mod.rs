@@ -17,6 +17,7 @@ mod interfaces;
 mod invite;
 mod join;
 mod leases;
+mod map;
 mod phone;
 pub mod plan;
 mod prometheus;
@@ -124,6 +125,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options, is_verbose),
+        Command::Map(options) => map::run(file, options),
         Command::Doctor(options) => Ok(doctor::run(file, options)),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),

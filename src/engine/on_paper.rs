@@ -1,9 +1,8 @@
 //! A site of a network file without its host and its key, such as on a laptop.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use crate::base::error::Errors;
+use crate::base::error::{Error, Errors};
 use crate::base::net::{IfName, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::SortedMap;
@@ -40,17 +39,14 @@ pub fn providers<'a>(file: &Path, entry: &'a SiteConfig) -> Result<(ProviderFile
     Errors::check(errors, (found, missing))
 }
 
-/// Returns the site `own` on a host that has all that the network file names, and the newest kernel.
+/// Returns the site `own` on a host that has all that the network file names, and the newest kernel. No host
+/// name is resolved, which the site's notes tell.
 /// `providers` has all files of the site's providers.
 ///
 /// # Errors
 /// All reasons at once why no host can be that site.
 pub fn site(file: &Path, network: &Network, own: &Name, providers: &ProviderFiles) -> Result<Site, Errors> {
     let entry = &network.sites[own];
-    let resolved = site::names_to_resolve(network, own, providers)
-        .iter()
-        .map(|name| ((*name).to_owned(), IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
-        .collect();
     site::view(
         network,
         &Inputs {
@@ -62,9 +58,24 @@ pub fn site(file: &Path, network: &Network, own: &Name, providers: &ProviderFile
             passphrases: &SortedMap::new(),
             facts: &facts(entry),
             providers,
-            resolved: &resolved,
+            resolved: &SortedMap::new(),
         },
     )
+}
+
+/// Returns the site `own` as [`site`] does, with the files of its providers.
+///
+/// # Errors
+/// If the file of a provider is missing, too.
+pub fn whole_site(file: &Path, network: &Network, own: &Name) -> Result<Site, Errors> {
+    let entry = &network.sites[own];
+    let (providers, missing) = providers(file, entry)?;
+    if let Some(name) = missing.first() {
+        let path = folder_of(file).join(&entry.providers[*name].config);
+        let message = format!("{} is missing: copy the provider's file to that place", path.display());
+        return Err(Error::wrong(message).into());
+    }
+    site(file, network, own, &providers)
 }
 
 fn facts(entry: &SiteConfig) -> Facts {

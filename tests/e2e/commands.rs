@@ -18,6 +18,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: check,
     },
     Scenario { name: "plan names a program that is missing", plots: &[NYC, PARIS], run: missing },
+    Scenario { name: "the map shows the state of links and portals", plots: &[NYC, PARIS], run: map },
     Scenario {
         name: "a broken file gives exit status 2 and changes nothing",
         plots: &[NYC, PARIS],
@@ -65,6 +66,38 @@ fn missing(world: &mut World) -> Result<()> {
     let gone = shell(&site.router, &format!("unshare -m sh -c '{hide}; {}'", plan.replace('\'', "")))?;
     let said = "note: dnsmasq-way does not run: the program dnsmasq is missing: ";
     same(&format!("dnsmasq missing, in {gone}"), gone.contains(said), true)
+}
+
+fn map(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    let site = world.site(NYC);
+    let has = |words: &[&str]| {
+        let map = succeeds(site, &["map"])?;
+        let lacks = words.iter().find(|words| !map.contains(**words));
+        same(&format!("part that is missing in\n{map}"), lacks, None)
+    };
+    eventually("the link is up", || {
+        has(&["┌─ nyc (this site) ─", "└◀━▶  paris  up", "━▶ paris ━▶ internet (open)", "┌─ paris ─"])
+    })?;
+    shell(
+        &site.router,
+        &format!("'{}' map --config {NETWORK_FILE} --svg /run/map.svg", program().display()),
+    )?;
+    let drawing = shell(&site.router, "cat /run/map.svg")?;
+    same("drawing", drawing.starts_with("<svg ") && drawing.contains("class=\"link up\""), true)?;
+    // As root on the site, with its uplink.
+    let way = succeeds(site, &["map", "--packet-path", "nyc/way"])?;
+    let has_all =
+        ["enters        interface portal0", "\nleaves        uplink"].iter().all(|part| way.contains(part));
+    same(&format!("way of a packet in\n{way}"), has_all, true)?;
+    same("status for no portal", status(site, &["map", "--packet-path", "dog"])?, Some(2))?;
+    same(
+        "status for two portals",
+        status(site, &["map", "--file", NETWORK_FILE, "--packet-path", "way"])?,
+        Some(2),
+    )?;
+    let by_file = succeeds(site, &["map", "--file", NETWORK_FILE])?;
+    same("state by the file alone", by_file.contains("up") || by_file.contains("this site"), false)
 }
 
 fn broken(world: &mut World) -> Result<()> {

@@ -78,7 +78,7 @@ pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap
 }
 
 /// Returns the sites with a link to `own`: one of the two names the other.
-pub(super) fn linked<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, &'a model::SiteConfig)> {
+pub fn linked<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, &'a model::SiteConfig)> {
     let mine: SortedSet<&Name> = names(&network.sites[own]).collect();
     let is_linked = |name: &Name, peer: &model::SiteConfig| {
         name != own && (mine.contains(name) || names(peer).any(|other| other == own))

@@ -47,7 +47,7 @@ pub use host_view::HostView;
 pub use ids::{RESOLVER_PORT, SHARED_INTERFACE, TABLE_BASE};
 pub use inputs::{Inputs, PeerKnowledge};
 pub use kernel_settings::KernelSettings;
-pub use links::{address, networks_of, tunnels};
+pub use links::{address, linked, networks_of, tunnels};
 pub use marks::ExitProbe;
 pub use names::HomeNames;
 pub use nat::{HelperPart, SearchedLink, SiteNat};

@@ -8,7 +8,7 @@ use crate::control::{HelperStatus, LinkPathStatus};
 use crate::engine::status::{LinkReport, Report};
 
 /// Returns the agent's view of the path of a link.
-pub(super) fn known<'a>(report: &'a Report, link: &LinkReport) -> Option<&'a LinkPathStatus> {
+pub(in crate::commands) fn known<'a>(report: &'a Report, link: &LinkReport) -> Option<&'a LinkPathStatus> {
     report.agent_status.as_ref()?.link(&link.peer, &link.interface)
 }
 
