@@ -120,6 +120,8 @@ commands! {
         Down(DownCommand),
         /// `portals status`
         Status(StatusCommand),
+        /// `portals test`
+        Test(TestCommand),
         /// `portals install`
         Install(InstallCommand),
         /// `portals uninstall`
@@ -234,6 +236,24 @@ command! {
 
         /// show the status again every second until Ctrl-C
         pub watch: bool = "--watch";
+    }
+}
+
+command! {
+    /// Test what a device behind a portal gets: its way, delay and loss to the exit, packet size, public
+    /// address, DNS and IPv6.
+    pub struct TestCommand = "test",
+        example "portals test guest",
+        status 1 "a test found a fault"
+    {
+        /// name of the portal
+        pub portal: String = "<portal>";
+
+        /// cut the link to the exit for a moment, and test that nothing leaves here meanwhile
+        pub cut: bool = "--cut";
+
+        /// print the results as JSON
+        pub json: bool = "--json";
     }
 }
 

@@ -24,6 +24,7 @@ mod sign;
 mod site;
 mod ssh;
 mod status;
+mod test;
 mod uninstall;
 mod wifi;
 
@@ -117,6 +118,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options, is_verbose),
+        Command::Test(options) => test::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
     }

@@ -13,6 +13,7 @@ pub mod host;
 pub mod journal;
 pub mod load;
 pub mod locked_file;
+pub mod mtu_search;
 pub mod neighbours;
 pub mod network_file;
 pub mod observed;

@@ -62,6 +62,7 @@ mod snapshot;
 mod starts;
 mod status;
 mod systemd;
+mod tested;
 mod time;
 mod upgrade;
 mod uplink;
@@ -139,6 +140,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     same_lan_flushes::SCENARIOS,
     starts::SCENARIOS,
     status::SCENARIOS,
+    tested::SCENARIOS,
     faults::TIMED,
     install::SCENARIOS,
     containers::SCENARIOS,

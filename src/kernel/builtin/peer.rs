@@ -126,7 +126,7 @@ impl Peer {
         };
         match result {
             TunnResult::WriteToNetwork(message) => {
-                self.sent += counted(message);
+                self.sent += message.len() as u64;
                 Some(message)
             }
             TunnResult::Err(WireGuardError::ConnectionExpired) if self.is_wanted() => {
@@ -143,7 +143,7 @@ impl Peer {
         let TunnResult::WriteToNetwork(message) = self.protocol.encapsulate(packet, room) else {
             return None;
         };
-        self.sent += counted(message);
+        self.sent += message.len() as u64;
         Some(message)
     }
 
@@ -152,7 +152,7 @@ impl Peer {
         let TunnResult::WriteToNetwork(message) = self.protocol.decapsulate(None, &[], room) else {
             return None;
         };
-        self.sent += counted(message);
+        self.sent += message.len() as u64;
         Some(message)
     }
 
@@ -165,10 +165,11 @@ impl Peer {
     ) -> TunnResult<'a> {
         let result = self.protocol.decapsulate(Some(from.ip()), message, room);
         if let TunnResult::WriteToNetwork(answer) = &result {
-            self.sent += counted(answer);
+            self.sent += answer.len() as u64;
         }
-        if !matches!(result, TunnResult::Err(_)) && message.first() == Some(&DATA) {
-            self.received += message.len() as u64 - TAG;
+        if !matches!(result, TunnResult::Err(_)) {
+            let tag = if message.first() == Some(&DATA) { TAG } else { 0 };
+            self.received += message.len() as u64 - tag;
         }
         result
     }
@@ -194,9 +195,4 @@ fn protocol(key: PublicKey, settings: &state::Peer, index: u32, identity: &Ident
         index,
         Some(Arc::clone(&identity.inner)),
     )
-}
-
-/// Returns the bytes of a message that count: those of data, keepalives included.
-fn counted(message: &[u8]) -> u64 {
-    if message.first() == Some(&DATA) { message.len() as u64 } else { 0 }
 }

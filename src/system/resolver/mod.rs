@@ -37,6 +37,9 @@ const BEHIND_FORWARDERS: [&str; 2] =
 /// Largest answer in bytes: without extensions, a server sends no more (RFC 1035 § 4.2.1).
 const LONGEST_ANSWER: usize = 512;
 
+/// Longest wait for the answer of one server, where its time is measured.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Number of answers to read before the caller's other work gets its turn.
 const ANSWERS_PER_TURN: usize = 100;
 
@@ -172,6 +175,25 @@ impl Pending {
         }
         Ok(())
     }
+}
+
+/// Asks a server for the IPv4 addresses of a name, from an address of this host if one is given. Returns the time
+/// that any answer takes; `None` if none comes within two seconds. Waits, so it is only for commands.
+pub fn time_of_answer(server: SocketAddr, from: Option<IpAddr>, name: &str) -> Option<Duration> {
+    let socket = UdpSocket::bind((from.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0)).ok()?;
+    socket.connect(server).ok()?;
+    let question = DnsQuestion::new(random::bits(), name, AddressKind::A, std::iter::empty())?;
+    let begun = Instant::now();
+    socket.send(question.bytes()).ok()?;
+    let mut bytes = [0; LONGEST_ANSWER];
+    while let Some(left) = PATIENCE.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        socket.set_read_timeout(Some(left)).ok()?;
+        let length = socket.recv(&mut bytes).ok()?;
+        if question.reply(&bytes[..length]).is_some() {
+            return Some(begun.elapsed());
+        }
+    }
+    None
 }
 
 /// Sorts addresses of a family for which this host has a route before other addresses, and in each group IPv4

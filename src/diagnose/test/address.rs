@@ -1,0 +1,118 @@
+//! Public address at the exit, as the helper of a third site sees it: the first question to a helper brings
+//! nothing but that, and changes nothing there.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::Subject;
+use crate::diagnose::finding::Finding;
+use crate::nat::packet::{Ask, Header, LONGEST, Message};
+use crate::nat::seal::PairKey;
+use crate::nat::search::HelperView;
+use crate::site::SearchedLink;
+use crate::state::TUNNEL_MARK;
+use crate::system::key_files;
+
+/// Name of the check.
+const ADDRESS: &str = "address";
+
+/// Wait for an answer, and number of questions.
+const PATIENCE: Duration = Duration::from_secs(1);
+const QUESTIONS: u32 = 3;
+
+/// Tests the address at which the portal's packets come out.
+pub(super) fn test(subject: &Subject) -> Finding {
+    let Some(source) = subject.source() else {
+        let seen = "The portal has no resolver here, and so no address whose packets go its way.";
+        return Finding::not_checked(ADDRESS, seen);
+    };
+    let exit = subject.portal.exit.to_string();
+    let place = subject.site.chain(&subject.portal.exit).and_then(|chain| chain.hops.last()).unwrap_or(&exit);
+    let mut names = Vec::new();
+    for (link, helper) in helpers(subject) {
+        let name = link.helper_names.get(&helper.id).map_or("?", String::as_str);
+        // The exit would see an address inside the tunnel.
+        if name == place || names.contains(&name) {
+            continue;
+        }
+        names.push(name);
+        let Some(seen) = ask(subject, link, helper, Some(source)) else { continue };
+        let own = ask(subject, link, helper, None);
+        if own == Some(seen) {
+            return Finding::wrong(
+                ADDRESS,
+                format!("{name} sees {seen}, which is the public address of this site itself."),
+                "The portal leaves here, or its exit is in the same home.",
+                "",
+            );
+        }
+        return Finding::ok(ADDRESS, format!("{name} sees {seen}."));
+    }
+    if names.is_empty() {
+        let seen = "Only a third site with an `endpoint` can tell the public address.";
+        return Finding::not_checked(ADDRESS, seen);
+    }
+    let names = names.join(", ");
+    let seen = format!("No answer came through {exit} from the helper of {names}.");
+    Finding::wrong(
+        ADDRESS,
+        seen,
+        "The exit may reach no internet, or block UDP.",
+        format!("Test from a computer at {place}."),
+    )
+}
+
+/// Returns the helpers of all links of this site, some of them several times.
+fn helpers<'a>(subject: &Subject<'a>) -> Vec<(&'a SearchedLink, &'a HelperView)> {
+    let mut all = Vec::new();
+    for link in &subject.site.nat.links {
+        for helper in &link.view.helpers {
+            all.push((link, helper));
+        }
+    }
+    all
+}
+
+/// Asks a helper under which address it sees this source; without a source, this site itself.
+fn ask(
+    subject: &Subject,
+    link: &SearchedLink,
+    helper: &HelperView,
+    source: Option<IpAddr>,
+) -> Option<IpAddr> {
+    let key = subject.site.nat.helper_keys.get(&helper.id)?;
+    let key = PairKey::derive(&subject.files.private_key, *key)?;
+    let socket = UdpSocket::bind((source.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0)).ok()?;
+    if source.is_none() {
+        setsockopt(&socket, sockopt::Mark, &TUNNEL_MARK.value).ok()?;
+    }
+    socket.set_read_timeout(Some(PATIENCE)).ok()?;
+    let places: Vec<SocketAddr> = [Some(helper.port), helper.extra_port].into_iter().flatten().collect();
+    let view = &link.view;
+    let question = Message::Ask(Ask {
+        peer: view.peer,
+        has_opened: false,
+        relay_here: false,
+        port: view.port,
+        peer_port: view.peer_port,
+        cookie: [0; 8],
+        addresses: Vec::new(),
+    });
+    for _ in 0..QUESTIONS {
+        let salt = *key_files::generate().bytes()[8..].first_chunk()?;
+        for place in &places {
+            let _ = socket.send_to(&key.seal(view.own, helper.id, salt, &question), place);
+        }
+        let mut packet = [0; LONGEST];
+        let Ok((length, _)) = socket.recv_from(&mut packet) else { continue };
+        let Some(header) = Header::decode(&packet[..length]) else { continue };
+        if let Some(Message::Answer(answer)) = key.open(&header, &packet[..length])
+            && answer.question == salt[..8]
+        {
+            return Some(answer.seen.ip());
+        }
+    }
+    None
+}

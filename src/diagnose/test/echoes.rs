@@ -1,0 +1,158 @@
+//! Echoes to the far end of an exit: delay, loss, and the largest packets that pass.
+
+use std::time::{Duration, Instant};
+
+use super::Subject;
+use crate::base::moment::after;
+use crate::diagnose::finding::Finding;
+use crate::engine::mtu_search::{MtuSearch, MtuVerdict};
+use crate::kernel::Kernel;
+use crate::kernel::echo::EchoPath;
+use crate::kernel::sockets::EchoSocket;
+use crate::site::Exit;
+use crate::system::wait::wait_for_input;
+
+/// Number of echoes for delay and loss.
+const ECHOES: u32 = 10;
+
+/// Number of lost echoes in a row, from the first on, after which nothing is expected any more.
+const SILENT: u32 = 3;
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Size of a small echo in bytes.
+const SMALL: usize = 64;
+
+/// Number of lost echoes of ten that are no fault: radio links lose some.
+const FEW: u32 = 1;
+
+/// Tests delay and loss. Reports whether the far end answers.
+pub(super) fn test_delay(
+    subject: &Subject,
+    path: &EchoPath,
+    kernel: &mut dyn Kernel,
+    findings: &mut Vec<Finding>,
+) -> bool {
+    const DELAY: &str = "delay";
+    let exit = &subject.portal.exit;
+    let mut times = Vec::new();
+    let mut asked = 0;
+    if let Ok(mut echo) = kernel.echo_socket(path) {
+        while asked < ECHOES && (asked < SILENT || !times.is_empty()) {
+            asked += 1;
+            let begun = Instant::now();
+            let Ok(number) = echo.ask_in(SMALL) else { continue };
+            if hears(&mut *echo, &[number], after(begun, PATIENCE)) == [true] {
+                times.push(begun.elapsed());
+            }
+        }
+    }
+    times.sort_unstable();
+    let [Some(first), Some(last)] = [times.first(), times.last()] else {
+        findings.push(silent(subject));
+        return false;
+    };
+    let middle = times[times.len() / 2];
+    let lost = ECHOES - u32::try_from(times.len()).unwrap_or_default();
+    let seen = format!(
+        "{exit} answers after {} ({} to {}); {lost} of {ECHOES} packets were lost.",
+        milliseconds(middle),
+        milliseconds(*first),
+        milliseconds(*last)
+    );
+    findings.push(if lost <= FEW {
+        Finding::ok(DELAY, seen)
+    } else {
+        Finding::wrong(
+            DELAY,
+            seen,
+            "Transfers are slow on a lossy path.",
+            "Test again; then look at the uplinks of both sites.",
+        )
+    });
+    true
+}
+
+/// Returns the finding about a far end that does not answer. A provider need not answer pings.
+fn silent(subject: &Subject) -> Finding {
+    let exit = &subject.portal.exit;
+    let seen = format!("{exit} does not answer.");
+    if let Exit::Tunnel { interface, .. } = exit
+        && subject.site.tunnels.get(interface).is_some_and(|tunnel| tunnel.provider.is_some())
+    {
+        return Finding::note("exit", seen, "Some providers answer no pings.", "");
+    }
+    Finding::wrong("exit", seen, "", "`portals status` tells the state of its link, and what was tried.")
+}
+
+/// Tests which packets pass.
+pub(super) fn test_width(
+    subject: &Subject,
+    path: &EchoPath,
+    kernel: &mut dyn Kernel,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(tunnel) = subject.site.tunnels.get(&path.interface) else { return };
+    let most = subject.site.mtu_of(tunnel);
+    let Ok(mut echo) = kernel.echo_socket(path) else { return };
+    let mut search = MtuSearch::new(most);
+    let verdict = loop {
+        let large = usize::try_from(search.size()).unwrap_or(SMALL);
+        let Ok(numbers) = echo.ask_in(SMALL).and_then(|small| Ok([small, echo.ask_in(large)?])) else {
+            return;
+        };
+        let heard = hears(&mut *echo, &numbers, after(Instant::now(), PATIENCE));
+        if let Some(verdict) = search.heard(heard[0], heard[1]) {
+            break verdict;
+        }
+    };
+    findings.push(match verdict {
+        MtuVerdict::Whole => Finding::ok("MTU", format!("Packets of {most} bytes pass.")),
+        MtuVerdict::Narrow(width) => Finding::wrong(
+            "MTU",
+            format!("Packets of {most} bytes vanish, and those of {width} pass."),
+            "Small requests work, and transfers hang.",
+            format!("Set `mtu = {width}` or `mtu = \"auto\"` in [network], at all sites."),
+        ),
+        MtuVerdict::Silent => Finding::not_checked("MTU", "No echo is answered any more."),
+    });
+}
+
+/// Waits until all of these echoes are answered, or until a time. Reports for each whether it was.
+fn hears(echo: &mut dyn EchoSocket, numbers: &[u16], until: Instant) -> Vec<bool> {
+    let mut heard = vec![false; numbers.len()];
+    loop {
+        for answer in echo.answers() {
+            for (place, number) in numbers.iter().enumerate() {
+                heard[place] |= *number == answer;
+            }
+        }
+        if !heard.contains(&false) || Instant::now() >= until {
+            return heard;
+        }
+        if wait_for_input(&[echo.descriptor()], Some(until)).is_err() {
+            return heard;
+        }
+    }
+}
+
+/// Returns a time in milliseconds, with one decimal below ten.
+pub(super) fn milliseconds(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..10_000 => format!("{}.{} ms", micros / 1000, micros / 100 % 10),
+        micros => format!("{} ms", micros / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        for (micros, words) in [(0, "0.0 ms"), (9_999, "9.9 ms"), (10_000, "10 ms"), (1_500_000, "1500 ms")] {
+            assert_eq!(milliseconds(Duration::from_micros(micros)), words);
+        }
+    }
+}

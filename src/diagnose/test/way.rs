@@ -1,0 +1,204 @@
+//! Way of a device's packets, as the kernel's policy rules and routes answer: out of the exit, or nowhere.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::Subject;
+use crate::base::moment::after;
+use crate::base::net::{Family, IfName};
+use crate::diagnose::finding::Finding;
+use crate::kernel::linux::Linux;
+use crate::kernel::{Kernel as _, Outcome};
+use crate::site::{Entrance, Exit};
+use crate::state::step::{RoutingStep, Step};
+
+/// Destinations on the internet: a public resolver's. Nothing is sent there.
+const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9));
+const BEYOND6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe));
+
+/// Time for the agent to put a link back: far more than it needs.
+const REPAIR: Duration = Duration::from_secs(20);
+
+/// Name of the check.
+const WAY: &str = "way";
+
+/// Answer of the kernel about a packet.
+enum Way {
+    /// The packet leaves by this interface.
+    By(IfName),
+    /// The packet is refused.
+    Nowhere,
+    /// The kernel cannot be asked: the words say why.
+    Unknown(&'static str),
+}
+
+/// Asks the kernel for the way of a device's packet.
+fn way(subject: &Subject, to: IpAddr, kernel: &mut Linux) -> Way {
+    let portal = subject.portal;
+    if portal.mark().is_some() {
+        return Way::Unknown(
+            "The firewall marks the packets of this portal, and the kernel answers for no mark.",
+        );
+    }
+    let Ok(links) = kernel.links() else { return Way::Unknown("The interfaces cannot be listed.") };
+    let found = match &portal.entrance {
+        Entrance::Own => kernel.interface_to(to, &links),
+        Entrance::From(sources) => {
+            let device = sources.iter().find(|source| source.family() == Family::of(to));
+            let Some(device) = device.map(|source| source.address()) else {
+                return Way::Unknown("The portal names no device with an address of this family.");
+            };
+            let Some(incoming) = kernel.interface_to(device, &links) else {
+                return Way::Unknown("No network of this machine has the portal's devices.");
+            };
+            kernel.way_of_device((device, to), &incoming, &links)
+        }
+        entrance => {
+            let Some(incoming) = entrance.interface().filter(|interface| links.contains_key(*interface))
+            else {
+                return Way::Unknown("The interface of the portal does not exist.");
+            };
+            let lan = portal.addresses().find(|lan| Family::of(lan.address) == Family::of(to));
+            let device =
+                lan.map_or(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), |lan| next(lan.address));
+            kernel.way_of_device((device, to), incoming, &links)
+        }
+    };
+    found.map_or(Way::Nowhere, Way::By)
+}
+
+/// Returns the address after a router's own, which is one of a device.
+fn next(own: IpAddr) -> IpAddr {
+    match own {
+        IpAddr::V4(own) => Ipv4Addr::from_bits(own.to_bits() ^ 3).into(),
+        IpAddr::V6(own) => Ipv6Addr::from_bits(own.to_bits() ^ 3).into(),
+    }
+}
+
+/// Returns a destination that enters the portal.
+fn destination(subject: &Subject) -> IpAddr {
+    let to = subject.portal.to.iter().map(|network| network.address()).find(IpAddr::is_ipv4);
+    to.unwrap_or(BEYOND)
+}
+
+/// Returns the interfaces by which the portal's packets may leave.
+fn is_right(subject: &Subject, found: &IfName) -> bool {
+    subject.site.exit_interfaces(&subject.portal.exit).any(|interface| interface == found)
+}
+
+/// Tests where a device's packet leaves.
+pub(super) fn test(subject: &Subject, kernel: &mut Linux) -> Finding {
+    let to = destination(subject);
+    match way(subject, to, kernel) {
+        Way::By(found) if is_right(subject, &found) => {
+            Finding::ok(WAY, format!("A device's packets to {to} leave by {found}."))
+        }
+        Way::By(found) => leak(format!("A device's packets to {to} leave by {found}."), subject),
+        Way::Nowhere if subject.portal.exit == Exit::Nowhere => {
+            Finding::ok(WAY, format!("A device's packets to {to} are refused while no exit is up."))
+        }
+        Way::Nowhere => {
+            let seen = format!("A device's packets to {to} are refused.");
+            Finding::wrong(WAY, seen, "The rules or routes of the portal are missing.", "portals apply")
+        }
+        Way::Unknown(reason) => Finding::not_checked(WAY, reason),
+    }
+}
+
+fn leak(seen: String, subject: &Subject) -> Finding {
+    let exit = &subject.portal.exit;
+    let way_out = format!("portals plan shows the rules that are missing.\nThe portal's exit is {exit}.");
+    Finding::wrong(WAY, seen, "This is not the way to the exit: another program's rules come first.", way_out)
+}
+
+/// Tests that IPv6 leaves at the exit or nowhere.
+pub(super) fn test_ipv6(subject: &Subject, kernel: &mut Linux) -> Finding {
+    const IPV6: &str = "IPv6";
+    if !subject.site.host.ipv6 {
+        return Finding::ok(IPV6, "This machine has no IPv6, so none leaves.");
+    }
+    let exit = &subject.portal.exit;
+    match way(subject, BEYOND6, kernel) {
+        Way::By(found) if is_right(subject, &found) => {
+            Finding::ok(IPV6, format!("A device's IPv6 packets leave by {found}."))
+        }
+        Way::By(found) => Finding::wrong(
+            IPV6,
+            format!("A device's IPv6 packets leave by {found}, and not at {exit}."),
+            "They show where the device is.",
+            "portals plan shows the rules that are missing.",
+        ),
+        Way::Nowhere if subject.site.carries_ipv6() && subject.site.takes(exit, Family::V6) => {
+            Finding::wrong(
+                IPV6,
+                "A device's IPv6 packets are refused, although the exit takes them.",
+                "",
+                "portals plan shows what is missing.",
+            )
+        }
+        Way::Nowhere => Finding::ok(IPV6, "A device's IPv6 packets are refused, so none leaves here."),
+        Way::Unknown(reason) => Finding::not_checked(IPV6, reason),
+    }
+}
+
+/// Cuts the link to the exit for a moment, and tests that a device's packets go nowhere.
+pub(super) fn test_cut(subject: &Subject, kernel: &mut Linux) -> Finding {
+    const CUT: &str = "cut";
+    let Some(interface) = subject.portal.exit.interface() else {
+        return Finding::not_checked(CUT, "The portal has no link to cut.");
+    };
+    let step = Step::Routing(RoutingStep::BringDown(interface.clone()));
+    if !matches!(kernel.apply(&[step])[..], [Outcome::Done]) {
+        return Finding::not_checked(CUT, format!("The interface {interface} cannot be set down."));
+    }
+    let found = way(subject, destination(subject), kernel);
+    let sent = subject.source().map(|source| leaves(source, destination(subject)));
+    let end = after(Instant::now(), REPAIR);
+    let mut is_back = false;
+    while !is_back && Instant::now() < end {
+        sleep(Duration::from_millis(50));
+        is_back = matches!(way(subject, destination(subject), kernel), Way::By(back) if back == *interface);
+    }
+    let seen = match (found, sent) {
+        (Way::By(found), _) if !is_right(subject, &found) => {
+            format!("While {interface} was down, a device's packets left by {found}.")
+        }
+        (_, Some(true)) => format!("While {interface} was down, packets of the portal had a way."),
+        _ if !is_back => {
+            let seen = format!("{interface} was cut, and is not back after {} s.", REPAIR.as_secs());
+            return Finding::wrong(CUT, seen, "", "Restart the agent, which repairs it.");
+        }
+        (Way::Unknown(reason), None) => return Finding::not_checked(CUT, reason),
+        _ => {
+            let seen =
+                format!("While {interface} was down, a device's packets were refused. It is up again.");
+            return Finding::ok(CUT, seen);
+        }
+    };
+    Finding::wrong(
+        CUT,
+        seen,
+        "The portal leaks when its link fails.",
+        "portals plan shows the rules that are missing.",
+    )
+}
+
+/// Reports whether this machine's own packets from an address have a way to a destination. Sends nothing.
+fn leaves(from: IpAddr, to: IpAddr) -> bool {
+    UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((to, 9))).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_another_address_of_the_same_network() {
+        for (own, device) in
+            [("10.77.1.65", "10.77.1.66"), ("192.168.1.1", "192.168.1.2"), ("fd77::1", "fd77::2")]
+        {
+            assert_eq!(next(own.parse().unwrap()), device.parse::<IpAddr>().unwrap());
+        }
+    }
+}
