@@ -45,9 +45,11 @@ fn silent(world: &mut World) -> Result<()> {
     let up = "paris        up    exit  to-paris ";
     says(world, &[], up)?;
     world.set_cut(NYC, PARIS, true)?;
-    // A lost packet is enough: nothing more is sent than what WireGuard sends by itself.
-    let _ = world.site(NYC).guest(seconds(0.2)).who_am_i(NYC.own_server());
-    says(world, &[], "paris        not answering  exit  to-paris ")?;
+    within(seconds(90.0), "the link is known to be silent", || {
+        let _ = world.site(NYC).guest(seconds(0.2)).who_am_i(NYC.own_server());
+        let told = succeeds(world.site(NYC), &["status"])?;
+        same(&told, told.contains("paris        not answering  exit  to-paris "), true)
+    })?;
     says(world, &["--json"], r#""up":true,"last_seen_s":"#)?;
     says(world, &["--json"], r#""not_answering_s":"#)?;
     says(world, &["--prometheus"], "portals_link_not_answering{peer=\"paris\",interface=\"to-paris\"} 1\n")?;
