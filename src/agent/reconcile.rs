@@ -8,7 +8,6 @@ use crate::base::error::{Error, Errors, Result};
 use crate::control::ChangeReport;
 use crate::engine::apply::OnFailure;
 use crate::engine::converge::{Moved, converge};
-use crate::engine::former_site;
 use crate::engine::load::Files;
 use crate::plan::lockout_warnings;
 use crate::services;
@@ -109,7 +108,7 @@ impl Agent {
             site.notes.extend(lockout_warnings(&site, &steps));
         }
         self.sources.confirmation.is_in_force(&self.files.text);
-        log_errors(&former_site::remember(&self.files).map_err(Into::into));
+        log_errors(&self.files.keep_site().map_err(Into::into));
         self.settle_key();
         self.tell_hook();
         self.sources.tables.follow(&mut *self.kernel, steps.is_empty(), Instant::now())?;

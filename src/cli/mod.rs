@@ -240,7 +240,7 @@ command! {
 }
 
 command! {
-    /// Test what a device behind a portal gets: its way, delay and loss to the exit, packet size, public
+    /// Test what a device behind a portal gets: its way, delay and loss to the exit, packet size, speed, public
     /// address, DNS and IPv6.
     pub struct TestCommand = "test",
         example "portals test guest",

@@ -13,7 +13,6 @@ use crate::control::{ChangeReport, ControlRequest, ask};
 use crate::engine::apply::OnFailure;
 use crate::engine::commit_confirmed::{CommitConfirmed, must_confirm};
 use crate::engine::converge::{Moved, converge};
-use crate::engine::former_site;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::kernel::Kernel as _;
@@ -70,7 +69,7 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     }
     let steps = steps?;
     change.is_in_force(&files.text);
-    former_site::remember(&files)?;
+    files.keep_site()?;
     Ok(ChangeReport { changes: steps.len(), notes: notes(&site, &steps, confirm) })
 }
 

@@ -20,7 +20,6 @@ use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{AgentStatus, ControlRequest, LinkPathStatus, TimedState, ask_within};
 use crate::engine::file_report::FileReport;
-use crate::engine::former_site;
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
@@ -89,7 +88,7 @@ fn full_report(
         let clock = LastKnown::next_to(file).judge(now).complaint(now);
         clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
     };
-    report.missing.extend(former_site::complaint(files));
+    report.missing.extend(files.former_site());
     report.missing.extend(site.wifi.notes);
     Ok(report)
 }

@@ -129,7 +129,9 @@ impl AgentStatus {
         for SessionStatus { interface, key, seen, unanswered } in self.sessions {
             tell("session", key.to_string(), 0, interface.to_string());
             for (what, since) in [("seen", seen), ("unanswered", unanswered)] {
-                since.into_iter().for_each(|since| tell(what, Name::new(), since, String::new()));
+                if let Some(since) = since {
+                    tell(what, Name::new(), since, String::new());
+                }
             }
         }
         fields

@@ -6,24 +6,25 @@
 
 use std::path::{Path, PathBuf};
 
-use super::load::Files;
 use crate::base::error::{Context as _, Result};
+use crate::base::net::PublicKey;
+use crate::config::model::Network;
 use crate::site::own_name;
 use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Returns a sentence if this machine was another site of the same network until now.
-pub fn complaint(files: &Files) -> Option<String> {
-    let path = path(&files.file);
+pub(super) fn complaint(file: &Path, network: &Network, own_key: PublicKey) -> Option<String> {
+    let path = path(file);
     let former = disk::text_or_empty(&path, FileOrigin::Ours);
-    let (own, id) = own(files)?;
-    let [network, former_id, former_name, key] = *former.split_whitespace().collect::<Vec<_>>() else {
+    let (own, id) = own(network, own_key)?;
+    let [former_network, former_id, former_name, key] = *former.split_whitespace().collect::<Vec<_>>() else {
         return None;
     };
-    if network != files.network.name || former_id == id {
+    if former_network != network.name || former_id == id {
         return None;
     }
-    let file = files.file.display().to_string();
-    let undo = if key == files.public_key.to_string() {
+    let file = file.display().to_string();
+    let undo = if key == own_key.to_string() {
         [": correct the public keys of both in ", &file].concat()
     } else {
         ": put its own private.key back".to_owned()
@@ -47,13 +48,13 @@ pub fn complaint(files: &Files) -> Option<String> {
 }
 
 /// Keeps the site of this machine, unless it was another one until now. Writes only what has changed.
-pub fn remember(files: &Files) -> Result<()> {
-    let Some((own, id)) = own(files) else { return Ok(()) };
-    if complaint(files).is_some() {
+pub(super) fn remember(file: &Path, network: &Network, own_key: PublicKey) -> Result<()> {
+    let Some((own, id)) = own(network, own_key) else { return Ok(()) };
+    if complaint(file, network, own_key).is_some() {
         return Ok(());
     }
-    let path = path(&files.file);
-    let line = [&files.network.name, " ", &id, " ", own, " ", &files.public_key.to_string(), "\n"].concat();
+    let path = path(file);
+    let line = [&network.name, " ", &id, " ", own, " ", &own_key.to_string(), "\n"].concat();
     if disk::text_or_empty(&path, FileOrigin::Ours) == line {
         return Ok(());
     }
@@ -65,19 +66,29 @@ fn path(file: &Path) -> PathBuf {
 }
 
 /// Returns the name and the id of this machine's site.
-fn own(files: &Files) -> Option<(&str, String)> {
-    let name = own_name(&files.network, files.public_key).ok()?;
-    Some((name, files.network.sites[name].id.to_string()))
+fn own(network: &Network, own_key: PublicKey) -> Option<(&str, String)> {
+    let name = own_name(network, own_key).ok()?;
+    Some((name, network.sites[name].id.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
     use std::fs;
 
     use super::*;
     use crate::base::keys::public_key;
     use crate::base::net::Secret;
+    use crate::engine::load::Files;
     use crate::system::key_files;
+
+    fn complaint(files: &Files) -> Option<String> {
+        super::complaint(&files.file, &files.network, files.public_key)
+    }
+
+    fn remember(files: &Files) -> Result<()> {
+        super::remember(&files.file, &files.network, files.public_key)
+    }
 
     struct Folder(PathBuf);
 
@@ -93,7 +104,7 @@ mod tests {
             let mut text = "[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n".to_owned();
             for (name, id, key) in sites {
                 let key = public_key(&Secret::new([key; 32]));
-                text += &format!("[site.{name}]\nid = {id}\npublic_key = \"{key}\"\n");
+                let _ = writeln!(text, "[site.{name}]\nid = {id}\npublic_key = \"{key}\"");
             }
             let file = self.0.join("network.toml");
             fs::write(&file, text).unwrap();

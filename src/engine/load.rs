@@ -97,6 +97,16 @@ impl Files {
         })
     }
 
+    /// Returns a sentence if this machine was another site of the same network until now.
+    pub fn former_site(&self) -> Option<String> {
+        former_site::complaint(&self.file, &self.network, self.public_key)
+    }
+
+    /// Keeps the site of this machine for the next look, unless it was another one until now.
+    pub fn keep_site(&self) -> Result<()> {
+        former_site::remember(&self.file, &self.network, self.public_key)
+    }
+
     /// Checks that the text on disk is in force, and signed.
     pub fn is_finished(&self, on_disk: &str) -> Result<()> {
         let signature = standing(&self.text, &self.network.admins);
@@ -174,7 +184,7 @@ impl Files {
             providers: &self.providers,
             resolved,
         };
-        let complaint = former_site::complaint(self);
+        let complaint = self.former_site();
         match (site::view(&self.network, &inputs), complaint) {
             // The addresses of the former site may be in the way.
             (Err(errors), Some(complaint)) => Err(errors.under(Error::wrong(complaint))),

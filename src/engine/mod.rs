@@ -8,7 +8,7 @@ pub mod commit_confirmed;
 pub mod converge;
 pub mod file_report;
 pub mod firewall_choice;
-pub mod former_site;
+mod former_site;
 pub mod host;
 pub mod journal;
 pub mod load;

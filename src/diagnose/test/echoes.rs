@@ -1,4 +1,4 @@
-//! Echoes to the far end of an exit: delay, loss, and the largest packets that pass.
+//! Echoes to the far end of an exit: delay, loss, the largest packets that pass, and speed.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Size of a small echo in bytes.
 const SMALL: usize = 64;
+
+/// Time for the test of the speed.
+const SPEED_TIME: Duration = Duration::from_secs(2);
+
+/// Number of echoes that are on their way at first, and at most.
+const FIRST_WINDOW: usize = 8;
+const MOST_WAITING: usize = 1000;
 
 /// Number of lost echoes of ten that are no fault: radio links lose some.
 const FEW: u32 = 1;
@@ -49,7 +56,7 @@ pub(super) fn test_delay(
         }
     }
     times.sort_unstable();
-    let [Some(first), Some(last)] = [times.first(), times.last()] else {
+    let [Some(fastest), Some(slowest)] = [times.first(), times.last()] else {
         findings.push(silent(subject));
         return false;
     };
@@ -58,8 +65,8 @@ pub(super) fn test_delay(
     let seen = format!(
         "{exit} answers after {} ({} to {}); {lost} of {ECHOES} packets were lost.",
         milliseconds(middle),
-        milliseconds(*first),
-        milliseconds(*last)
+        milliseconds(*fastest),
+        milliseconds(*slowest)
     );
     findings.push(if lost <= FEW {
         Finding::ok(DELAY, seen)
@@ -86,7 +93,7 @@ fn silent(subject: &Subject) -> Finding {
     Finding::wrong("exit", seen, "", "`portals status` tells the state of its link, and what was tried.")
 }
 
-/// Tests which packets pass.
+/// Tests which packets pass, and how fast.
 pub(super) fn test_width(
     subject: &Subject,
     path: &EchoPath,
@@ -107,6 +114,10 @@ pub(super) fn test_width(
             break verdict;
         }
     };
+    let width = match verdict {
+        MtuVerdict::Narrow(width) => width,
+        _ => most,
+    };
     findings.push(match verdict {
         MtuVerdict::Whole => Finding::ok("MTU", format!("Packets of {most} bytes pass.")),
         MtuVerdict::Narrow(width) => Finding::wrong(
@@ -117,6 +128,53 @@ pub(super) fn test_width(
         ),
         MtuVerdict::Silent => Finding::not_checked("MTU", "No echo is answered any more."),
     });
+    if tunnel.provider.is_none() && verdict != MtuVerdict::Silent {
+        test_speed(&mut *echo, width, findings);
+    }
+}
+
+/// Tests the speed there and back at the same time, by echoes of this size: the kernel of the other end answers
+/// them, so that no agent has to. As many are on their way as come back.
+fn test_speed(echo: &mut dyn EchoSocket, bytes: u32, findings: &mut Vec<Finding>) {
+    let size = usize::try_from(bytes).unwrap_or(SMALL);
+    let begun = Instant::now();
+    let end = after(begun, SPEED_TIME);
+    let (mut window, mut received) = (FIRST_WINDOW, 0_u64);
+    let mut waiting: Vec<(u16, Instant)> = Vec::new();
+    while Instant::now() < end {
+        while waiting.len() < window {
+            // A full queue of the interface gets room in a moment.
+            let Ok(number) = echo.ask_in(size) else { break };
+            waiting.push((number, Instant::now()));
+        }
+        let next = after(Instant::now(), Duration::from_millis(20));
+        if wait_for_input(&[echo.descriptor()], Some(next)).is_err() {
+            return;
+        }
+        for answer in echo.answers() {
+            if let Some(place) = waiting.iter().position(|(number, _)| *number == answer) {
+                waiting.remove(place);
+                received += u64::from(bytes);
+                window = MOST_WAITING.min(window + 1);
+            }
+        }
+        let before = waiting.len();
+        waiting.retain(|(_, sent)| sent.elapsed() < PATIENCE / 2);
+        if waiting.len() < before {
+            window = FIRST_WINDOW.max(window / 2);
+        }
+    }
+    let elapsed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let words = rate(received * 8 / elapsed.max(1));
+    findings.push(Finding::ok("speed", format!("{words} there, and as much back at the same time.")));
+}
+
+/// Returns a number of kilobits a second in words.
+fn rate(kilobits: u64) -> String {
+    match kilobits {
+        0..10_000 => format!("{}.{} Mbit/s", kilobits / 1000, kilobits / 100 % 10),
+        _ => format!("{} Mbit/s", kilobits / 1000),
+    }
 }
 
 /// Waits until all of these echoes are answered, or until a time. Reports for each whether it was.
@@ -148,6 +206,13 @@ pub(super) fn milliseconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_short() {
+        for (kilobits, words) in [(0, "0.0 Mbit/s"), (9_999, "9.9 Mbit/s"), (94_500, "94 Mbit/s")] {
+            assert_eq!(rate(kilobits), words);
+        }
+    }
 
     #[test]
     fn times_are_short() {
