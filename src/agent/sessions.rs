@@ -164,8 +164,10 @@ impl Session {
 /// Reports whether the network file has another endpoint than before. Another address of the same name is no
 /// change of the file.
 fn has_moved(before: Option<&PeerEndpoint>, now: Option<&PeerEndpoint>) -> bool {
-    let written = |endpoint: &PeerEndpoint| (endpoint.host.clone(), endpoint.port);
-    before.map(written) != now.map(written)
+    match (before, now) {
+        (Some(before), Some(now)) => before.host != now.host || before.port != now.port,
+        (before, now) => before.is_some() != now.is_some(),
+    }
 }
 
 impl Source for Sessions {

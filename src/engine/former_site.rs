@@ -17,9 +17,9 @@ pub(super) fn complaint(file: &Path, network: &Network, own_key: PublicKey) -> O
     let path = path(file);
     let former = disk::text_or_empty(&path, FileOrigin::Ours);
     let (own, id) = own(network, own_key)?;
-    let [former_network, former_id, former_name, key] = *former.split_whitespace().collect::<Vec<_>>() else {
-        return None;
-    };
+    let mut words = former.trim_end().split(' ');
+    let (former_network, former_id, former_name, key) =
+        (words.next()?, words.next()?, words.next()?, words.next()?);
     if former_network != network.name || former_id == id {
         return None;
     }

@@ -1,26 +1,19 @@
 //! Public address at the exit, as the helper of a third site sees it: the first question to a helper brings
 //! nothing but that, and changes nothing there.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
-
-use nix::sys::socket::{setsockopt, sockopt};
+use std::net::IpAddr;
 
 use super::Subject;
 use crate::diagnose::finding::Finding;
-use crate::nat::packet::{Ask, Header, LONGEST, Message};
+use crate::nat::packet::{Ask, Header, Message};
 use crate::nat::seal::PairKey;
 use crate::nat::search::HelperView;
 use crate::site::SearchedLink;
-use crate::state::TUNNEL_MARK;
 use crate::system::key_files;
+use crate::system::resolver::exchange;
 
 /// Name of the check.
 const ADDRESS: &str = "address";
-
-/// Wait for an answer, and number of questions.
-const PATIENCE: Duration = Duration::from_secs(1);
-const QUESTIONS: u32 = 3;
 
 /// Tests the address at which the portal's packets come out.
 pub(super) fn test(subject: &Subject) -> Finding {
@@ -84,12 +77,6 @@ fn ask(
 ) -> Option<IpAddr> {
     let key = subject.site.nat.helper_keys.get(&helper.id)?;
     let key = PairKey::derive(&subject.files.private_key, *key)?;
-    let socket = UdpSocket::bind((source.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0)).ok()?;
-    if source.is_none() {
-        setsockopt(&socket, sockopt::Mark, &TUNNEL_MARK.value).ok()?;
-    }
-    socket.set_read_timeout(Some(PATIENCE)).ok()?;
-    let places: Vec<SocketAddr> = [Some(helper.port), helper.extra_port].into_iter().flatten().collect();
     let view = &link.view;
     let question = Message::Ask(Ask {
         peer: view.peer,
@@ -100,19 +87,22 @@ fn ask(
         cookie: [0; 8],
         addresses: Vec::new(),
     });
-    for _ in 0..QUESTIONS {
-        let salt = *key_files::generate().bytes()[8..].first_chunk()?;
-        for place in &places {
-            let _ = socket.send_to(&key.seal(view.own, helper.id, salt, &question), place);
-        }
-        let mut packet = [0; LONGEST];
-        let Ok((length, _)) = socket.recv_from(&mut packet) else { continue };
-        let Some(header) = Header::decode(&packet[..length]) else { continue };
-        if let Some(Message::Answer(answer)) = key.open(&header, &packet[..length])
-            && answer.question == salt[..8]
-        {
-            return Some(answer.seen.ip());
+    let salt = *key_files::generate().bytes()[8..].first_chunk()?;
+    let question = key.seal(view.own, helper.id, salt, &question);
+    let mut seen = None;
+    for place in [Some(helper.port), helper.extra_port, Some(helper.port)].into_iter().flatten() {
+        exchange(source, place, &question, &mut |packet| {
+            let answer = Header::decode(packet).and_then(|header| key.open(&header, packet));
+            if let Some(Message::Answer(answer)) = answer
+                && answer.question == salt[..8]
+            {
+                seen = Some(answer.seen.ip());
+            }
+            seen.is_some()
+        });
+        if seen.is_some() {
+            break;
         }
     }
-    None
+    seen
 }

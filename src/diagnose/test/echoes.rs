@@ -1,5 +1,6 @@
 //! Echoes to the far end of an exit: delay, loss, the largest packets that pass, and speed.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::Subject;
@@ -43,39 +44,40 @@ pub(super) fn test_delay(
 ) -> bool {
     const DELAY: &str = "delay";
     let exit = &subject.portal.exit;
-    let mut times = Vec::new();
-    let mut asked = 0;
+    let (mut asked, mut answered) = (0, 0);
+    let (mut fastest, mut slowest, mut sum) = (PATIENCE, Duration::ZERO, Duration::ZERO);
     if let Ok(mut echo) = kernel.echo_socket(path) {
-        while asked < ECHOES && (asked < SILENT || !times.is_empty()) {
+        while asked < ECHOES && (asked < SILENT || answered > 0) {
             asked += 1;
             let begun = Instant::now();
             let Ok(number) = echo.ask_in(SMALL) else { continue };
-            if hears(&mut *echo, &[number], after(begun, PATIENCE)) == [true] {
-                times.push(begun.elapsed());
+            if hears(&mut *echo, [number, number], after(begun, PATIENCE)).0 {
+                let time = begun.elapsed();
+                (fastest, slowest) = (fastest.min(time), slowest.max(time));
+                sum += time;
+                answered += 1;
             }
         }
     }
-    times.sort_unstable();
-    let [Some(fastest), Some(slowest)] = [times.first(), times.last()] else {
+    if answered == 0 {
         findings.push(silent(subject));
         return false;
-    };
-    let middle = times[times.len() / 2];
-    let lost = ECHOES - u32::try_from(times.len()).unwrap_or_default();
-    let seen = format!(
-        "{exit} answers after {} ({} to {}); {lost} of {ECHOES} packets were lost.",
-        milliseconds(middle),
-        milliseconds(*fastest),
-        milliseconds(*slowest)
-    );
-    findings.push(if lost <= FEW {
+    }
+    let mut seen = exit.to_string();
+    let (mean, fastest, slowest) =
+        (milliseconds(sum / answered), milliseconds(fastest), milliseconds(slowest));
+    for part in [" answers after ", &mean, " (", &fastest, " to ", &slowest, ")"] {
+        seen.push_str(part);
+    }
+    let _ = write!(seen, "; {} of {ECHOES} packets were lost.", ECHOES - answered);
+    findings.push(if ECHOES - answered <= FEW {
         Finding::ok(DELAY, seen)
     } else {
         Finding::wrong(
             DELAY,
             seen,
             "Transfers are slow on a lossy path.",
-            "Test again; then look at the uplinks of both sites.",
+            "Look at the uplinks of both sites.",
         )
     });
     true
@@ -109,8 +111,8 @@ pub(super) fn test_width(
         let Ok(numbers) = echo.ask_in(SMALL).and_then(|small| Ok([small, echo.ask_in(large)?])) else {
             return;
         };
-        let heard = hears(&mut *echo, &numbers, after(Instant::now(), PATIENCE));
-        if let Some(verdict) = search.heard(heard[0], heard[1]) {
+        let heard = hears(&mut *echo, numbers, after(Instant::now(), PATIENCE));
+        if let Some(verdict) = search.heard(heard.0, heard.1) {
             break verdict;
         }
     };
@@ -165,42 +167,39 @@ fn test_speed(echo: &mut dyn EchoSocket, bytes: u32, findings: &mut Vec<Finding>
         }
     }
     let elapsed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let words = rate(received * 8 / elapsed.max(1));
-    findings.push(Finding::ok("speed", format!("{words} there, and as much back at the same time.")));
+    let mut words = short(received * 8 / elapsed.max(1), " Mbit/s");
+    words.push_str(" there, and as much back at the same time.");
+    findings.push(Finding::ok("speed", words));
 }
 
-/// Returns a number of kilobits a second in words.
-fn rate(kilobits: u64) -> String {
-    match kilobits {
-        0..10_000 => format!("{}.{} Mbit/s", kilobits / 1000, kilobits / 100 % 10),
-        _ => format!("{} Mbit/s", kilobits / 1000),
+/// Returns thousands of a unit, with one decimal below ten.
+fn short(thousandths: u64, unit: &str) -> String {
+    let mut words = (thousandths / 1000).to_string();
+    if thousandths < 10_000 {
+        let _ = write!(words, ".{}", thousandths / 100 % 10);
     }
+    words.push_str(unit);
+    words
 }
 
-/// Waits until all of these echoes are answered, or until a time. Reports for each whether it was.
-fn hears(echo: &mut dyn EchoSocket, numbers: &[u16], until: Instant) -> Vec<bool> {
-    let mut heard = vec![false; numbers.len()];
+/// Waits until both of these echoes are answered, or until a time. Reports for each whether it was.
+fn hears(echo: &mut dyn EchoSocket, [one, other]: [u16; 2], until: Instant) -> (bool, bool) {
+    let mut heard = (false, false);
     loop {
         for answer in echo.answers() {
-            for (place, number) in numbers.iter().enumerate() {
-                heard[place] |= *number == answer;
-            }
+            heard.0 |= answer == one;
+            heard.1 |= answer == other;
         }
-        if !heard.contains(&false) || Instant::now() >= until {
-            return heard;
-        }
-        if wait_for_input(&[echo.descriptor()], Some(until)).is_err() {
+        let is_over = heard == (true, true) || Instant::now() >= until;
+        if is_over || wait_for_input(&[echo.descriptor()], Some(until)).is_err() {
             return heard;
         }
     }
 }
 
-/// Returns a time in milliseconds, with one decimal below ten.
+/// Returns a time in milliseconds.
 pub(super) fn milliseconds(time: Duration) -> String {
-    match time.as_micros() {
-        micros @ 0..10_000 => format!("{}.{} ms", micros / 1000, micros / 100 % 10),
-        micros => format!("{} ms", micros / 1000),
-    }
+    short(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), " ms")
 }
 
 #[cfg(test)]
@@ -210,7 +209,7 @@ mod tests {
     #[test]
     fn rates_are_short() {
         for (kilobits, words) in [(0, "0.0 Mbit/s"), (9_999, "9.9 Mbit/s"), (94_500, "94 Mbit/s")] {
-            assert_eq!(rate(kilobits), words);
+            assert_eq!(short(kilobits, " Mbit/s"), words);
         }
     }
 

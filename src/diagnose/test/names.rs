@@ -1,7 +1,6 @@
 //! DNS of a portal's devices: the resolver here, and those that it asks through the exit.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use super::Subject;
 use super::echoes::milliseconds;
@@ -20,46 +19,38 @@ pub(super) fn test(subject: &Subject) -> Finding {
     const CHECK: &str = "DNS";
     let portal = subject.portal;
     let Some(own) = subject.source() else {
-        let seen = match portal.resolvers.first() {
-            Some(resolver) => format!("Queries of devices to this machine go to {resolver}."),
-            None => "This machine answers no queries here: devices ask resolvers of their own.".to_owned(),
-        };
-        return Finding::not_checked(CHECK, seen);
+        return Finding::not_checked(CHECK, "This machine answers no queries of the portal's devices.");
     };
-    let exit = &portal.exit;
-    let (mut answering, mut silent) = (Vec::new(), Vec::new());
-    for resolver in portal.resolvers.iter().filter(|resolver| resolver.is_ipv4()) {
-        match time(SocketAddr::new(*resolver, DNS), Some(own)) {
-            Some(time) => answering.push(format!("{resolver} ({})", milliseconds(time))),
-            None => silent.push(resolver.to_string()),
+    let mut seen = format!("Through {}: ", portal.exit);
+    let (mut asked, mut silent) = (0, 0);
+    let mut ask = |from, server| {
+        let time = time_of_answer(from, server, NAME).or_else(|| time_of_answer(from, server, NAME));
+        let words = time.map_or_else(|| "no answer".to_owned(), milliseconds);
+        for part in [&server.ip().to_string(), " (", &words, ")"] {
+            seen.push_str(part);
         }
+        seen.push_str(if from.is_none() { "." } else { "; " });
+        time.is_none()
+    };
+    for resolver in portal.resolvers.iter().filter(|resolver| resolver.is_ipv4()) {
+        asked += 1;
+        silent += u32::from(ask(Some(own), SocketAddr::new(*resolver, DNS)));
     }
-    if answering.is_empty() {
-        let seen = format!("No answer came through {exit} from {}.", silent.join(", "));
-        let way_out = "Set `dns` of the portal to resolvers that answer there.";
-        return Finding::wrong(CHECK, seen, "Devices can look up no name.", way_out);
-    }
-    let answering = answering.join(", ");
-    match time(SocketAddr::new(own, RESOLVER_PORT), None) {
-        None => Finding::wrong(
+    let is_silent = ask(None, SocketAddr::new(own, RESOLVER_PORT));
+    match (silent, is_silent) {
+        (0, false) => Finding::ok(CHECK, seen),
+        (silent, _) if silent == asked => Finding::wrong(
             CHECK,
-            format!(
-                "Through {exit}, {answering} answers, but the resolver of this machine at {own} does not."
-            ),
+            seen,
+            "Devices can look up no name.",
+            "Set `dns` of the portal to resolvers that answer there.",
+        ),
+        (_, true) => Finding::wrong(
+            CHECK,
+            seen,
             "Devices ask this machine, and can look up no name.",
             "`portals status` tells whether dnsmasq runs.",
         ),
-        Some(_) if !silent.is_empty() => Finding::note(
-            CHECK,
-            format!("Through {exit}, {answering} answers, but {} does not.", silent.join(", ")),
-            "Some queries take longer.",
-            "Remove it from `dns` of the portal, unless it answers later.",
-        ),
-        Some(_) => Finding::ok(CHECK, format!("This machine answers, and asks {answering} through {exit}.")),
+        _ => Finding::note(CHECK, seen, "Some queries take longer.", "Remove it from `dns` of the portal."),
     }
-}
-
-/// Returns the time that a resolver takes for an answer, at the second try at the latest.
-fn time(server: SocketAddr, from: Option<IpAddr>) -> Option<Duration> {
-    time_of_answer(server, from, NAME).or_else(|| time_of_answer(server, from, NAME))
 }

@@ -1,6 +1,6 @@
 //! Way of a device's packets, as the kernel's policy rules and routes answer: out of the exit, or nowhere.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::kernel::linux::Linux;
 use crate::kernel::{Kernel as _, Outcome};
 use crate::site::{Entrance, Exit};
 use crate::state::step::{RoutingStep, Step};
+use crate::system::resolver::socket_to;
 
 /// Destinations on the internet: a public resolver's. Nothing is sent there.
 const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9));
@@ -19,9 +20,6 @@ const BEYOND6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0x
 
 /// Time for the agent to put a link back: far more than it needs.
 const REPAIR: Duration = Duration::from_secs(20);
-
-/// Name of the check.
-const WAY: &str = "way";
 
 /// Answer of the kernel about a packet.
 enum Way {
@@ -87,29 +85,10 @@ fn is_right(subject: &Subject, found: &IfName) -> bool {
     subject.site.exit_interfaces(&subject.portal.exit).any(|interface| interface == found)
 }
 
-/// Tests where a device's packet leaves.
+/// Tests where a device's packets leave.
 pub(super) fn test(subject: &Subject, kernel: &mut Linux) -> Finding {
-    let to = destination(subject);
-    match way(subject, to, kernel) {
-        Way::By(found) if is_right(subject, &found) => {
-            Finding::ok(WAY, format!("A device's packets to {to} leave by {found}."))
-        }
-        Way::By(found) => leak(format!("A device's packets to {to} leave by {found}."), subject),
-        Way::Nowhere if subject.portal.exit == Exit::Nowhere => {
-            Finding::ok(WAY, format!("A device's packets to {to} are refused while no exit is up."))
-        }
-        Way::Nowhere => {
-            let seen = format!("A device's packets to {to} are refused.");
-            Finding::wrong(WAY, seen, "The rules or routes of the portal are missing.", "portals apply")
-        }
-        Way::Unknown(reason) => Finding::not_checked(WAY, reason),
-    }
-}
-
-fn leak(seen: String, subject: &Subject) -> Finding {
-    let exit = &subject.portal.exit;
-    let way_out = format!("portals plan shows the rules that are missing.\nThe portal's exit is {exit}.");
-    Finding::wrong(WAY, seen, "This is not the way to the exit: another program's rules come first.", way_out)
+    let must_leave = subject.portal.exit != Exit::Nowhere;
+    judge("way", subject, way(subject, destination(subject), kernel), must_leave)
 }
 
 /// Tests that IPv6 leaves at the exit or nowhere.
@@ -118,28 +97,30 @@ pub(super) fn test_ipv6(subject: &Subject, kernel: &mut Linux) -> Finding {
     if !subject.site.host.ipv6 {
         return Finding::ok(IPV6, "This machine has no IPv6, so none leaves.");
     }
-    let exit = &subject.portal.exit;
-    match way(subject, BEYOND6, kernel) {
-        Way::By(found) if is_right(subject, &found) => {
-            Finding::ok(IPV6, format!("A device's IPv6 packets leave by {found}."))
+    let must_leave = subject.site.carries_ipv6() && subject.site.takes(&subject.portal.exit, Family::V6);
+    judge(IPV6, subject, way(subject, BEYOND6, kernel), must_leave)
+}
+
+/// Judges the kernel's answer about a device's packet.
+fn judge(check: &'static str, subject: &Subject, way: Way, must_leave: bool) -> Finding {
+    let (seen, why) = match way {
+        Way::Unknown(reason) => return Finding::not_checked(check, reason),
+        Way::By(found) => {
+            let seen = ["A device's packets leave by ", found.as_str(), "."].concat();
+            if is_right(subject, &found) {
+                return Finding::ok(check, seen);
+            }
+            (seen, "That is not the way to the exit: rules of the portal are missing, or others come first.")
         }
-        Way::By(found) => Finding::wrong(
-            IPV6,
-            format!("A device's IPv6 packets leave by {found}, and not at {exit}."),
-            "They show where the device is.",
-            "portals plan shows the rules that are missing.",
-        ),
-        Way::Nowhere if subject.site.carries_ipv6() && subject.site.takes(exit, Family::V6) => {
-            Finding::wrong(
-                IPV6,
-                "A device's IPv6 packets are refused, although the exit takes them.",
-                "",
-                "portals plan shows what is missing.",
-            )
+        Way::Nowhere => {
+            let seen = "A device's packets are refused.".to_owned();
+            if !must_leave {
+                return Finding::ok(check, seen);
+            }
+            (seen, "The exit takes them, but rules or routes of the portal are missing.")
         }
-        Way::Nowhere => Finding::ok(IPV6, "A device's IPv6 packets are refused, so none leaves here."),
-        Way::Unknown(reason) => Finding::not_checked(IPV6, reason),
-    }
+    };
+    Finding::wrong(check, seen, why, "`portals plan` shows what is missing.")
 }
 
 /// Cuts the link to the exit for a moment, and tests that a device's packets go nowhere.
@@ -148,45 +129,42 @@ pub(super) fn test_cut(subject: &Subject, kernel: &mut Linux) -> Finding {
     let Some(interface) = subject.portal.exit.interface() else {
         return Finding::not_checked(CUT, "The portal has no link to cut.");
     };
+    let to = destination(subject);
     let step = Step::Routing(RoutingStep::BringDown(interface.clone()));
     if !matches!(kernel.apply(&[step])[..], [Outcome::Done]) {
-        return Finding::not_checked(CUT, format!("The interface {interface} cannot be set down."));
+        return Finding::not_checked(CUT, "The interface of the link cannot be set down.");
     }
-    let found = way(subject, destination(subject), kernel);
-    let sent = subject.source().map(|source| leaves(source, destination(subject)));
+    let found = way(subject, to, kernel);
+    let own = subject.source().map(|source| socket_to(Some(source), (to, 9).into()).is_ok());
+    let is_up = |way: Way| matches!(way, Way::By(found) if found == *interface);
     let end = after(Instant::now(), REPAIR);
     let mut is_back = false;
     while !is_back && Instant::now() < end {
         sleep(Duration::from_millis(50));
-        is_back = matches!(way(subject, destination(subject), kernel), Way::By(back) if back == *interface);
+        is_back = is_up(way(subject, to, kernel));
     }
-    let seen = match (found, sent) {
-        (Way::By(found), _) if !is_right(subject, &found) => {
-            format!("While {interface} was down, a device's packets left by {found}.")
-        }
-        (_, Some(true)) => format!("While {interface} was down, packets of the portal had a way."),
-        _ if !is_back => {
-            let seen = format!("{interface} was cut, and is not back after {} s.", REPAIR.as_secs());
-            return Finding::wrong(CUT, seen, "", "Restart the agent, which repairs it.");
-        }
-        (Way::Unknown(reason), None) => return Finding::not_checked(CUT, reason),
+    match found {
+        Way::Unknown(reason) if own != Some(true) => return Finding::not_checked(CUT, reason),
+        Way::Nowhere if own != Some(true) => {}
         _ => {
-            let seen =
-                format!("While {interface} was down, a device's packets were refused. It is up again.");
-            return Finding::ok(CUT, seen);
+            let seen = "While the link was down, the portal's packets had another way.";
+            return Finding::wrong(
+                CUT,
+                seen,
+                "The portal leaks when its link fails.",
+                "`portals plan` shows what is missing.",
+            );
         }
-    };
-    Finding::wrong(
-        CUT,
-        seen,
-        "The portal leaks when its link fails.",
-        "portals plan shows the rules that are missing.",
-    )
-}
-
-/// Reports whether this machine's own packets from an address have a way to a destination. Sends nothing.
-fn leaves(from: IpAddr, to: IpAddr) -> bool {
-    UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((to, 9))).is_ok()
+    }
+    if !is_back {
+        return Finding::wrong(
+            CUT,
+            "The link was cut, and is not back.",
+            "",
+            "Restart the agent, which repairs it.",
+        );
+    }
+    Finding::ok(CUT, "While the link was down, a device's packets were refused. It is up again.")
 }
 
 #[cfg(test)]

@@ -225,13 +225,11 @@ impl Report {
 
     /// Takes in the knowledge of the agent.
     pub fn take_agent_status(&mut self, agent_status: AgentStatus) {
-        for session in &agent_status.sessions {
-            let phones = self.phones.iter_mut().map(|phone| &mut phone.link);
-            for link in self.links.iter_mut().chain(phones) {
-                if link.key == session.key && link.interface == session.interface {
-                    (link.seen, link.unanswered) = (session.seen, session.unanswered);
-                }
-            }
+        for link in &mut self.links {
+            link.take_session(&agent_status);
+        }
+        for phone in &mut self.phones {
+            phone.link.take_session(&agent_status);
         }
         self.agent_status = Some(agent_status);
     }
@@ -254,6 +252,14 @@ impl Report {
 }
 
 impl LinkReport {
+    fn take_session(&mut self, agent_status: &AgentStatus) {
+        for session in &agent_status.sessions {
+            if self.key == session.key && self.interface == session.interface {
+                (self.seen, self.unanswered) = (session.seen, session.unanswered);
+            }
+        }
+    }
+
     /// Reports whether the link has a session, and the other end does not answer.
     pub fn is_silent(&self) -> bool {
         self.up && self.unanswered.is_some()
