@@ -122,6 +122,8 @@ commands! {
         Status(StatusCommand),
         /// `portals test`
         Test(TestCommand),
+        /// `portals doctor`
+        Doctor(DoctorCommand),
         /// `portals install`
         Install(InstallCommand),
         /// `portals uninstall`
@@ -254,6 +256,20 @@ command! {
 
         /// print the results as JSON
         pub json: bool = "--json";
+    }
+}
+
+command! {
+    /// Find out what is wrong, and what to do: checks the network file, this machine and its links. Changes
+    /// nothing, needs no agent, and checks without root as much as it can.
+    pub struct DoctorCommand = "doctor",
+        status 1 "something is wrong"
+    {
+        /// print the findings as JSON
+        pub json: bool = "--json";
+
+        /// check this network file only, for example on a laptop
+        pub file: Option<PathBuf> = "--file <file>";
     }
 }
 

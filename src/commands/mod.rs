@@ -4,6 +4,7 @@ mod apply;
 pub mod as_commands;
 mod confirm;
 mod demo;
+mod doctor;
 mod down;
 mod export;
 mod guard;
@@ -119,6 +120,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options, is_verbose),
         Command::Test(options) => test::run(file, options),
+        Command::Doctor(options) => Ok(doctor::run(file, options)),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
     }

@@ -18,7 +18,7 @@ use crate::cli;
 use crate::cli::amounts::duration;
 use crate::cli::output;
 use crate::cli::style::Style;
-use crate::control::{AgentStatus, ControlRequest, LinkPathStatus, TimedState, ask_within};
+use crate::control::{AgentStatus, LinkPathStatus, TimedState, ask_status};
 use crate::engine::file_report::FileReport;
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
@@ -29,9 +29,6 @@ use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
 use crate::site::Relay;
 use crate::system::clock::LastKnown;
-
-/// Time limit for the agent's answer.
-const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Shows the status once, or every second.
 pub(super) fn run(file: &Path, options: &cli::StatusCommand, is_verbose: bool) -> Result<ExitStatus, Errors> {
@@ -78,7 +75,7 @@ fn full_report(
     for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
         shown.leases = leases::leases(journal.folder(), portal, now)?;
     }
-    if let Some(agent_status) = agent.then(ask_agent).flatten() {
+    if let Some(agent_status) = agent.then(ask_status).flatten() {
         report.take_agent_status(agent_status);
     }
     report.find_exit_addresses();
@@ -91,12 +88,6 @@ fn full_report(
     report.missing.extend(files.former_site());
     report.missing.extend(site.wifi.notes);
     Ok(report)
-}
-
-/// Returns the state that only the agent has; `None` if the agent has another version or is busy for
-/// long.
-fn ask_agent() -> Option<AgentStatus> {
-    AgentStatus::from_fields(&ask_within(&ControlRequest::Status, AGENT_TIMEOUT).ok()?).ok()
 }
 
 /// Returns the report as JSON.

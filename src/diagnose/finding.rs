@@ -1,7 +1,12 @@
 //! Findings of checks: the observation, its reason, and the way out, for people and as JSON.
 
+use std::fmt::{Arguments, Display, Write as _};
+
 use crate::base::json::JsonText;
 use crate::cli::style::Style;
+
+/// Name of the check of this site's key.
+pub const KEY: &str = "key";
 
 /// Judgement of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +78,11 @@ impl Finding {
         Self { check, verdict, seen, why, way_out }
     }
 
+    /// Reports whether this is a fault of the key, without which no other check can look at the live state.
+    pub fn is_about_key(&self) -> bool {
+        self.check == KEY && self.verdict == Verdict::Wrong
+    }
+
     /// Appends the lines for people: mark, check and observation, then the reason and the way out.
     pub fn line(&self, text: &mut String, style: Style) {
         let mark = match self.verdict {
@@ -106,6 +116,55 @@ impl Finding {
         json.text("way_out", &self.way_out);
         json.end('}');
     }
+}
+
+/// Findings so far. Its functions are not generic, and take texts that are not put together yet: each of the
+/// many callers is small.
+#[derive(Debug, Default)]
+pub struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// Adds the finding that all is well.
+    pub fn ok(&mut self, check: &'static str, seen: Arguments) {
+        self.add(check, Verdict::Ok, seen, "", format_args!(""));
+    }
+
+    /// Adds a fact that somebody should know.
+    pub fn note(&mut self, check: &'static str, seen: Arguments, why: &'static str, way_out: Arguments) {
+        self.add(check, Verdict::Note, seen, why, way_out);
+    }
+
+    /// Adds a fault.
+    pub fn wrong(&mut self, check: &'static str, seen: Arguments, why: &'static str, way_out: Arguments) {
+        self.add(check, Verdict::Wrong, seen, why, way_out);
+    }
+
+    /// Adds a fault in words that name the way out themselves.
+    pub fn fault(&mut self, check: &'static str, words: &str) {
+        self.add(check, Verdict::Wrong, format_args!("{words}"), "", format_args!(""));
+    }
+
+    /// Adds the finding that a check could not look, and the reason.
+    pub fn not_checked(&mut self, check: &'static str, seen: Arguments) {
+        self.add(check, Verdict::NotChecked, seen, "", format_args!(""));
+    }
+
+    #[inline(never)]
+    fn add(
+        &mut self,
+        check: &'static str,
+        verdict: Verdict,
+        seen: Arguments,
+        why: &'static str,
+        way_out: Arguments,
+    ) {
+        self.0.push(Finding::new(check, verdict, seen.to_string(), why, way_out.to_string()));
+    }
+}
+
+/// Adds an item to a list with commas.
+pub fn append(list: &mut String, item: &dyn Display) {
+    let _ = write!(list, "{}{item}", if list.is_empty() { "" } else { ", " });
 }
 
 /// Returns the lines of all findings for people.

@@ -12,6 +12,7 @@ pub mod echo;
 pub mod fake;
 pub mod generic;
 pub mod iptables;
+pub mod knocks;
 pub mod link;
 pub mod linux;
 pub mod message;

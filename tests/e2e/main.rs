@@ -22,6 +22,7 @@ mod concurrently;
 mod confirm;
 mod containers;
 mod devices;
+mod doctor;
 mod dyndns;
 mod entrances;
 mod exchange;
@@ -64,6 +65,9 @@ mod status;
 mod systemd;
 mod tested;
 mod time;
+#[allow(dead_code, reason = "scenarios take single tables")]
+#[path = "../support/troubles/mod.rs"]
+mod troubles;
 mod upgrade;
 mod uplink;
 mod ways;
@@ -145,6 +149,9 @@ const AT_LENGTH: &[&[Scenario]] = &[
     install::SCENARIOS,
     containers::SCENARIOS,
     wifi::WITHOUT_CARDS,
+    doctor::SCENARIOS,
+    doctor::ABOUT_LINKS,
+    doctor::ON_FIRMWARE,
     ipv6::leaks::AT_LENGTH,
     ipv6::entrances::SCENARIOS,
     ipv6::filtered::SCENARIOS,

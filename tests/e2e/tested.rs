@@ -145,8 +145,10 @@ fn narrow(world: &mut World) -> Result<()> {
     };
     shell(&world.internet, rules)?;
     begin(world)?;
-    let lines =
-        ["✗ MTU: Packets of 1280 bytes vanish, and those of 1216 pass.\n", "  → Set `mtu = 1216` or "];
+    let lines = [
+        "✗ MTU: Packets of 1280 bytes vanish, and those of 1216 pass.\n",
+        "  → Set `mtu` in [network] to the smaller ",
+    ];
     tells(world, &[], 1, &lines)
 }
 

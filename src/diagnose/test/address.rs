@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use super::Subject;
-use crate::diagnose::finding::Finding;
+use super::{Subject, Words, add, not_checked};
+use crate::diagnose::finding::{Finding, Verdict, append};
 use crate::nat::packet::{Ask, Header, Message};
 use crate::nat::seal::PairKey;
 use crate::nat::search::HelperView;
@@ -16,45 +16,40 @@ use crate::system::resolver::exchange;
 const ADDRESS: &str = "address";
 
 /// Tests the address at which the portal's packets come out.
-pub(super) fn test(subject: &Subject) -> Finding {
+pub(super) fn test(subject: &Subject, findings: &mut Vec<Finding>) {
     let Some(source) = subject.source() else {
-        let seen = "The portal has no resolver here, and so no address whose packets go its way.";
-        return Finding::not_checked(ADDRESS, seen);
+        return not_checked(findings, ADDRESS, "The portal has no resolver here, whose packets go its way.");
     };
     let exit = subject.portal.exit.to_string();
     let place = subject.site.chain(&subject.portal.exit).and_then(|chain| chain.hops.last()).unwrap_or(&exit);
-    let mut names = Vec::new();
+    let (mut asked, mut names) = (Vec::new(), String::new());
     for (link, helper) in helpers(subject) {
         let name = link.helper_names.get(&helper.id).map_or("?", String::as_str);
         // The exit would see an address inside the tunnel.
-        if name == place || names.contains(&name) {
+        if name == place || asked.contains(&helper.id) {
             continue;
         }
-        names.push(name);
+        asked.push(helper.id);
+        append(&mut names, &name);
         let Some(seen) = ask(subject, link, helper, Some(source)) else { continue };
-        let own = ask(subject, link, helper, None);
-        if own == Some(seen) {
-            return Finding::wrong(
-                ADDRESS,
-                format!("{name} sees {seen}, which is the public address of this site itself."),
-                "The portal leaves here, or its exit is in the same home.",
-                "",
-            );
-        }
-        return Finding::ok(ADDRESS, format!("{name} sees {seen}."));
+        let (verdict, words): (Verdict, &Words) = if ask(subject, link, helper, None) == Some(seen) {
+            let why = "That is the public address of this site itself, unless both share a home.";
+            (Verdict::Wrong, &[ADDRESS, why, ""])
+        } else {
+            (Verdict::Ok, &[ADDRESS, "", ""])
+        };
+        return add(findings, verdict, words, [name, " sees ", &seen.to_string(), "."].concat());
     }
-    if names.is_empty() {
-        let seen = "Only a third site with an `endpoint` can tell the public address.";
-        return Finding::not_checked(ADDRESS, seen);
+    if asked.is_empty() {
+        return not_checked(
+            findings,
+            ADDRESS,
+            "Only a third site with an `endpoint` can tell the public address.",
+        );
     }
-    let names = names.join(", ");
-    let seen = format!("No answer came through {exit} from the helper of {names}.");
-    Finding::wrong(
-        ADDRESS,
-        seen,
-        "The exit may reach no internet, or block UDP.",
-        format!("Test from a computer at {place}."),
-    )
+    let seen = ["No answer came through ", &exit, " from the helper of ", &names, "."].concat();
+    let why = "The exit may reach no internet, or block UDP.";
+    add(findings, Verdict::Wrong, &[ADDRESS, why, "Test from a computer at the exit."], seen);
 }
 
 /// Returns the helpers of all links of this site, some of them several times.

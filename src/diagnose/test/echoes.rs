@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::Subject;
+use super::{Subject, Words, add};
 use crate::base::moment::after;
-use crate::diagnose::finding::Finding;
+use crate::diagnose::finding::{Finding, Verdict};
 use crate::engine::mtu_search::{MtuSearch, MtuVerdict};
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;
-use crate::site::Exit;
 use crate::system::wait::wait_for_input;
 
 /// Number of echoes for delay and loss.
@@ -28,6 +27,9 @@ const SMALL: usize = 64;
 /// Time for the test of the speed.
 const SPEED_TIME: Duration = Duration::from_secs(2);
 
+/// Time without an answer after which echoes count as lost where the speed is measured.
+const PAUSE: Duration = Duration::from_millis(400);
+
 /// Number of echoes that are on their way at first, and at most.
 const FIRST_WINDOW: usize = 8;
 const MOST_WAITING: usize = 1000;
@@ -35,141 +37,139 @@ const MOST_WAITING: usize = 1000;
 /// Number of lost echoes of ten that are no fault: radio links lose some.
 const FEW: u32 = 1;
 
-/// Tests delay and loss. Reports whether the far end answers.
-pub(super) fn test_delay(
+/// Tests delay and loss, then the packets that pass, and the speed. Reports whether the far end answers.
+pub(super) fn test(
     subject: &Subject,
     path: &EchoPath,
     kernel: &mut dyn Kernel,
     findings: &mut Vec<Finding>,
 ) -> bool {
-    const DELAY: &str = "delay";
-    let exit = &subject.portal.exit;
+    let Ok(mut echo) = kernel.echo_socket(path) else {
+        silent(subject, findings);
+        return false;
+    };
+    let is_answered = test_delay(subject, &mut *echo, findings);
+    if is_answered && let Some(tunnel) = subject.site.tunnels.get(&path.interface) {
+        let width = test_width(&mut *echo, subject.site.mtu_of(tunnel), findings);
+        if tunnel.provider.is_none() {
+            test_speed(&mut *echo, width, findings);
+        }
+    }
+    is_answered
+}
+
+fn test_delay(subject: &Subject, echo: &mut dyn EchoSocket, findings: &mut Vec<Finding>) -> bool {
     let (mut asked, mut answered) = (0, 0);
     let (mut fastest, mut slowest, mut sum) = (PATIENCE, Duration::ZERO, Duration::ZERO);
-    if let Ok(mut echo) = kernel.echo_socket(path) {
-        while asked < ECHOES && (asked < SILENT || answered > 0) {
-            asked += 1;
-            let begun = Instant::now();
-            let Ok(number) = echo.ask_in(SMALL) else { continue };
-            if hears(&mut *echo, [number, number], after(begun, PATIENCE)).0 {
-                let time = begun.elapsed();
-                (fastest, slowest) = (fastest.min(time), slowest.max(time));
-                sum += time;
-                answered += 1;
-            }
+    while asked < ECHOES && (asked < SILENT || answered > 0) {
+        asked += 1;
+        let begun = Instant::now();
+        let Ok(number) = echo.ask_in(SMALL) else { continue };
+        if hears(echo, [number, number], after(begun, PATIENCE)).0 {
+            let time = begun.elapsed();
+            (fastest, slowest) = (fastest.min(time), slowest.max(time));
+            sum += time;
+            answered += 1;
         }
     }
     if answered == 0 {
-        findings.push(silent(subject));
+        silent(subject, findings);
         return false;
     }
-    let mut seen = exit.to_string();
+    let mut seen = subject.portal.exit.to_string();
     let (mean, fastest, slowest) =
         (milliseconds(sum / answered), milliseconds(fastest), milliseconds(slowest));
     for part in [" answers after ", &mean, " (", &fastest, " to ", &slowest, ")"] {
         seen.push_str(part);
     }
-    let _ = write!(seen, "; {} of {ECHOES} packets were lost.", ECHOES - answered);
-    findings.push(if ECHOES - answered <= FEW {
-        Finding::ok(DELAY, seen)
+    let lost = ECHOES - answered;
+    let _ = write!(seen, "; {lost} of {ECHOES} packets were lost.");
+    let (verdict, words): (Verdict, &Words) = if lost <= FEW {
+        (Verdict::Ok, &["delay", "", ""])
     } else {
-        Finding::wrong(
-            DELAY,
-            seen,
-            "Transfers are slow on a lossy path.",
-            "Look at the uplinks of both sites.",
+        (
+            Verdict::Wrong,
+            &["delay", "Transfers are slow on a lossy path.", "Look at the uplinks of both sites."],
         )
-    });
+    };
+    add(findings, verdict, words, seen);
     true
 }
 
-/// Returns the finding about a far end that does not answer. A provider need not answer pings.
-fn silent(subject: &Subject) -> Finding {
+/// Adds the finding about a far end that does not answer. A provider need not answer pings.
+fn silent(subject: &Subject, findings: &mut Vec<Finding>) {
     let exit = &subject.portal.exit;
-    let seen = format!("{exit} does not answer.");
-    if let Exit::Tunnel { interface, .. } = exit
-        && subject.site.tunnels.get(interface).is_some_and(|tunnel| tunnel.provider.is_some())
-    {
-        return Finding::note("exit", seen, "Some providers answer no pings.", "");
-    }
-    Finding::wrong("exit", seen, "", "`portals status` tells the state of its link, and what was tried.")
+    let tunnel = exit.interface().and_then(|interface| subject.site.tunnels.get(interface));
+    let (verdict, words): (Verdict, &Words) = if tunnel.is_some_and(|tunnel| tunnel.provider.is_some()) {
+        (Verdict::Note, &["exit", "Some providers answer no pings.", ""])
+    } else {
+        (Verdict::Wrong, &["exit", "", "`portals status` tells the state of its link, and what was tried."])
+    };
+    let mut seen = exit.to_string();
+    seen.push_str(" does not answer.");
+    add(findings, verdict, words, seen);
 }
 
-/// Tests which packets pass, and how fast.
-pub(super) fn test_width(
-    subject: &Subject,
-    path: &EchoPath,
-    kernel: &mut dyn Kernel,
-    findings: &mut Vec<Finding>,
-) {
-    let Some(tunnel) = subject.site.tunnels.get(&path.interface) else { return };
-    let most = subject.site.mtu_of(tunnel);
-    let Ok(mut echo) = kernel.echo_socket(path) else { return };
+/// Tests which packets pass through a tunnel with this MTU. Returns the size of the largest in bytes.
+fn test_width(echo: &mut dyn EchoSocket, most: u32, findings: &mut Vec<Finding>) -> u32 {
     let mut search = MtuSearch::new(most);
     let verdict = loop {
         let large = usize::try_from(search.size()).unwrap_or(SMALL);
         let Ok(numbers) = echo.ask_in(SMALL).and_then(|small| Ok([small, echo.ask_in(large)?])) else {
-            return;
+            break MtuVerdict::Silent;
         };
-        let heard = hears(&mut *echo, numbers, after(Instant::now(), PATIENCE));
+        let heard = hears(echo, numbers, after(Instant::now(), PATIENCE));
         if let Some(verdict) = search.heard(heard.0, heard.1) {
             break verdict;
         }
     };
-    let width = match verdict {
-        MtuVerdict::Narrow(width) => width,
-        _ => most,
+    let (mut seen, mut width) = (format!("Packets of {most} bytes "), most);
+    let (verdict, words): (Verdict, &Words) = match verdict {
+        MtuVerdict::Whole => {
+            seen.push_str("pass.");
+            (Verdict::Ok, &["MTU", "", ""])
+        }
+        MtuVerdict::Narrow(passes) => {
+            width = passes;
+            let _ = write!(seen, "vanish, and those of {width} pass.");
+            let way_out = "Set `mtu` in [network] to the smaller number, or to \"auto\", at all sites.";
+            (Verdict::Wrong, &["MTU", "Small requests work, and transfers hang.", way_out])
+        }
+        MtuVerdict::Silent => {
+            seen.push_str("get no answer.");
+            (Verdict::NotChecked, &["MTU", "", ""])
+        }
     };
-    findings.push(match verdict {
-        MtuVerdict::Whole => Finding::ok("MTU", format!("Packets of {most} bytes pass.")),
-        MtuVerdict::Narrow(width) => Finding::wrong(
-            "MTU",
-            format!("Packets of {most} bytes vanish, and those of {width} pass."),
-            "Small requests work, and transfers hang.",
-            format!("Set `mtu = {width}` or `mtu = \"auto\"` in [network], at all sites."),
-        ),
-        MtuVerdict::Silent => Finding::not_checked("MTU", "No echo is answered any more."),
-    });
-    if tunnel.provider.is_none() && verdict != MtuVerdict::Silent {
-        test_speed(&mut *echo, width, findings);
-    }
+    add(findings, verdict, words, seen);
+    width
 }
 
 /// Tests the speed there and back at the same time, by echoes of this size: the kernel of the other end answers
-/// them, so that no agent has to. As many are on their way as come back.
+/// them, so that no agent has to. The number on their way grows while they come back.
 fn test_speed(echo: &mut dyn EchoSocket, bytes: u32, findings: &mut Vec<Finding>) {
     let size = usize::try_from(bytes).unwrap_or(SMALL);
     let begun = Instant::now();
     let end = after(begun, SPEED_TIME);
-    let (mut window, mut received) = (FIRST_WINDOW, 0_u64);
-    let mut waiting: Vec<(u16, Instant)> = Vec::new();
+    let (mut window, mut waiting, mut answered) = (FIRST_WINDOW, 0, 0_u64);
     while Instant::now() < end {
-        while waiting.len() < window {
-            // A full queue of the interface gets room in a moment.
-            let Ok(number) = echo.ask_in(size) else { break };
-            waiting.push((number, Instant::now()));
+        // A full queue of the interface gets room in a moment.
+        while waiting < window && echo.ask_in(size).is_ok() {
+            waiting += 1;
         }
-        let next = after(Instant::now(), Duration::from_millis(20));
-        if wait_for_input(&[echo.descriptor()], Some(next)).is_err() {
-            return;
-        }
-        for answer in echo.answers() {
-            if let Some(place) = waiting.iter().position(|(number, _)| *number == answer) {
-                waiting.remove(place);
-                received += u64::from(bytes);
-                window = MOST_WAITING.min(window + 1);
-            }
-        }
-        let before = waiting.len();
-        waiting.retain(|(_, sent)| sent.elapsed() < PATIENCE / 2);
-        if waiting.len() < before {
-            window = FIRST_WINDOW.max(window / 2);
+        let Ok(_) = wait_for_input(&[echo.descriptor()], Some(after(Instant::now(), PAUSE))) else { return };
+        let heard = echo.answers().len();
+        answered += heard as u64;
+        if heard == 0 {
+            // All of them are lost, or the path is much slower than it seemed.
+            (window, waiting) = (FIRST_WINDOW.max(window / 2), 0);
+        } else {
+            (window, waiting) = (MOST_WAITING.min(window + heard), waiting.saturating_sub(heard));
         }
     }
     let elapsed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let mut words = short(received * 8 / elapsed.max(1), " Mbit/s");
+    let mut words = short(answered * u64::from(bytes) * 8 / elapsed.max(1), " Mbit/s");
     words.push_str(" there, and as much back at the same time.");
-    findings.push(Finding::ok("speed", words));
+    add(findings, Verdict::Ok, &["speed", "", ""], words);
 }
 
 /// Returns thousands of a unit, with one decimal below ten.

@@ -8,7 +8,7 @@ mod way;
 
 use std::net::IpAddr;
 
-use super::finding::Finding;
+use super::finding::{Finding, Verdict};
 use crate::agent::far_end;
 use crate::engine::load::Files;
 use crate::kernel::linux::Linux;
@@ -24,6 +24,9 @@ pub struct Subject<'a> {
     pub portal: &'a Portal,
 }
 
+/// Fixed words of a finding: the name of the check, the reason why it matters, and the way out.
+type Words = [&'static str; 3];
+
 impl Subject<'_> {
     /// Returns the portal's own IPv4 address, if packets from there go the way of its devices.
     fn source(&self) -> Option<IpAddr> {
@@ -33,33 +36,45 @@ impl Subject<'_> {
 
 /// Runs all tests. With `cut`, the link to the exit is cut for a moment: the agent puts it back.
 pub fn run(subject: &Subject, kernel: &mut Linux, cut: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
     if let Some(obstacle) = &subject.portal.obstacle {
-        return vec![Finding::wrong("portal", format!("The portal is closed: {obstacle}."), "", "")];
+        add(&mut findings, Verdict::Wrong, &["portal", "The portal is closed.", ""], obstacle.to_string());
+        return findings;
     }
-    let mut findings = vec![way::test(subject, kernel)];
+    way::test(subject, kernel, &mut findings);
     match &subject.portal.exit {
         Exit::Nowhere => {
-            let seen = "No exit of the portal's list is up.";
-            findings.push(Finding::wrong("exit", seen, "", "`portals status` tells the state of each link."));
+            const WORDS: &Words = &["exit", "", "`portals status` tells the state of each link."];
+            add(&mut findings, Verdict::Wrong, WORDS, "No exit of the portal's list is up.".to_owned());
         }
-        Exit::Direct => findings.push(Finding::ok("exit", "The portal leaves by this site's own uplink.")),
-        Exit::Tunnel { .. } => through_tunnel(subject, kernel, &mut findings),
+        Exit::Direct => {
+            let seen = "The portal leaves by this site's own uplink.".to_owned();
+            add(&mut findings, Verdict::Ok, &["exit", "", ""], seen);
+        }
+        exit @ Exit::Tunnel { .. } => {
+            let is_reached = far_end(subject.site, exit)
+                .is_none_or(|path| echoes::test(subject, &path, kernel, &mut findings));
+            if is_reached {
+                address::test(subject, &mut findings);
+                names::test(subject, &mut findings);
+            }
+        }
     }
-    findings.push(way::test_ipv6(subject, kernel));
+    way::test_ipv6(subject, kernel, &mut findings);
     if cut {
-        findings.push(way::test_cut(subject, kernel));
+        way::test_cut(subject, kernel, &mut findings);
     }
     findings
 }
 
-fn through_tunnel(subject: &Subject, kernel: &mut Linux, findings: &mut Vec<Finding>) {
-    if let Some(path) = far_end(subject.site, &subject.portal.exit) {
-        let is_reached = echoes::test_delay(subject, &path, kernel, findings);
-        if !is_reached {
-            return;
-        }
-        echoes::test_width(subject, &path, kernel, findings);
-    }
-    findings.push(address::test(subject));
-    findings.push(names::test(subject));
+/// Adds a finding.
+#[inline(never)]
+fn add(findings: &mut Vec<Finding>, verdict: Verdict, words: &Words, seen: String) {
+    let [check, why, way_out] = *words;
+    findings.push(Finding { check, verdict, seen, why, way_out: way_out.to_owned() });
+}
+
+/// Adds the finding that a check could not look, and the reason.
+fn not_checked(findings: &mut Vec<Finding>, check: &'static str, reason: &str) {
+    add(findings, Verdict::NotChecked, &[check, "", ""], reason.to_owned());
 }

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::Subject;
 use super::echoes::milliseconds;
-use crate::diagnose::finding::Finding;
+use super::{Subject, Words, add, not_checked};
+use crate::diagnose::finding::{Finding, Verdict};
 use crate::site::RESOLVER_PORT;
 use crate::system::resolver::time_of_answer;
 
@@ -15,11 +15,11 @@ const NAME: &str = "example.com";
 const DNS: u16 = 53;
 
 /// Tests who answers queries.
-pub(super) fn test(subject: &Subject) -> Finding {
+pub(super) fn test(subject: &Subject, findings: &mut Vec<Finding>) {
     const CHECK: &str = "DNS";
     let portal = subject.portal;
     let Some(own) = subject.source() else {
-        return Finding::not_checked(CHECK, "This machine answers no queries of the portal's devices.");
+        return not_checked(findings, CHECK, "This machine answers no queries of the portal's devices.");
     };
     let mut seen = format!("Through {}: ", portal.exit);
     let (mut asked, mut silent) = (0, 0);
@@ -37,20 +37,25 @@ pub(super) fn test(subject: &Subject) -> Finding {
         silent += u32::from(ask(Some(own), SocketAddr::new(*resolver, DNS)));
     }
     let is_silent = ask(None, SocketAddr::new(own, RESOLVER_PORT));
-    match (silent, is_silent) {
-        (0, false) => Finding::ok(CHECK, seen),
-        (silent, _) if silent == asked => Finding::wrong(
-            CHECK,
-            seen,
-            "Devices can look up no name.",
-            "Set `dns` of the portal to resolvers that answer there.",
+    let (verdict, words): (Verdict, &Words) = match (silent, is_silent) {
+        (0, false) => (Verdict::Ok, &[CHECK, "", ""]),
+        (silent, _) if silent == asked => (
+            Verdict::Wrong,
+            &[
+                CHECK,
+                "Devices can look up no name.",
+                "Set `dns` of the portal to resolvers that answer there.",
+            ],
         ),
-        (_, true) => Finding::wrong(
-            CHECK,
-            seen,
-            "Devices ask this machine, and can look up no name.",
-            "`portals status` tells whether dnsmasq runs.",
+        (_, true) => (
+            Verdict::Wrong,
+            &[
+                CHECK,
+                "Devices ask this machine, and can look up no name.",
+                "`portals status` tells whether dnsmasq runs.",
+            ],
         ),
-        _ => Finding::note(CHECK, seen, "Some queries take longer.", "Remove it from `dns` of the portal."),
-    }
+        _ => (Verdict::Note, &[CHECK, "Some queries take longer.", "Remove it from `dns` of the portal."]),
+    };
+    add(findings, verdict, words, seen);
 }

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Subject;
+use super::{Subject, Words, add, not_checked};
 use crate::base::moment::after;
 use crate::base::net::{Family, IfName};
-use crate::diagnose::finding::Finding;
+use crate::diagnose::finding::{Finding, Verdict};
 use crate::kernel::linux::Linux;
 use crate::kernel::{Kernel as _, Outcome};
 use crate::site::{Entrance, Exit};
@@ -20,6 +20,9 @@ const BEYOND6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0x
 
 /// Time for the agent to put a link back: far more than it needs.
 const REPAIR: Duration = Duration::from_secs(20);
+
+/// Way out where rules or routes are missing.
+const LOOK: &str = "`portals plan` shows what is missing.";
 
 /// Answer of the kernel about a packet.
 enum Way {
@@ -86,85 +89,77 @@ fn is_right(subject: &Subject, found: &IfName) -> bool {
 }
 
 /// Tests where a device's packets leave.
-pub(super) fn test(subject: &Subject, kernel: &mut Linux) -> Finding {
+pub(super) fn test(subject: &Subject, kernel: &mut Linux, findings: &mut Vec<Finding>) {
     let must_leave = subject.portal.exit != Exit::Nowhere;
-    judge("way", subject, way(subject, destination(subject), kernel), must_leave)
+    let way = way(subject, destination(subject), kernel);
+    judge("way", subject, way, must_leave, findings);
 }
 
 /// Tests that IPv6 leaves at the exit or nowhere.
-pub(super) fn test_ipv6(subject: &Subject, kernel: &mut Linux) -> Finding {
-    const IPV6: &str = "IPv6";
-    if !subject.site.host.ipv6 {
-        return Finding::ok(IPV6, "This machine has no IPv6, so none leaves.");
-    }
+pub(super) fn test_ipv6(subject: &Subject, kernel: &mut Linux, findings: &mut Vec<Finding>) {
     let must_leave = subject.site.carries_ipv6() && subject.site.takes(&subject.portal.exit, Family::V6);
-    judge(IPV6, subject, way(subject, BEYOND6, kernel), must_leave)
+    let way = if subject.site.host.ipv6 { way(subject, BEYOND6, kernel) } else { Way::Nowhere };
+    judge("IPv6", subject, way, must_leave, findings);
 }
 
 /// Judges the kernel's answer about a device's packet.
-fn judge(check: &'static str, subject: &Subject, way: Way, must_leave: bool) -> Finding {
-    let (seen, why) = match way {
-        Way::Unknown(reason) => return Finding::not_checked(check, reason),
-        Way::By(found) => {
-            let seen = ["A device's packets leave by ", found.as_str(), "."].concat();
-            if is_right(subject, &found) {
-                return Finding::ok(check, seen);
-            }
-            (seen, "That is not the way to the exit: rules of the portal are missing, or others come first.")
-        }
-        Way::Nowhere => {
-            let seen = "A device's packets are refused.".to_owned();
-            if !must_leave {
-                return Finding::ok(check, seen);
-            }
-            (seen, "The exit takes them, but rules or routes of the portal are missing.")
-        }
+fn judge(check: &'static str, subject: &Subject, way: Way, must_leave: bool, findings: &mut Vec<Finding>) {
+    let (seen, is_right, why) = match way {
+        Way::Unknown(reason) => return not_checked(findings, check, reason),
+        Way::By(found) => (
+            ["A device's packets leave by ", found.as_str(), "."].concat(),
+            is_right(subject, &found),
+            "That is not the way to the exit: rules of the portal are missing, or others come first.",
+        ),
+        Way::Nowhere => (
+            "A device's packets are refused.".to_owned(),
+            !must_leave,
+            "The exit takes them, but rules or routes of the portal are missing.",
+        ),
     };
-    Finding::wrong(check, seen, why, "`portals plan` shows what is missing.")
+    let (verdict, why, way_out) = if is_right { (Verdict::Ok, "", "") } else { (Verdict::Wrong, why, LOOK) };
+    add(findings, verdict, &[check, why, way_out], seen);
 }
 
 /// Cuts the link to the exit for a moment, and tests that a device's packets go nowhere.
-pub(super) fn test_cut(subject: &Subject, kernel: &mut Linux) -> Finding {
+pub(super) fn test_cut(subject: &Subject, kernel: &mut Linux, findings: &mut Vec<Finding>) {
     const CUT: &str = "cut";
     let Some(interface) = subject.portal.exit.interface() else {
-        return Finding::not_checked(CUT, "The portal has no link to cut.");
+        return not_checked(findings, CUT, "The portal has no link to cut.");
     };
     let to = destination(subject);
     let step = Step::Routing(RoutingStep::BringDown(interface.clone()));
     if !matches!(kernel.apply(&[step])[..], [Outcome::Done]) {
-        return Finding::not_checked(CUT, "The interface of the link cannot be set down.");
+        return not_checked(findings, CUT, "The interface of the link cannot be set down.");
     }
     let found = way(subject, to, kernel);
-    let own = subject.source().map(|source| socket_to(Some(source), (to, 9).into()).is_ok());
-    let is_up = |way: Way| matches!(way, Way::By(found) if found == *interface);
+    let leaks = subject.source().is_some_and(|source| socket_to(Some(source), (to, 9).into()).is_ok());
     let end = after(Instant::now(), REPAIR);
     let mut is_back = false;
     while !is_back && Instant::now() < end {
         sleep(Duration::from_millis(50));
-        is_back = is_up(way(subject, to, kernel));
+        is_back = kernel.links().is_ok_and(|links| links.get(interface).is_some_and(|link| link.up))
+            && !matches!(way(subject, to, kernel), Way::Nowhere);
     }
-    match found {
-        Way::Unknown(reason) if own != Some(true) => return Finding::not_checked(CUT, reason),
-        Way::Nowhere if own != Some(true) => {}
-        _ => {
-            let seen = "While the link was down, the portal's packets had another way.";
-            return Finding::wrong(
-                CUT,
-                seen,
-                "The portal leaks when its link fails.",
-                "`portals plan` shows what is missing.",
-            );
-        }
-    }
-    if !is_back {
-        return Finding::wrong(
-            CUT,
+    let (verdict, words, seen): (_, &Words, _) = match found {
+        Way::Unknown(reason) if !leaks => return not_checked(findings, CUT, reason),
+        Way::Nowhere if !leaks && is_back => (
+            Verdict::Ok,
+            &[CUT, "", ""],
+            "While the link was down, a device's packets were refused. It is up again.",
+        ),
+        Way::Nowhere if !leaks => (
+            Verdict::Wrong,
+            &[CUT, "", "Restart the agent, which repairs it."],
             "The link was cut, and is not back.",
-            "",
-            "Restart the agent, which repairs it.",
-        );
-    }
-    Finding::ok(CUT, "While the link was down, a device's packets were refused. It is up again.")
+        ),
+        _ => (
+            Verdict::Wrong,
+            &[CUT, "The portal leaks when its link fails.", LOOK],
+            "While the link was down, the portal's packets had another way.",
+        ),
+    };
+    add(findings, verdict, words, seen.to_owned());
 }
 
 #[cfg(test)]

@@ -1,0 +1,63 @@
+//! Checks of the programs for DHCP, DNS and Wi-Fi, and of the ports that portals needs.
+
+use super::case::Live;
+use super::finding::Findings;
+use super::processes::owners_of;
+use crate::services;
+use crate::system::child::path_of;
+
+const PROGRAMS: &str = "programs";
+const PORTS: &str = "ports";
+
+/// Port of DHCP servers.
+const DHCP: u16 = 67;
+
+/// Checks that the programs that the site needs are installed.
+pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
+    // The agent has named what is missing, and what failed.
+    if live.agent().is_none() {
+        for words in services::missing(&services::plan(&live.site, live.journal.folder())) {
+            findings.fault(PROGRAMS, &words);
+        }
+    }
+    for (program, _) in services::programs(&live.site) {
+        if let Some(path) = path_of(program.name) {
+            let path = path.display();
+            findings.ok(PROGRAMS, format_args!("{}: {path} is installed.", program.purpose));
+        }
+    }
+}
+
+/// Checks that no other program has a port that portals needs.
+pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
+    for (interface, tunnel) in &live.site.tunnels {
+        let port = tunnel.port;
+        for owner in owners_of(tunnel.port) {
+            // The built-in WireGuard is the agent.
+            if !owner.words.starts_with("portals") {
+                findings.wrong(
+                    PORTS,
+                    format_args!("UDP {port}, the port of {interface}, belongs to {}.", owner.words),
+                    "The tunnel cannot start without its port.",
+                    format_args!("End that program, or write another `port` into this site, at all sites."),
+                );
+            }
+        }
+    }
+    if !live.site.portals.iter().any(|portal| portal.dhcp) {
+        return;
+    }
+    let ours = services::folder(live.journal.folder(), "");
+    for owner in owners_of(DHCP) {
+        if !owner.arguments.contains(&*ours.to_string_lossy()) {
+            findings.note(
+                PORTS,
+                format_args!("UDP 67, for DHCP, is used by {}, too.", owner.words),
+                "Devices of a portal get no address if that program takes the port on all interfaces.",
+                format_args!(
+                    "If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart it."
+                ),
+            );
+        }
+    }
+}

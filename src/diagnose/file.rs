@@ -1,0 +1,135 @@
+//! Checks of the network file and of this site's key.
+
+use nix::unistd::geteuid;
+
+use super::case::{Case, Live};
+use super::finding::{Findings, KEY};
+use crate::config::model::EndpointHost;
+use crate::control::SiteFile;
+use crate::engine::file_report::{FileReport, FileSignature};
+use crate::engine::own_key;
+use crate::exchange::Relation;
+use crate::nat::is_home_address;
+use crate::site::own_name;
+use crate::system::disk::FileOrigin;
+use crate::system::key_files::{self, PRIVATE_KEY_FILE};
+
+/// Checks that an admin has signed the file as it is.
+pub(super) fn signature(case: &Case, findings: &mut Findings) {
+    const CHECK: &str = "signature";
+    const WHY: &str = "Other sites take only a signed file, so the sites have different files until then.";
+    let Some((text, network)) = &case.network else { return };
+    let Some(FileReport { serial, signature }) = FileReport::of(text, network) else { return };
+    let push = if case.file_only { "portals sign FILE" } else { "portals push" };
+    match signature {
+        FileSignature::By(_) => {
+            findings.ok(CHECK, format_args!("The network file is signed; its serial is {serial}."));
+        }
+        FileSignature::Awaited => findings.note(
+            CHECK,
+            format_args!("The network file was made when this site joined."),
+            "It is replaced by the signed file of the network as soon as a link is up.",
+            format_args!(""),
+        ),
+        FileSignature::Outdated => findings.wrong(
+            CHECK,
+            format_args!("The network file was edited by hand after it was signed."),
+            WHY,
+            format_args!("{push}\nOr drop the change: portals pull"),
+        ),
+        FileSignature::Missing => {
+            findings.wrong(
+                CHECK,
+                format_args!("The network file is not signed."),
+                WHY,
+                format_args!("{push}"),
+            );
+        }
+    }
+}
+
+/// Looks for endpoints that only a part of the internet can dial.
+pub(super) fn endpoints(case: &Case, findings: &mut Findings) {
+    let Some((_, network)) = &case.network else { return };
+    for (name, site) in &network.sites {
+        if let Some(EndpointHost::Address(address)) = site.endpoint
+            && is_home_address(address)
+        {
+            findings.note(
+                "endpoints",
+                format_args!("The `endpoint` of {name} is {address}, a private address."),
+                "Only sites in the same local network can dial it.",
+                format_args!("Write the public address or name into [site.{name}], or remove `endpoint`."),
+            );
+        }
+    }
+}
+
+/// Checks the private key: that it is there, that no other user can read it, and whose it is.
+pub(super) fn key(case: &Case, findings: &mut Findings) {
+    let Some((_, network)) = &case.network else { return };
+    let path = case.folder.join(PRIVATE_KEY_FILE);
+    let shown = path.display();
+    match key_files::read_bytes(&path, FileOrigin::Ours) {
+        Err(_) if !geteuid().is_root() => {
+            return findings.not_checked(KEY, format_args!("Only root can read {shown}."));
+        }
+        Err(error) => return findings.fault(KEY, &error.to_string()),
+        Ok(None) => return findings.fault(KEY, &key_files::missing(&path).to_string()),
+        Ok(Some((_, true))) => {
+            return findings.wrong(
+                KEY,
+                format_args!("Other users of this machine can read {shown}."),
+                "Whoever has this key can pretend to be this site.",
+                format_args!("chmod 600 {shown}"),
+            );
+        }
+        Ok(Some(_)) => {}
+    }
+    let Some(owner) = own_key::owner(&case.folder, network) else {
+        return findings.wrong(
+            KEY,
+            format_args!("{shown} does not hold a key."),
+            "A key is 44 characters of base64 on one line.",
+            format_args!("Bring back the file from a backup, or make a new key: portals init"),
+        );
+    };
+    match own_name(network, owner) {
+        Ok(name) => findings.ok(KEY, format_args!("This machine is site {name}.")),
+        Err(_) => findings.wrong(
+            KEY,
+            format_args!("No site of the file has the public key of this machine, {owner}."),
+            "A machine knows by its key which site it is.",
+            format_args!("Bring back this site's private.key, or write this public key into its [site.…]."),
+        ),
+    }
+}
+
+/// Checks whether the linked sites have the same file.
+pub(super) fn others(live: &mut Live, findings: &mut Findings) {
+    const CHECK: &str = "same file";
+    let Some(agent) = live.agent() else { return };
+    for SiteFile { site, relation, .. } in &agent.files {
+        let (words, way_out) = match relation {
+            Relation::Newer => ("has a newer network file", "portals pull"),
+            Relation::Older => ("has an older network file", "portals push"),
+            Relation::Conflict => (
+                "has another network file with the same serial",
+                "Decide which file is right, and run at a site that has it: portals push",
+            ),
+            Relation::Edited => {
+                ("has a file that was edited and not signed", "Run at that site: portals push")
+            }
+            Relation::Same | Relation::Unknown => continue,
+        };
+        findings.wrong(
+            CHECK,
+            format_args!("{site} {words}."),
+            "Sites with different files may disagree about keys, ports and networks.",
+            format_args!("{way_out}"),
+        );
+    }
+    if let Some(problem) = &agent.file_problem {
+        findings.fault(CHECK, problem);
+    }
+}
