@@ -101,7 +101,7 @@ impl Agent {
         site.notes.extend(services::missing(&services));
         self.sources.services.follow(services, Instant::now());
         let steps = steps?;
-        self.sources.sessions.dial_moved(&mut *self.kernel);
+        self.sources.sessions.dial_moved(&mut *self.kernel, &site);
         self.sources.helper_ports.has_applied(&mut *self.kernel, &site)?;
         if on_failure == OnFailure::Undo {
             // A repair closes only portals that were closed before.

@@ -3,7 +3,6 @@
 //!
 //! A peer whose endpoint changes in the network file is dialled there at once, although its session lives.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::dial::dial;
@@ -11,6 +10,7 @@ use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::moment::after;
 use crate::base::net::{IfName, PublicKey};
+use crate::config::model::EndpointHost;
 use crate::control::SessionStatus;
 use crate::kernel::Kernel;
 use crate::kernel::wireguard::PeerStatistics;
@@ -41,16 +41,14 @@ pub(super) struct Sessions {
 struct Session {
     interface: IfName,
     key: PublicKey,
-    /// Addresses inside the tunnel: this site's and the other end's.
-    inside: (IpAddr, IpAddr),
     /// Seconds between keepalives; at least 1.
     keepalive: u64,
-    /// Endpoint in the network file.
-    endpoint: Option<PeerEndpoint>,
+    /// Endpoint in the network file; empty if it has none.
+    endpoint: String,
     /// Set while the endpoint is new, and not dialled yet.
     is_moved: bool,
-    /// Counters of the last look, and its time.
-    last: Option<(PeerStatistics, Instant)>,
+    /// Bytes received and sent by the last look, and its time.
+    last: Option<(u64, u64, Instant)>,
     /// Time at which something was last seen to come.
     seen: Option<Instant>,
     /// Time from which on packets have been sent and nothing has come.
@@ -62,25 +60,15 @@ impl Sessions {
     pub(super) fn follow(&mut self, site: &Site) {
         let mut old = std::mem::take(&mut self.list);
         for (interface, _, peer) in site.peers() {
-            let mut session = Session {
-                interface: interface.clone(),
-                key: peer.public_key,
-                inside: (site.address_in(&site.tunnels[interface], peer.address), peer.address),
-                keepalive: peer.keepalive.map_or(u64::MAX, |seconds| seconds.get().into()),
-                endpoint: peer.endpoint.clone(),
-                is_moved: false,
-                last: None,
-                seen: None,
-                unanswered: None,
+            let key = peer.public_key;
+            let endpoint = peer.endpoint.as_ref().map_or_else(String::new, written);
+            let keepalive = peer.keepalive.map_or(u64::MAX, |seconds| seconds.get().into());
+            let mut session = match old.iter().position(|known| known.is(interface, key)) {
+                Some(place) => old.swap_remove(place),
+                None => Session::new(interface.clone(), key, endpoint.clone()),
             };
-            let is_same = |known: &Session| known.interface == *interface && known.key == session.key;
-            if let Some(place) = old.iter().position(is_same) {
-                let known = old.swap_remove(place);
-                let has_changed =
-                    known.is_moved || has_moved(known.endpoint.as_ref(), peer.endpoint.as_ref());
-                session.is_moved = has_changed && peer.endpoint.is_some();
-                (session.last, session.seen, session.unanswered) = (known.last, known.seen, known.unanswered);
-            }
+            session.is_moved = !endpoint.is_empty() && (session.is_moved || session.endpoint != endpoint);
+            (session.endpoint, session.keepalive) = (endpoint, keepalive);
             self.list.push(session);
         }
         self.next = (!self.list.is_empty()).then(|| self.next.unwrap_or_else(Instant::now));
@@ -88,11 +76,9 @@ impl Sessions {
 
     /// Dials the peers whose endpoint has changed in the network file. The plan leaves a peer with a live
     /// session where it is, because the peer may have roamed.
-    pub(super) fn dial_moved(&mut self, kernel: &mut dyn Kernel) {
-        for session in &mut self.list {
-            if session.is_moved
-                && let Err(error) = session.dial(kernel)
-            {
+    pub(super) fn dial_moved(&mut self, kernel: &mut dyn Kernel, site: &Site) {
+        for session in self.list.iter_mut().filter(|session| session.is_moved) {
+            if let Err(error) = session.dial(kernel, site) {
                 log::error!("{error}");
             }
         }
@@ -129,18 +115,35 @@ impl Sessions {
 }
 
 impl Session {
+    fn new(interface: IfName, key: PublicKey, endpoint: String) -> Self {
+        Self {
+            interface,
+            key,
+            keepalive: u64::MAX,
+            endpoint,
+            is_moved: false,
+            last: None,
+            seen: None,
+            unanswered: None,
+        }
+    }
+
+    fn is(&self, interface: &IfName, key: PublicKey) -> bool {
+        self.interface == *interface && self.key == key
+    }
+
     /// Takes in the counters of a look.
     fn take(&mut self, peer: PeerStatistics, (now, clock): (Instant, SystemTime)) {
-        let Some((before, then)) = self.last.replace((peer, now)) else {
+        let Some((received, sent, then)) = self.last.replace((peer.received, peer.sent, now)) else {
             self.seen = self.seen.or(peer.age(clock).and_then(|age| now.checked_sub(age)));
             return;
         };
         // The counters of a peer that is removed and added begin anew.
-        if peer.received != before.received && peer.received > 0 {
+        if peer.received != received && peer.received > 0 {
             (self.seen, self.unanswered) = (Some(now), None);
             return;
         }
-        let sent = peer.sent.checked_sub(before.sent).unwrap_or(peer.sent);
+        let sent = peer.sent.checked_sub(sent).unwrap_or(peer.sent);
         let keepalives = 1 + now.saturating_duration_since(then).as_secs() / self.keepalive;
         if sent > KEEPALIVE_BYTES * keepalives {
             self.unanswered.get_or_insert(now);
@@ -148,26 +151,29 @@ impl Session {
     }
 
     /// Has the tunnel dial the endpoint of the network file. A name is dialled when its address is known.
-    fn dial(&mut self, kernel: &mut dyn Kernel) -> Result<()> {
-        let Some(address) = self.endpoint.as_ref().and_then(|endpoint| endpoint.address) else {
+    fn dial(&mut self, kernel: &mut dyn Kernel, site: &Site) -> Result<()> {
+        let found = site.peers().find(|(interface, _, peer)| self.is(interface, peer.public_key));
+        let Some((_, _, peer)) = found else { return Ok(()) };
+        let Some(address) = peer.endpoint.as_ref().and_then(|endpoint| endpoint.address) else {
             return Ok(());
         };
         let Some(reading) = kernel.own_tunnel(&self.interface)? else { return Ok(()) };
         let is_alive = reading.peers.get(&self.key).is_some_and(|peer| peer.alive(SystemTime::now()));
         dial(kernel, &self.interface, reading.tunnel, self.key, (address, is_alive))?;
-        kernel.knock(&self.interface, self.inside.0, self.inside.1);
+        let own = site.address_in(&site.tunnels[&self.interface], peer.address);
+        kernel.knock(&self.interface, own, peer.address);
         self.is_moved = false;
         Ok(())
     }
 }
 
-/// Reports whether the network file has another endpoint than before. Another address of the same name is no
-/// change of the file.
-fn has_moved(before: Option<&PeerEndpoint>, now: Option<&PeerEndpoint>) -> bool {
-    match (before, now) {
-        (Some(before), Some(now)) => before.host != now.host || before.port != now.port,
-        (before, now) => before.is_some() != now.is_some(),
-    }
+/// Returns an endpoint as the network file has it: another address of the same name is no change.
+fn written(endpoint: &PeerEndpoint) -> String {
+    let host = match &endpoint.host {
+        EndpointHost::Address(address) => address.to_string(),
+        EndpointHost::Name(name) => name.clone(),
+    };
+    [&host, " ", &endpoint.port.to_string()].concat()
 }
 
 impl Source for Sessions {
@@ -218,18 +224,7 @@ mod tests {
             };
             let tunnel = Tunnel { peers: [(KEY, peer)].into(), ..Tunnel::default() };
             kernel.state.tunnels.insert(interface.clone(), tunnel);
-            let address = "10.77.2.1".parse().unwrap();
-            let session = Session {
-                interface,
-                key: KEY,
-                inside: (address, address),
-                keepalive,
-                endpoint: None,
-                is_moved: false,
-                last: None,
-                seen: None,
-                unanswered: None,
-            };
+            let session = Session { keepalive, ..Session::new(interface, KEY, String::new()) };
             Self { kernel, sessions: Sessions { list: vec![session], next: None }, now: Instant::now() }
         }
 
