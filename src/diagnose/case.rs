@@ -60,7 +60,7 @@ impl Case {
             Ok((text, network)) => {
                 let sites = count(network.sites.len(), "site");
                 let shown = file.display();
-                findings.ok("file", format_args!("The network file {shown} is valid: {sites}."));
+                findings.ok("file", "The network file {0} is valid: {1}.", &[&shown, &sites]);
                 Some((text, network))
             }
             Err(errors) => {
@@ -80,16 +80,16 @@ impl Live {
         if !geteuid().is_root() {
             findings.not_checked(
                 CHECK,
-                format_args!("Tunnels, routes, firewall and links need root: run `sudo portals doctor`."),
+                "Tunnels, routes, firewall and links need root: run `sudo portals doctor`.",
+                &[],
             );
             return None;
         }
         if case.network.is_none() || findings.0.iter().any(Finding::is_about_key) {
             findings.not_checked(
                 CHECK,
-                format_args!(
-                    "Tunnels, routes, firewall and links are checked once the file and the key are right."
-                ),
+                "Tunnels, routes, firewall and links are checked once the file and the key are right.",
+                &[],
             );
             return None;
         }

@@ -1,7 +1,7 @@
 //! Checks of the programs for DHCP, DNS and Wi-Fi, and of the ports that portals needs.
 
 use super::case::Live;
-use super::finding::Findings;
+use super::finding::{Findings, Words};
 use super::processes::owners_of;
 use crate::services;
 use crate::system::child::path_of;
@@ -23,7 +23,7 @@ pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
     for (program, _) in services::programs(&live.site) {
         if let Some(path) = path_of(program.name) {
             let path = path.display();
-            findings.ok(PROGRAMS, format_args!("{}: {path} is installed.", program.purpose));
+            findings.ok(PROGRAMS, "{0}: {1} is installed.", &[&program.purpose, &path]);
         }
     }
 }
@@ -36,10 +36,13 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
             // The built-in WireGuard is the agent.
             if !owner.words.starts_with("portals") {
                 findings.wrong(
-                    PORTS,
-                    format_args!("UDP {port}, the port of {interface}, belongs to {}.", owner.words),
-                    "The tunnel cannot start without its port.",
-                    format_args!("End that program, or write another `port` into this site, at all sites."),
+                    &Words {
+                        check: PORTS,
+                        seen: "UDP {0}, the port of {1}, belongs to {2}.",
+                        why: "The tunnel cannot start without its port.",
+                        way_out: "End that program, or write another `port` into this site, at all sites.",
+                    },
+                    &[&port, &interface, &owner.words],
                 );
             }
         }
@@ -51,12 +54,15 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
     for owner in owners_of(DHCP) {
         if !owner.arguments.contains(&*ours.to_string_lossy()) {
             findings.note(
-                PORTS,
-                format_args!("UDP 67, for DHCP, is used by {}, too.", owner.words),
-                "Devices of a portal get no address if that program takes the port on all interfaces.",
-                format_args!(
-                    "If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart it."
-                ),
+                &Words {
+                    check: PORTS,
+                    seen: "UDP 67, for DHCP, is used by {0}, too.",
+                    why: "Devices of a portal get no address if that program takes the port on all \
+                          interfaces.",
+                    way_out: "If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart \
+                              it.",
+                },
+                &[&owner.words],
             );
         }
     }

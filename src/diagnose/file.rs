@@ -3,7 +3,7 @@
 use nix::unistd::geteuid;
 
 use super::case::{Case, Live};
-use super::finding::{Findings, KEY};
+use super::finding::{Findings, KEY, Words};
 use crate::config::model::EndpointHost;
 use crate::control::SiteFile;
 use crate::engine::file_report::{FileReport, FileSignature};
@@ -23,26 +23,30 @@ pub(super) fn signature(case: &Case, findings: &mut Findings) {
     let push = if case.file_only { "portals sign FILE" } else { "portals push" };
     match signature {
         FileSignature::By(_) => {
-            findings.ok(CHECK, format_args!("The network file is signed; its serial is {serial}."));
+            findings.ok(CHECK, "The network file is signed; its serial is {0}.", &[&serial]);
         }
         FileSignature::Awaited => findings.note(
-            CHECK,
-            format_args!("The network file was made when this site joined."),
-            "It is replaced by the signed file of the network as soon as a link is up.",
-            format_args!(""),
+            &Words {
+                check: CHECK,
+                seen: "The network file was made when this site joined.",
+                why: "It is replaced by the signed file of the network as soon as a link is up.",
+                way_out: "",
+            },
+            &[],
         ),
         FileSignature::Outdated => findings.wrong(
-            CHECK,
-            format_args!("The network file was edited by hand after it was signed."),
-            WHY,
-            format_args!("{push}\nOr drop the change: portals pull"),
+            &Words {
+                check: CHECK,
+                seen: "The network file was edited by hand after it was signed.",
+                why: WHY,
+                way_out: "{0}\nOr drop the change: portals pull",
+            },
+            &[&push],
         ),
         FileSignature::Missing => {
             findings.wrong(
-                CHECK,
-                format_args!("The network file is not signed."),
-                WHY,
-                format_args!("{push}"),
+                &Words { check: CHECK, seen: "The network file is not signed.", why: WHY, way_out: "{0}" },
+                &[&push],
             );
         }
     }
@@ -56,10 +60,13 @@ pub(super) fn endpoints(case: &Case, findings: &mut Findings) {
             && is_home_address(address)
         {
             findings.note(
-                "endpoints",
-                format_args!("The `endpoint` of {name} is {address}, a private address."),
-                "Only sites in the same local network can dial it.",
-                format_args!("Write the public address or name into [site.{name}], or remove `endpoint`."),
+                &Words {
+                    check: "endpoints",
+                    seen: "The `endpoint` of {0} is {1}, a private address.",
+                    why: "Only sites in the same local network can dial it.",
+                    way_out: "Write the public address or name into [site.{0}], or remove `endpoint`.",
+                },
+                &[&name, &address],
             );
         }
     }
@@ -72,35 +79,44 @@ pub(super) fn key(case: &Case, findings: &mut Findings) {
     let shown = path.display();
     match key_files::read_bytes(&path, FileOrigin::Ours) {
         Err(_) if !geteuid().is_root() => {
-            return findings.not_checked(KEY, format_args!("Only root can read {shown}."));
+            return findings.not_checked(KEY, "Only root can read {0}.", &[&shown]);
         }
         Err(error) => return findings.fault(KEY, &error.to_string()),
         Ok(None) => return findings.fault(KEY, &key_files::missing(&path).to_string()),
         Ok(Some((_, true))) => {
             return findings.wrong(
-                KEY,
-                format_args!("Other users of this machine can read {shown}."),
-                "Whoever has this key can pretend to be this site.",
-                format_args!("chmod 600 {shown}"),
+                &Words {
+                    check: KEY,
+                    seen: "Other users of this machine can read {0}.",
+                    why: "Whoever has this key can pretend to be this site.",
+                    way_out: "chmod 600 {0}",
+                },
+                &[&shown],
             );
         }
         Ok(Some(_)) => {}
     }
     let Some(owner) = own_key::owner(&case.folder, network) else {
         return findings.wrong(
-            KEY,
-            format_args!("{shown} does not hold a key."),
-            "A key is 44 characters of base64 on one line.",
-            format_args!("Bring back the file from a backup, or make a new key: portals init"),
+            &Words {
+                check: KEY,
+                seen: "{0} does not hold a key.",
+                why: "A key is 44 characters of base64 on one line.",
+                way_out: "Bring back the file from a backup, or make a new key: portals init",
+            },
+            &[&shown],
         );
     };
     match own_name(network, owner) {
-        Ok(name) => findings.ok(KEY, format_args!("This machine is site {name}.")),
+        Ok(name) => findings.ok(KEY, "This machine is site {0}.", &[&name]),
         Err(_) => findings.wrong(
-            KEY,
-            format_args!("No site of the file has the public key of this machine, {owner}."),
-            "A machine knows by its key which site it is.",
-            format_args!("Bring back this site's private.key, or write this public key into its [site.…]."),
+            &Words {
+                check: KEY,
+                seen: "No site of the file has the public key of this machine, {0}.",
+                why: "A machine knows by its key which site it is.",
+                way_out: "Bring back this site's private.key, or write this public key into its [site.…].",
+            },
+            &[&owner],
         ),
     }
 }
@@ -123,10 +139,13 @@ pub(super) fn others(live: &mut Live, findings: &mut Findings) {
             Relation::Same | Relation::Unknown => continue,
         };
         findings.wrong(
-            CHECK,
-            format_args!("{site} {words}."),
-            "Sites with different files may disagree about keys, ports and networks.",
-            format_args!("{way_out}"),
+            &Words {
+                check: CHECK,
+                seen: "{0} {1}.",
+                why: "Sites with different files may disagree about keys, ports and networks.",
+                way_out: "{2}",
+            },
+            &[&site, &words, &way_out],
         );
     }
     if let Some(problem) = &agent.file_problem {

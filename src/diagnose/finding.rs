@@ -1,6 +1,6 @@
 //! Findings of checks: the observation, its reason, and the way out, for people and as JSON.
 
-use std::fmt::{Arguments, Display, Write as _};
+use std::fmt::{Display, Write as _};
 
 use crate::base::json::JsonText;
 use crate::cli::style::Style;
@@ -35,7 +35,7 @@ pub struct Finding {
     pub check: &'static str,
     /// Judgement.
     pub verdict: Verdict,
-    /// Observation, as a sentence.
+    /// Observation, as a sentence; empty if all is well and there is nothing to tell.
     pub seen: String,
     /// Reason why it matters, as a sentence; empty if the observation says it.
     pub why: &'static str,
@@ -91,7 +91,8 @@ impl Finding {
             Verdict::Wrong => style.bad("✗"),
             Verdict::NotChecked => style.faint("-"),
         };
-        for part in [mark.as_str(), " ", &style.strong(self.check), ": ", &self.seen, "\n"] {
+        let colon = if self.seen.is_empty() { "" } else { ": " };
+        for part in [mark.as_str(), " ", &style.strong(self.check), colon, &self.seen, "\n"] {
             text.push_str(part);
         }
         if !self.why.is_empty() {
@@ -118,48 +119,70 @@ impl Finding {
     }
 }
 
-/// Findings so far. Its functions are not generic, and take texts that are not put together yet: each of the
-/// many callers is small.
+/// Words of a finding. In the texts, `{0}` stands for the first of the values that the check has found.
+#[derive(Debug)]
+pub struct Words {
+    /// Name of the check.
+    pub check: &'static str,
+    /// Observation.
+    pub seen: &'static str,
+    /// Reason why it matters.
+    pub why: &'static str,
+    /// Way out.
+    pub way_out: &'static str,
+}
+
+/// Findings so far.
 #[derive(Debug, Default)]
 pub struct Findings(pub Vec<Finding>);
 
 impl Findings {
     /// Adds the finding that all is well.
-    pub fn ok(&mut self, check: &'static str, seen: Arguments) {
-        self.add(check, Verdict::Ok, seen, "", format_args!(""));
+    pub fn ok(&mut self, check: &'static str, seen: &'static str, values: &[&dyn Display]) {
+        self.add(Verdict::Ok, &Words { check, seen, why: "", way_out: "" }, values);
     }
 
     /// Adds a fact that somebody should know.
-    pub fn note(&mut self, check: &'static str, seen: Arguments, why: &'static str, way_out: Arguments) {
-        self.add(check, Verdict::Note, seen, why, way_out);
+    pub fn note(&mut self, words: &Words, values: &[&dyn Display]) {
+        self.add(Verdict::Note, words, values);
     }
 
     /// Adds a fault.
-    pub fn wrong(&mut self, check: &'static str, seen: Arguments, why: &'static str, way_out: Arguments) {
-        self.add(check, Verdict::Wrong, seen, why, way_out);
+    pub fn wrong(&mut self, words: &Words, values: &[&dyn Display]) {
+        self.add(Verdict::Wrong, words, values);
     }
 
     /// Adds a fault in words that name the way out themselves.
-    pub fn fault(&mut self, check: &'static str, words: &str) {
-        self.add(check, Verdict::Wrong, format_args!("{words}"), "", format_args!(""));
+    pub fn fault(&mut self, check: &'static str, words: &dyn Display) {
+        self.add(Verdict::Wrong, &Words { check, seen: "{0}", why: "", way_out: "" }, &[words]);
     }
 
     /// Adds the finding that a check could not look, and the reason.
-    pub fn not_checked(&mut self, check: &'static str, seen: Arguments) {
-        self.add(check, Verdict::NotChecked, seen, "", format_args!(""));
+    pub fn not_checked(&mut self, check: &'static str, seen: &'static str, values: &[&dyn Display]) {
+        self.add(Verdict::NotChecked, &Words { check, seen, why: "", way_out: "" }, values);
     }
 
     #[inline(never)]
-    fn add(
-        &mut self,
-        check: &'static str,
-        verdict: Verdict,
-        seen: Arguments,
-        why: &'static str,
-        way_out: Arguments,
-    ) {
-        self.0.push(Finding::new(check, verdict, seen.to_string(), why, way_out.to_string()));
+    fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
+        let (seen, way_out) = (filled(words.seen, values), filled(words.way_out, values));
+        self.0.push(Finding::new(words.check, verdict, seen, words.why, way_out));
     }
+}
+
+/// Puts values in the places of a text.
+fn filled(text: &str, values: &[&dyn Display]) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let (place, behind) = after.split_once('}').unwrap_or_default();
+        if let Some(value) = place.parse().ok().and_then(|place: usize| values.get(place)) {
+            let _ = write!(filled, "{value}");
+        }
+        rest = behind;
+    }
+    filled.push_str(rest);
+    filled
 }
 
 /// Adds an item to a list with commas.
@@ -201,6 +224,12 @@ mod tests {
             Finding::wrong("key", "Broken.", "", "chmod 600 \"a\""),
             Finding::not_checked("links", "This check needs root."),
         ]
+    }
+
+    #[test]
+    fn values_have_their_places() {
+        assert_eq!(filled("{1} is {0}, and {1}; {7}", &[&1, &"x"]), "x is 1, and x; ");
+        assert_eq!(filled("nothing", &[]), "nothing");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::case::{Case, Live};
-use super::finding::Findings;
+use super::finding::{Findings, Words};
 use crate::state::words::count;
 use crate::system::disk::{self, FileOrigin};
 
@@ -24,11 +24,14 @@ pub(super) fn others(_: &Case, findings: &mut Findings) {
         if path.exists() && (words.is_empty() || disk::text_or_empty(path, FileOrigin::Host).contains(words))
         {
             findings.note(
-                CHECK,
-                format_args!("{name} filters here as well."),
-                "It may refuse packets of portals; portals opens its own ways through chains that refuse \
-                 unknown packets, and does so again after each reload.",
-                format_args!("Nothing, as long as this list has no ✗."),
+                &Words {
+                    check: CHECK,
+                    seen: "{0} filters here as well.",
+                    why: "It may refuse packets of portals; portals opens its own ways through chains that \
+                          refuse unknown packets, and does so again after each reload.",
+                    way_out: "Nothing, as long as this list has no ✗.",
+                },
+                &[&name],
             );
         }
     }
@@ -38,10 +41,10 @@ pub(super) fn others(_: &Case, findings: &mut Findings) {
 pub(super) fn guard(live: &mut Live, findings: &mut Findings) {
     let guard = &live.site.guard;
     let (firewall, reason) = (guard.firewall.as_str(), guard.reason);
-    findings.ok(CHECK, format_args!("Portals are guarded by {firewall}, because {reason}."));
+    findings.ok(CHECK, "Portals are guarded by {0}, because {1}.", &[&firewall, &reason]);
     if !guard.barriers.is_empty() {
         let chains = count(guard.barriers.len(), "chain");
-        findings.ok(CHECK, format_args!("A way is open through {chains} of others, which refuse packets."));
+        findings.ok(CHECK, "A way is open through {0} of others, which refuse packets.", &[&chains]);
     }
     for note in live.site.notes.iter().filter(|note| is_about_filters(note)) {
         findings.fault(CHECK, note);

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::case::{Case, Live};
-use super::finding::Findings;
+use super::finding::{Findings, Words};
 use crate::engine::host::WIREGUARD;
 use crate::kernel::link::HostLink;
 use crate::kernel::sysctl;
@@ -24,7 +24,7 @@ pub(super) fn clock(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "clock";
     let now = SystemTime::now();
     let Some(complaint) = LastKnown::next_to(&case.file).judge(now).complaint(now) else {
-        return findings.ok(CHECK, format_args!("The clock shows a time that can be right."));
+        return findings.ok(CHECK, "", &[]);
     };
     let way_out = match case.firmware {
         Some(Firmware::EdgeOs) => "configure\nset system ntp server pool.ntp.org\ncommit; save; exit",
@@ -33,10 +33,13 @@ pub(super) fn clock(case: &Case, findings: &mut Findings) {
         None => "timedatectl set-ntp true",
     };
     findings.wrong(
-        CHECK,
-        format_args!("{complaint}"),
-        "A peer takes a handshake that is older than the last one for a replay.",
-        format_args!("{way_out}"),
+        &Words {
+            check: CHECK,
+            seen: "{0}",
+            why: "A peer takes a handshake that is older than the last one for a replay.",
+            way_out: "{1}",
+        },
+        &[&complaint, &way_out],
     );
 }
 
@@ -44,10 +47,13 @@ pub(super) fn clock(case: &Case, findings: &mut Findings) {
 pub(super) fn entropy(_: &Case, findings: &mut Findings) {
     if !entropy::is_ready() {
         findings.note(
-            "random numbers",
-            format_args!("The kernel is still collecting random numbers."),
-            "New keys and handshakes wait for them, for up to some minutes after a device starts.",
-            format_args!("Wait, and use the network in the meantime."),
+            &Words {
+                check: "random numbers",
+                seen: "The kernel is still collecting random numbers.",
+                why: "New keys and handshakes wait for them, for up to some minutes after a device starts.",
+                way_out: "Wait, and use the network in the meantime.",
+            },
+            &[],
         );
     }
 }
@@ -68,19 +74,21 @@ pub(super) fn disk(case: &Case, findings: &mut Findings) {
     };
     if state.flags().contains(FsFlags::ST_RDONLY) {
         findings.wrong(
-            CHECK,
-            format_args!("{folder} is read-only."),
-            WHY,
-            format_args!(
-                "Look for errors of the disk: dmesg | tail. If there are none: mount -o remount,rw /"
-            ),
+            &Words {
+                check: CHECK,
+                seen: "{0} is read-only.",
+                why: WHY,
+                way_out: "Look for errors of the disk: dmesg | tail. If there are none: mount -o \
+                          remount,rw /",
+            },
+            &[&folder],
         );
     } else if free < LITTLE {
         let left = free >> 10;
-        let seen = format_args!("Only {left} kB are free in {folder}.");
-        findings.wrong(CHECK, seen, WHY, format_args!("{full}"));
+        let words = Words { check: CHECK, seen: "Only {0} kB are free in {1}.", why: WHY, way_out: "{2}" };
+        findings.wrong(&words, &[&left, &folder, &full]);
     } else {
-        findings.ok(CHECK, format_args!("{folder} has free space."));
+        findings.ok(CHECK, "", &[]);
     }
 }
 
@@ -88,36 +96,43 @@ pub(super) fn disk(case: &Case, findings: &mut Findings) {
 pub(super) fn reverse_paths(_: &Case, findings: &mut Findings) {
     const CHECK: &str = "rp_filter";
     let strict = sysctl::read("net/ipv4/conf/all/rp_filter").ok().flatten().as_deref() == Some("1");
-    let mode =
-        if strict { "Reverse-path filtering is strict" } else { "Reverse-path filtering is not strict" };
-    let dropped = counter("TcpExt:", "IPReversePathFilter");
+    let mode = if strict { "Strict" } else { "Not strict" };
+    let dropped = reverse_path_drops();
     match dropped.as_deref() {
-        None | Some("0") => findings.ok(CHECK, format_args!("{mode}; it has dropped no packet.")),
+        None | Some("0") => findings.ok(CHECK, "{0}.", &[&mode]),
         Some(number) => findings.note(
-            CHECK,
-            format_args!("{mode}, and has dropped packets ({number} since the start)."),
-            "A packet is dropped if its answer would leave by another interface, such as a forged one.",
-            format_args!(
-                "If something does not work, see the packets: sysctl -w net.ipv4.conf.all.log_martians=1; \
-             then: dmesg | grep martian"
-            ),
+            &Words {
+                check: CHECK,
+                seen: "{0}; packets were dropped ({1} since the start).",
+                why: "A packet is dropped if its answer would leave by another interface, such as a forged \
+                      one.",
+                way_out: "If something does not work, see the packets: sysctl -w \
+                          net.ipv4.conf.all.log_martians=1; then: dmesg | grep martian",
+            },
+            &[&mode, &number],
         ),
     }
 }
 
-/// Returns a counter of the kernel: in /proc/net/netstat, a line with names precedes the line with values.
-fn counter(heading: &str, name: &str) -> Option<String> {
+/// Returns the number of packets that were dropped because of their source: in /proc/net/netstat, a line with
+/// names precedes the line with values.
+fn reverse_path_drops() -> Option<String> {
     let text = disk::kernel_text("/proc/net/netstat").ok()?;
-    let mut lines = text.lines().filter(|line| line.starts_with(heading));
-    let place = lines.next()?.split(' ').position(|word| word == name)?;
-    lines.next()?.split(' ').nth(place).map(str::to_owned)
+    let mut place = None;
+    for line in text.lines().filter(|line| line.starts_with("TcpExt:")) {
+        if let Some(place) = place {
+            return line.split_whitespace().nth(place).map(str::to_owned);
+        }
+        place = line.split_whitespace().position(|word| word == "IPReversePathFilter");
+    }
+    None
 }
 
 /// Tells which WireGuard is at work.
 pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "WireGuard";
     if live.report.wireguard == WireGuardBackend::Kernel {
-        return findings.ok(CHECK, format_args!("The kernel's WireGuard is at work."));
+        return findings.ok(CHECK, "The kernel's WireGuard is at work.", &[]);
     }
     let way_out = if std::env::var_os(WIREGUARD).is_some() {
         "Unset PORTALS_WIREGUARD, which demands it.".to_owned()
@@ -132,10 +147,13 @@ pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
         }
     };
     findings.note(
-        CHECK,
-        format_args!("The built-in WireGuard is at work, not the kernel's."),
-        "It is slower, and its tunnels exist only while the agent runs.",
-        format_args!("{way_out}"),
+        &Words {
+            check: CHECK,
+            seen: "The built-in WireGuard is at work, not the kernel's.",
+            why: "It is slower, and its tunnels exist only while the agent runs.",
+            way_out: "{0}",
+        },
+        &[&way_out],
     );
 }
 
@@ -148,15 +166,17 @@ pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
     let is_off = sysctl::read("net/ipv4/ip_forward").ok().flatten().as_deref() == Some("0");
     if is_off {
         findings.wrong(
-            CHECK,
-            format_args!("This machine does not forward packets (net.ipv4.ip_forward is 0)."),
-            "Nothing that enters a portal gets any further.",
-            format_args!(
-                "portals apply\nIf it is off again later, find who sets it: grep -r ip_forward /etc/sysctl*"
-            ),
+            &Words {
+                check: CHECK,
+                seen: "This machine does not forward packets (net.ipv4.ip_forward is 0).",
+                why: "Nothing that enters a portal gets any further.",
+                way_out: "portals apply\nIf it is off again later, find who sets it: grep -r ip_forward \
+                          /etc/sysctl*",
+            },
+            &[],
         );
     } else {
-        findings.ok(CHECK, format_args!("This machine forwards packets."));
+        findings.ok(CHECK, "", &[]);
     }
 }
 
@@ -164,28 +184,33 @@ pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
 pub(super) fn uplink(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "uplink";
     let Some(uplink) = &live.site.host.uplink else {
-        let seen = format_args!("This machine has no route to the internet.");
         let way_out = match live.firmware {
             Some(Firmware::EdgeOs) => "See the state of the WAN interface: show interfaces",
             Some(Firmware::OpenWrt) => "ifup wan; then: ifstatus wan",
             Some(Firmware::UniFi) => "See the state of the WAN in the UniFi app.",
             None => "Check the cable, then: ip route",
         };
-        let why = "Links cannot come up, and nothing leaves here.";
-        return findings.wrong(CHECK, seen, why, format_args!("{way_out}"));
+        let words = Words {
+            check: CHECK,
+            seen: "This machine has no route to the internet.",
+            why: "Links cannot come up, and nothing leaves here.",
+            way_out: "{0}",
+        };
+        return findings.wrong(&words, &[&way_out]);
     };
     let interface = uplink.interface.as_str();
     if live.links.get(&uplink.interface).is_some_and(HostLink::is_tunnel) {
         findings.note(
-            CHECK,
-            format_args!("The way to the internet is {interface}, a tunnel of another program."),
-            "The tunnels of portals run inside it: they are slower, and down with it.",
-            format_args!(
-                "If that is not wanted, write `uplink = \"…\"` with the interface of your provider into this \
-                 site."
-            ),
+            &Words {
+                check: CHECK,
+                seen: "The way to the internet is {0}, a tunnel of another program.",
+                why: "The tunnels of portals run inside it: they are slower, and down with it.",
+                way_out: "If that is not wanted, write `uplink = \"…\"` with the interface of your \
+                          provider into this site.",
+            },
+            &[&interface],
         );
     } else {
-        findings.ok(CHECK, format_args!("The way to the internet is {interface}."));
+        findings.ok(CHECK, "The way to the internet is {0}.", &[&interface]);
     }
 }

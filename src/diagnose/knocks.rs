@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::case::Live;
-use super::finding::Findings;
+use super::finding::{Findings, Words};
 use crate::base::net::PublicKey;
 use crate::kernel::knocks::{Knock, Knocks};
 
@@ -29,48 +29,39 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
             continue;
         }
         let from = from.ip();
-        match (key, key.and_then(|key| owner(live, key))) {
-            (Some(_), Some(Peer::Linked)) => continue,
-            (Some(_), Some(Peer::Unlinked(name))) => findings.wrong(
-                CHECK,
-                format_args!("{from} knocks with the key of {name}, which has no link to this site."),
-                "This machine does not answer it: the files of the two sites differ.",
-                format_args!("Bring the same file to both sites: portals push"),
+        match key {
+            Some(key) if is_known(live, key) => continue,
+            Some(key) => findings.wrong(
+                &Words {
+                    check: CHECK,
+                    seen: "{0} knocks with a key that is not in the file: {1}.",
+                    why: "This machine does not answer unknown keys. It may be a site with a new or a \
+                          wrong key.",
+                    way_out: "If you know the site, write this key into its [site.…], at all sites: \
+                              portals push",
+                },
+                &[&from, &key],
             ),
-            (Some(key), None) => findings.wrong(
-                CHECK,
-                format_args!("{from} knocks with a key that is not in the file: {key}."),
-                "This machine does not answer unknown keys. It may be a site with a new or a wrong key.",
-                format_args!(
-                    "If you know the site, write this key into its [site.…], at all sites: portals push"
-                ),
-            ),
-            (None, _) => findings.wrong(
-                CHECK,
-                format_args!("{from} knocks, and means another key than this site's."),
-                "The other site has an old or a wrong `public_key` of this site.",
-                format_args!("Write this site's present key into the file at all sites: portals push"),
+            None => findings.wrong(
+                &Words {
+                    check: CHECK,
+                    seen: "{0} knocks, and means another key than this site's.",
+                    why: "The other site has an old or a wrong `public_key` of this site.",
+                    way_out: "Write this site's present key into the file at all sites: portals push",
+                },
+                &[&from],
             ),
         }
         said.push(from);
     }
     if said.is_empty() {
-        findings.ok(CHECK, format_args!("No unknown key has knocked within some seconds."));
+        findings.ok(CHECK, "", &[]);
     }
 }
 
-/// Owner of a key in the file.
-enum Peer {
-    /// Peer of a tunnel of this site.
-    Linked,
-    /// Site without a link to this one.
-    Unlinked(String),
-}
-
-fn owner(live: &Live, key: PublicKey) -> Option<Peer> {
-    if live.site.peers().any(|(_, _, peer)| peer.public_key == key) {
-        return Some(Peer::Linked);
-    }
+/// Reports whether a key is one of this network.
+fn is_known(live: &Live, key: PublicKey) -> bool {
     let sites = &live.files.network.sites;
-    sites.iter().find(|(_, site)| site.public_key == key).map(|(name, _)| Peer::Unlinked(name.clone()))
+    sites.values().any(|site| site.public_key == key)
+        || live.site.peers().any(|(_, _, peer)| peer.public_key == key)
 }

@@ -1,7 +1,7 @@
 //! Checks of the links to other sites and providers.
 
 use super::case::Live;
-use super::finding::Findings;
+use super::finding::{Findings, Words};
 use crate::cli::amounts::duration;
 use crate::engine::status::LinkReport;
 
@@ -12,8 +12,9 @@ pub(super) fn links(live: &mut Live, findings: &mut Findings) {
     for link in &live.report.links {
         let (name, age) = (&link.peer, link.handshake_age.map(duration));
         match age {
-            Some(age) if link.up => findings
-                .ok(CHECK, format_args!("The link to {name} is up; the last handshake was {age} ago.")),
+            Some(age) if link.up => {
+                findings.ok(CHECK, "The link to {0} is up; the last handshake was {1} ago.", &[name, &age]);
+            }
             age => down(live, link, age, findings),
         }
     }
@@ -23,10 +24,13 @@ fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Find
     let name = &link.peer;
     if !live.links.contains_key(&link.interface) {
         return findings.wrong(
-            CHECK,
-            format_args!("The link to {name} is down: its tunnel, {}, does not exist.", link.interface),
-            "Nothing reaches the other end.",
-            format_args!("See `agent` and `kernel` above."),
+            &Words {
+                check: CHECK,
+                seen: "The link to {0} is down: its tunnel, {1}, does not exist.",
+                why: "Nothing reaches the other end.",
+                way_out: "See `agent` and `kernel` above.",
+            },
+            &[&name, &link.interface],
         );
     }
     let mut tried = String::new();
@@ -38,37 +42,36 @@ fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Find
     }
     let Some(endpoint) = link.endpoint else {
         return findings.wrong(
-            CHECK,
-            format_args!(
-                "The link to {name} is down: it has no `endpoint`, and it does not dial this machine."
-            ),
-            "A site without an `endpoint` has to dial the others.",
-            format_args!("{tried}At {name}: portals doctor. Or give {name} an `endpoint` here."),
+            &Words {
+                check: CHECK,
+                seen: "The link to {0} is down: it has no `endpoint`, and it does not dial this machine.",
+                why: "A site without an `endpoint` has to dial the others.",
+                way_out: "{1}At {0}: portals doctor. Or give {0} an `endpoint` here.",
+            },
+            &[&name, &tried],
         );
     };
     let age = match age {
         Some(age) => ["the last handshake was ", &age, " ago"].concat(),
         None => "there was never a handshake".to_owned(),
     };
-    let seen = format_args!("The link to {name} is down: {endpoint} does not answer; {age}.");
-    let why = "This machine dials, and nothing comes back.";
     let is_provider = live.site.tunnels.get(&link.interface).is_some_and(|tunnel| tunnel.provider.is_some());
-    if is_provider {
-        let way_out = "Get a new file from the provider: its server or your key may be gone.";
-        findings.wrong(CHECK, seen, why, format_args!("{way_out}"));
+    let way_out = if is_provider {
+        "Get a new file from the provider: its server or your key may be gone."
     } else if tried.is_empty() {
-        let port = endpoint.port();
-        findings.wrong(
-            CHECK,
-            seen,
-            why,
-            format_args!(
-                "At {name}: portals doctor (does its agent run? is it the same file?)\nUDP {port} must reach \
-                 it: forward that port in the router in front of {name}, and let it through firewalls \
-                 there.\nBoth sites must name each other's present key."
-            ),
-        );
+        "At {0}: portals doctor (does its agent run? is it the same file?)\nUDP {3} must reach it: forward \
+         that port in the router in front of {0}, and let it through firewalls there.\nBoth sites must name \
+         each other's present key."
     } else {
-        findings.wrong(CHECK, seen, why, format_args!("{tried}"));
-    }
+        "{4}"
+    };
+    findings.wrong(
+        &Words {
+            check: CHECK,
+            seen: "The link to {0} is down: {1} does not answer; {2}.",
+            why: "This machine dials, and nothing comes back.",
+            way_out,
+        },
+        &[name, &endpoint, &age, &endpoint.port(), &tried],
+    );
 }

@@ -1,10 +1,10 @@
 //! Checks of programs that manage the network, and may remove what portals has set up.
 
-use std::fs;
 use std::path::Path;
 
 use super::case::{Case, Live};
-use super::finding::Findings;
+use super::finding::{Findings, Words};
+use super::processes::entries;
 use crate::system::disk::{self, FileOrigin};
 
 /// Folders of the settings of systemd-networkd (networkd.conf(5)).
@@ -19,33 +19,33 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
     if !Path::new("/run/systemd/netif").exists() {
         return;
     }
-    let mut text = String::new();
+    let mut text = "\n".to_owned();
     for folder in FOLDERS {
         let file = Path::new(folder).join("networkd.conf");
-        for entry in fs::read_dir(file.with_added_extension("d")).into_iter().flatten().flatten() {
-            text.push_str(&disk::text_or_empty(&entry.path(), FileOrigin::Host));
+        let mut files = entries(&file.with_added_extension("d"));
+        files.push(file);
+        for file in files {
+            text.push_str(&disk::text_or_empty(&file, FileOrigin::Host));
             text.push('\n');
         }
-        text.push_str(&disk::text_or_empty(&file, FileOrigin::Host));
-        text.push('\n');
     }
-    let is_off = |setting: &&str| {
-        let value =
-            text.lines().find_map(|line| line.trim().strip_prefix(*setting)?.trim().strip_prefix('='));
-        value.is_some_and(|value| ["no", "false", "off", "0"].contains(&value.trim()))
-    };
+    text.retain(|letter| letter != ' ');
+    let has = |setting: &str, value: &str| text.contains(&["\n", setting, "=", value].concat());
+    let is_off = |setting: &&str| ["no", "false", "off", "0"].iter().any(|value| has(setting, value));
     if SETTINGS.iter().all(is_off) {
-        findings.ok(CHECK, format_args!("systemd-networkd leaves routes and rules of others alone."));
+        findings.ok(CHECK, "", &[]);
     } else {
         findings.note(
-            CHECK,
-            format_args!("systemd-networkd may remove routes and rules of others."),
-            "After each of its restarts, portals are closed until the agent has put its rules back.",
-            format_args!(
-                "mkdir -p /etc/systemd/networkd.conf.d\nprintf '[Network]\\nManageForeignRoutes=no\\n\
-             ManageForeignRoutingPolicyRules=no\\n' >/etc/systemd/networkd.conf.d/portals.conf\n\
-             systemctl restart systemd-networkd"
-            ),
+            &Words {
+                check: CHECK,
+                seen: "systemd-networkd may remove routes and rules of others.",
+                why: "After each of its restarts, portals are closed until the agent has put its rules \
+                      back.",
+                way_out: "mkdir -p /etc/systemd/networkd.conf.d\nprintf \
+                          '[Network]\\nManageForeignRoutes=no\\nManageForeignRoutingPolicyRules=no\\n' \
+                          >/etc/systemd/networkd.conf.d/portals.conf\nsystemctl restart systemd-networkd",
+            },
+            &[],
         );
     }
 }
@@ -60,13 +60,15 @@ pub(super) fn network_manager(live: &mut Live, findings: &mut Findings) {
         let state = disk::text_or_empty(Path::new(&path), FileOrigin::Host);
         if state.lines().any(|line| line == "managed=true" || line == "managed=1") {
             findings.wrong(
-                "NetworkManager",
-                format_args!("NetworkManager manages {name}, to which portals gives its address."),
-                "It removes addresses that it did not give, and the portal's devices lose their router.",
-                format_args!(
-                    "printf '[keyfile]\\nunmanaged-devices=interface-name:{name}\\n' \
-                     >/etc/NetworkManager/conf.d/portals.conf\nsystemctl reload NetworkManager"
-                ),
+                &Words {
+                    check: "NetworkManager",
+                    seen: "NetworkManager manages {0}, to which portals gives its address.",
+                    why: "It removes addresses that it did not give, and the portal's devices lose their \
+                          router.",
+                    way_out: "printf '[keyfile]\\nunmanaged-devices=interface-name:{0}\\n' \
+                              >/etc/NetworkManager/conf.d/portals.conf\nsystemctl reload NetworkManager",
+                },
+                &[&name],
             );
         }
     }

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::case::Live;
-use super::finding::Findings;
+use super::finding::{Findings, Words};
 use crate::kernel::echo::{Echo, EchoPath};
 
 const CHECK: &str = "path";
@@ -40,23 +40,27 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
         let most = usize::try_from(site.mtu_of(tunnel)).unwrap_or_default();
         let name = &link.peer;
         if passes(&mut echo, most) {
-            findings.ok(CHECK, format_args!("Packets of {most} bytes reach {name} through the tunnel."));
+            findings.ok(CHECK, "Packets of {0} bytes reach {1} through the tunnel.", &[&most, &name]);
         } else if passes(&mut echo, SMALL) {
             let width = width(&mut echo, most);
             findings.wrong(
-                CHECK,
-                format_args!(
-                    "Packets of {most} bytes vanish on the way to {name}; those of {width} bytes pass."
-                ),
-                "Small requests work, and large transfers hang.",
-                format_args!("Write `mtu = {width}` or `mtu = \"auto\"` under [network], at all sites."),
+                &Words {
+                    check: CHECK,
+                    seen: "Packets of {0} bytes vanish on the way to {1}; those of {2} bytes pass.",
+                    why: "Small requests work, and large transfers hang.",
+                    way_out: "Write `mtu = {2}` or `mtu = \"auto\"` under [network], at all sites.",
+                },
+                &[&most, &name, &width],
             );
         } else {
             findings.wrong(
-                CHECK,
-                format_args!("{name} does not answer through the tunnel, although there was a handshake."),
-                "The link counts as up for three minutes after the last handshake.",
-                format_args!("At {name}: portals doctor (is it on? is its link up?)"),
+                &Words {
+                    check: CHECK,
+                    seen: "{0} does not answer through the tunnel, although there was a handshake.",
+                    why: "The link counts as up for three minutes after the last handshake.",
+                    way_out: "At {0}: portals doctor (is it on? is its link up?)",
+                },
+                &[&name],
             );
         }
     }

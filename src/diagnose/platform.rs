@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::case::{Case, Live};
-use super::finding::{Findings, append};
+use super::finding::{Findings, Words, append};
 use crate::site::facts::Firmware;
 use crate::state::words;
 use crate::system::disk::{self, FileOrigin};
@@ -29,27 +29,36 @@ pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
             None => "portals run".to_owned(),
         };
         return findings.wrong(
-            CHECK,
-            format_args!("No agent runs."),
-            "Nothing repairs the portals, gives addresses to devices, or follows other sites.",
-            format_args!("{way_out}"),
+            &Words {
+                check: CHECK,
+                seen: "No agent runs.",
+                why: "Nothing repairs the portals, gives addresses to devices, or follows other sites.",
+                way_out: "{0}",
+            },
+            &[&way_out],
         );
     }
     let Some(agent) = live.agent() else {
         return findings.wrong(
-            CHECK,
-            format_args!("The agent runs, and does not answer."),
-            "It may have another version than this program.",
-            format_args!("End it, and start it again."),
+            &Words {
+                check: CHECK,
+                seen: "The agent runs, and does not answer.",
+                why: "It may have another version than this program.",
+                way_out: "End it, and start it again.",
+            },
+            &[],
         );
     };
-    findings.ok(CHECK, format_args!("The agent runs."));
+    findings.ok(CHECK, "", &[]);
     if let Some(left) = agent.unconfirmed {
         findings.note(
-            CHECK,
-            format_args!("A change is undone in {left} s."),
-            "It waits to be confirmed.",
-            format_args!("portals confirm"),
+            &Words {
+                check: CHECK,
+                seen: "A change is undone in {0} s.",
+                why: "It waits to be confirmed.",
+                way_out: "portals confirm",
+            },
+            &[&left],
         );
     }
     // Others check clock and paths themselves.
@@ -63,14 +72,15 @@ pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
 /// Checks that the kernel is as the file says.
 pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "kernel";
+    const WHY: &str = "Portals stay closed, or their traffic takes another way, until it is put right.";
+    const SEEN: &str = "The kernel differs from the file in {0}:{1}";
     if live.report.agent && !live.steps.is_empty() {
         sleep(REPAIR);
         // An error here was an error before.
         let _ = live.compare();
     }
     if live.steps.is_empty() {
-        return findings
-            .ok(CHECK, format_args!("Interfaces, routes, rules and firewall are as the file says."));
+        return findings.ok(CHECK, "", &[]);
     }
     let mut changes = String::new();
     for step in live.steps.iter().take(MOST) {
@@ -81,14 +91,14 @@ pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
         changes.push_str("\n    …");
     }
     let points = words::count(live.steps.len(), "point");
-    let seen = format_args!("The kernel differs from the file in {points}:{changes}");
-    let why = "Portals stay closed, or their traffic takes another way, until it is put right.";
     if live.report.agent {
         let log = here().map_or("portals run writes it to standard error", |layout| layout.log);
-        let way_out = "The agent cannot keep it so: another program may undo it. See its log:";
-        findings.wrong(CHECK, seen, why, format_args!("{way_out} {log}"));
+        let way_out =
+            "If the file was edited: portals reload\nElse another program may undo it; see the log: {2}";
+        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &log]);
     } else {
-        findings.wrong(CHECK, seen, why, format_args!("Start the agent; or, once: portals apply"));
+        let way_out = "Start the agent; or, once: portals apply";
+        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes]);
     }
 }
 
@@ -111,7 +121,7 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
     let Some(layout) = here() else { return };
     if let Some(command) = packages::removal_command(Path::new("/")) {
         let words = "Portals is a package, which starts the agent at boot (removal:";
-        return findings.ok(CHECK, format_args!("{words} {command})."));
+        return findings.ok(CHECK, "{0} {1}).", &[&words, &command]);
     }
     let mut missing = String::new();
     if !exists(&layout.program) {
@@ -128,22 +138,29 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
         }
     }
     if missing.is_empty() {
-        findings.ok(CHECK, format_args!("The agent starts at boot ({}).", layout.platform));
+        findings.ok(CHECK, "The agent starts at boot ({0}).", &[&layout.platform]);
     } else {
         findings.wrong(
-            CHECK,
-            format_args!("Missing or changed, of what starts the agent at boot: {missing}."),
-            "After the next start of this machine, the portals do not open.",
-            format_args!("portals install"),
+            &Words {
+                check: CHECK,
+                seen: "Missing or changed, of what starts the agent at boot: {0}.",
+                why: "After the next start of this machine, the portals do not open.",
+                way_out: "portals install",
+            },
+            &[&missing],
         );
     }
     let udm_boot = ["/etc/systemd/system/udm-boot.service", "/lib/systemd/system/udm-boot.service"];
     if case.firmware == Some(Firmware::UniFi) && !udm_boot.into_iter().any(exists) {
         findings.note(
-            CHECK,
-            format_args!("An upgrade of the firmware may remove what starts the agent."),
-            "UniFi OS keeps /data, and on-boot-script (udm-boot), which would put it back, is not here.",
-            format_args!("{} install    (after each upgrade)", layout.program),
+            &Words {
+                check: CHECK,
+                seen: "An upgrade of the firmware may remove what starts the agent.",
+                why: "UniFi OS keeps /data, and on-boot-script (udm-boot), which would put it back, is not \
+                      here.",
+                way_out: "{0} install    (after each upgrade)",
+            },
+            &[&layout.program],
         );
     }
 }
@@ -173,8 +190,8 @@ pub(super) fn offload(case: &Case, findings: &mut Findings) {
     // Tabs and several blanks stand between words.
     let has = |sign: &&str| text.lines().any(|line| line.split_whitespace().eq(sign.split(' ')));
     if signs.iter().any(has) {
-        findings.wrong(CHECK, format_args!("{seen}"), WHY, format_args!("{way_out}"));
+        findings.wrong(&Words { check: CHECK, seen: "{0}", why: WHY, way_out: "{1}" }, &[&seen, &way_out]);
     } else {
-        findings.ok(CHECK, format_args!("No offload that is known here is on."));
+        findings.ok(CHECK, "", &[]);
     }
 }

@@ -1,7 +1,7 @@
 //! Checks of the portals of this site.
 
 use super::case::Live;
-use super::finding::{Findings, append};
+use super::finding::{Findings, Words, append};
 use super::firewall::is_about_filters;
 use crate::engine::status::PortalState;
 
@@ -18,19 +18,24 @@ pub(super) fn portals(live: &mut Live, findings: &mut Findings) {
         let (name, entrance) = (&portal.name, &shown.entrance);
         if let Some(obstacle) = &portal.obstacle {
             findings.wrong(
-                CHECK,
-                format_args!("Portal {name} is closed."),
-                "Its packets would take another way.",
-                format_args!("{obstacle}"),
+                &Words {
+                    check: CHECK,
+                    seen: "Portal {0} is closed.",
+                    why: "Its packets would take another way.",
+                    way_out: "{1}",
+                },
+                &[&name, &obstacle],
             );
         } else if !portal.is_here {
             findings.wrong(
-                CHECK,
-                format_args!("Portal {name} is closed: the entrance, {entrance}, is not here now."),
-                "The portal opens by itself when the interface appears.",
-                format_args!(
-                    "See which interfaces there are: ip link. Correct the name in the file if it is wrong."
-                ),
+                &Words {
+                    check: CHECK,
+                    seen: "Portal {0} is closed: the entrance, {1}, is not here now.",
+                    why: "The portal opens by itself when the interface appears.",
+                    way_out: "See which interfaces there are: ip link. Correct the name in the file if it \
+                              is wrong.",
+                },
+                &[&name, &entrance],
             );
         } else if shown.state == PortalState::Blocked {
             let mut exits = String::new();
@@ -38,15 +43,16 @@ pub(super) fn portals(live: &mut Live, findings: &mut Findings) {
                 append(&mut exits, exit);
             }
             findings.wrong(
-                CHECK,
-                format_args!("Portal {name} is closed: no exit of its list is up ({exits})."),
-                "Nothing that enters a portal leaves by this machine's own uplink instead.",
-                format_args!(
-                    "See `links` above. A second exit in the list takes over: exit = [\"…\", \"…\"]"
-                ),
+                &Words {
+                    check: CHECK,
+                    seen: "Portal {0} is closed: no exit of its list is up ({1}).",
+                    why: "Nothing that enters a portal leaves by this machine's own uplink instead.",
+                    way_out: "See `links` above. A second exit in the list takes over: exit = [\"…\", \"…\"]",
+                },
+                &[&name, &exits],
             );
         } else {
-            findings.ok(CHECK, format_args!("Portal {name} is open: {entrance} → {}.", shown.exit));
+            findings.ok(CHECK, "Portal {0} is open: {1} → {2}.", &[&name, &entrance, &shown.exit]);
         }
     }
     for note in &site.wifi.notes {
@@ -55,7 +61,7 @@ pub(super) fn portals(live: &mut Live, findings: &mut Findings) {
     for note in &site.notes {
         let is_known = KNOWN.iter().any(|part| note.contains(part));
         if !is_known && !is_about_filters(note) && !site.wifi.notes.contains(note) {
-            findings.note(CHECK, format_args!("{note}"), "", format_args!(""));
+            findings.note(&Words { check: CHECK, seen: "{0}", why: "", way_out: "" }, &[&note]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Processes that have a UDP port.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::system::disk::{self, FileOrigin};
 
@@ -25,21 +25,31 @@ pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
     if inodes.is_empty() {
         return owners;
     }
-    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let path = process.path();
-        let mut has_it = false;
-        for file in fs::read_dir(path.join("fd")).into_iter().flatten().flatten() {
-            has_it |=
-                fs::read_link(file.path()).is_ok_and(|target| inodes.iter().any(|i| target == Path::new(i)));
-        }
-        if has_it {
-            let text = |name| disk::text_or_empty(&path.join(name), FileOrigin::Kernel);
-            let number = process.file_name();
-            let words = [text("comm").trim(), " (process ", &number.to_string_lossy(), ")"].concat();
-            owners.push(PortOwner { words, arguments: text("cmdline") });
+    for process in entries(Path::new("/proc")) {
+        for file in entries(&process.join("fd")) {
+            let Ok(target) = fs::read_link(file) else { continue };
+            if inodes.iter().any(|inode| target == Path::new(inode)) {
+                let text = |name| disk::text_or_empty(&process.join(name), FileOrigin::Kernel);
+                let number = process.file_name().unwrap_or_default().to_string_lossy();
+                let words = [text("comm").trim(), " (process ", &number, ")"].concat();
+                owners.push(PortOwner { words, arguments: text("cmdline") });
+                break;
+            }
         }
     }
     owners
+}
+
+/// Returns the paths in a folder; none if it cannot be read.
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    if let Ok(entries) = fs::read_dir(folder) {
+        for entry in entries {
+            let Ok(entry) = entry else { break };
+            paths.push(entry.path());
+        }
+    }
+    paths
 }
 
 /// Returns the name of the socket in a line of /proc/net/udp, if it has this port: fields are the number, the

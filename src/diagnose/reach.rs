@@ -1,26 +1,36 @@
 //! Checks of the ways by which other sites reach this machine.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
-
-use nix::sys::socket::{setsockopt, sockopt};
+use std::net::IpAddr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::case::Live;
-use super::finding::{Findings, append};
-use crate::config::model::{EndpointHost, question_port};
-use crate::kernel::address;
+use super::finding::{Findings, Words, append};
+use crate::config::model::EndpointHost;
+use crate::kernel::linux::Linux;
+use crate::kernel::sockets::TunnelPacket;
+use crate::kernel::{Kernel as _, address};
 use crate::nat::is_home_address;
-use crate::nat::packet::{ASK, Ask, Header, Message};
+use crate::nat::packet::{Ask, Header, Message};
 use crate::nat::seal::PairKey;
+use crate::nat::search::{HelperView, LinkView};
 use crate::site::PeerEndpoint;
-use crate::state::TUNNEL_MARK;
 use crate::system::key_files;
 
 const ENDPOINT: &str = "endpoint";
 const PORTS: &str = "ports";
 
-/// Wait for the answer of a helper, and the number of questions to it.
-const PATIENCE: (Duration, usize) = (Duration::from_millis(700), 3);
+/// Wait for the answer of a helper.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Pause between two looks for the answer.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Number of questions to a helper.
+const TRIES: usize = 3;
+
+/// Number of hops of a question.
+const HOPS: u8 = 64;
 
 /// Checks that no peer's endpoint is this machine, and that all names have addresses.
 pub(super) fn own_endpoint(live: &mut Live, findings: &mut Findings) {
@@ -29,24 +39,26 @@ pub(super) fn own_endpoint(live: &mut Live, findings: &mut Findings) {
         let Some(PeerEndpoint { host, port, address }) = &peer.endpoint else { continue };
         let Some(address) = address else {
             findings.wrong(
-                ENDPOINT,
-                format_args!("The name {host}, the `endpoint` of {name}, has no address."),
-                "This machine cannot dial it; the link waits until the other end dials.",
-                format_args!(
-                    "Correct `endpoint` in [site.{name}], or see why it is not found: nslookup {host}"
-                ),
+                &Words {
+                    check: ENDPOINT,
+                    seen: "The name {0}, the `endpoint` of {1}, has no address.",
+                    why: "This machine cannot dial it; the link waits until the other end dials.",
+                    way_out: "Correct `endpoint` in [site.{1}], or see why it is not found: nslookup {0}",
+                },
+                &[&host, &name],
             );
             continue;
         };
         if own.iter().any(|entry| entry.address.address == address.ip()) {
             findings.wrong(
-                ENDPOINT,
-                format_args!("The `endpoint` of {name}, {host}, is this machine itself."),
-                "This machine would dial itself, and the link never comes up.",
-                format_args!(
-                    "Write the public address or name of {name} into [site.{name}]. If both are behind one \
-                     router, it must forward UDP {port} to {name}."
-                ),
+                &Words {
+                    check: ENDPOINT,
+                    seen: "The `endpoint` of {0}, {1}, is this machine itself.",
+                    why: "This machine would dial itself, and the link never comes up.",
+                    way_out: "Write the public address or name of {0} into [site.{0}]. If both are behind \
+                              one router, it must forward UDP {2} to {0}.",
+                },
+                &[&name, &host, &port],
             );
         }
     }
@@ -57,9 +69,8 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
     if live.entry().endpoint.is_none() {
         return findings.ok(
             PORTS,
-            format_args!(
-                "Other sites do not dial this machine: it has no `endpoint`, and needs no open port."
-            ),
+            "Other sites do not dial this machine: it has no `endpoint`, and needs no open port.",
+            &[],
         );
     }
     let Live { site, .. } = live;
@@ -77,93 +88,87 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
     let own = uplink.addresses.iter().map(|own| own.address).find(IpAddr::is_ipv4);
     match own {
         Some(own) if is_home_address(own) => findings.note(
-            PORTS,
-            format_args!("This machine is behind another router: the address of its uplink is {own}."),
-            "Other sites dial the `endpoint`, which is that router.",
-            format_args!("Forward in that router UDP {list} to {own}."),
+            &Words {
+                check: PORTS,
+                seen: "This machine is behind another router: the address of its uplink is {0}.",
+                why: "Other sites dial the `endpoint`, which is that router.",
+                way_out: "Forward in that router UDP {1} to {0}.",
+            },
+            &[&own, &list],
         ),
-        _ => findings.ok(PORTS, format_args!("Other sites dial UDP {list} of this machine.")),
+        _ => findings.ok(PORTS, "Other sites dial UDP {0} of this machine.", &[&list]),
     }
 }
 
 /// Asks other sites under which address they see this machine.
 pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
-    let own = live.entry();
-    let Some(endpoint) = own.endpoint.clone() else { return };
-    let own_id = own.id;
-    let expected = match &endpoint {
-        EndpointHost::Address(address) => Some(*address),
-        EndpointHost::Name(name) => {
-            let resolved = live.files.resolved_name(name);
-            if resolved.is_none() {
-                findings.wrong(
-                    ENDPOINT,
-                    format_args!("The name {name}, this site's `endpoint`, has no address."),
-                    "Other sites cannot dial this machine.",
-                    format_args!("Correct `endpoint`, or see to the name where you have it (dynamic DNS)."),
+    let expected = match &live.entry().endpoint {
+        None => return,
+        Some(EndpointHost::Address(address)) => *address,
+        Some(EndpointHost::Name(name)) => match live.files.resolved_name(name) {
+            Some(address) => address,
+            None => {
+                return findings.wrong(
+                    &Words {
+                        check: ENDPOINT,
+                        seen: "The name {0}, this site's `endpoint`, has no address.",
+                        why: "Other sites cannot dial this machine.",
+                        way_out: "Correct `endpoint`, or see to the name where you have it (dynamic DNS).",
+                    },
+                    &[name],
                 );
             }
-            resolved
-        }
+        },
     };
-    let Some(expected) = expected else { return };
-    for (name, site) in &live.files.network.sites {
-        let Some(port) = question_port(site.port, site.providers.len()) else { continue };
-        let known = live.site.peers().find(|(_, peer, _)| *peer == name);
-        let address = match (&site.endpoint, known.and_then(|(_, _, peer)| peer.endpoint.as_ref()?.address)) {
-            (Some(EndpointHost::Address(address)), _) => *address,
-            (Some(_), Some(known)) => known.ip(),
-            _ => continue,
-        };
-        let Some(key) = PairKey::derive(&live.site.private_key, site.public_key) else { continue };
-        if *name == live.site.name || address.is_ipv4() != expected.is_ipv4() {
-            continue;
+    let Live { kernel, site, .. } = live;
+    for link in &site.nat.links {
+        for helper in &link.view.helpers {
+            let name = link.helper_names.get(&helper.id);
+            let key = site.nat.helper_keys.get(&helper.id);
+            let key = key.and_then(|key| PairKey::derive(&site.private_key, *key));
+            let Some((name, key)) = name.zip(key) else { continue };
+            let Some(seen) = ask(kernel, &key, &link.view, helper) else { continue };
+            if seen == expected {
+                return findings.ok(ENDPOINT, "{0} sees this machine as {1}.", &[name, &seen]);
+            }
+            let words = Words {
+                check: ENDPOINT,
+                seen: "{0} sees this machine as {1}, but its `endpoint` is {2}.",
+                why: "Other sites dial an address that is no longer, or not only, this machine's.",
+                way_out: "Write `endpoint = \"{1}\"`, or better a name that follows the address.",
+            };
+            return findings.wrong(&words, &[name, &seen, &expected]);
         }
-        let Some(seen) = ask(&key, (own_id, site.id), SocketAddr::new(address, port)) else { continue };
-        let seen = seen.ip();
-        if seen == expected {
-            findings.ok(ENDPOINT, format_args!("{name} sees this machine as {seen}, its `endpoint`."));
-        } else {
-            findings.wrong(
-                ENDPOINT,
-                format_args!("{name} sees this machine as {seen}, but its `endpoint` is {expected}."),
-                "Other sites dial an address that is no longer, or not only, this machine's.",
-                format_args!("Write `endpoint = \"{seen}\"`, or better a name that follows the address."),
-            );
-        }
-        return;
     }
 }
 
-/// Asks a helper for the address that it sees; `None` if it does not answer.
-fn ask(key: &PairKey, (own, helper): (u8, u8), to: SocketAddr) -> Option<SocketAddr> {
-    let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    // The question leaves by the uplink, as the packets of tunnels do.
-    setsockopt(&socket, sockopt::Mark, &TUNNEL_MARK.value).ok()?;
-    socket.set_read_timeout(Some(PATIENCE.0)).ok()?;
-    let port = socket.local_addr().ok()?.port();
-    let mut packet = [0; ASK];
-    for _ in 0..PATIENCE.1 {
-        // About no link: the helper registers nothing for it.
-        let question = Ask {
-            peer: helper,
+/// Asks a helper, from the port of a link, for the address that it sees; `None` if it does not answer. A
+/// question without a cookie registers nothing there.
+fn ask(kernel: &mut Linux, key: &PairKey, link: &LinkView, helper: &HelperView) -> Option<IpAddr> {
+    let mut socket = kernel.tunnel_packets().ok()?;
+    for _ in 0..TRIES {
+        let question = Message::Ask(Ask {
+            peer: link.peer,
             has_opened: false,
             relay_here: false,
-            port,
-            peer_port: to.port(),
+            port: link.port,
+            peer_port: link.peer_port,
             cookie: [0; 8],
             addresses: Vec::new(),
-        };
+        });
         let salt = *key_files::generate().bytes()[8..].first_chunk()?;
-        socket.send_to(&key.seal(own, helper, salt, &Message::Ask(question)), to).ok()?;
-        let Ok((length, _)) = socket.recv_from(&mut packet) else { continue };
-        let packet = packet.get(..length)?;
-        let Some(header) = Header::decode(packet) else { continue };
-        if let Some(Message::Answer(answer)) = key.open(&header, packet)
-            && salt.starts_with(&answer.question)
-        {
-            return Some(answer.seen);
+        socket.send(link.port, helper.port, HOPS, &key.seal(link.own, helper.id, salt, &question)).ok()?;
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            for TunnelPacket { packet, .. } in socket.receive() {
+                if let Some(header) = Header::decode(&packet)
+                    && let Some(Message::Answer(answer)) = key.open(&header, &packet)
+                    && salt.starts_with(&answer.question)
+                {
+                    return Some(answer.seen.ip());
+                }
+            }
+            sleep(PAUSE);
         }
     }
     None

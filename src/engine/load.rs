@@ -132,7 +132,9 @@ impl Files {
 
     /// Looks one host name up.
     pub fn resolved_name(&self, name: &str) -> Option<IpAddr> {
-        resolve(&SortedSet::from_iter([name]), RESOLVING).remove(name)
+        let mut names = SortedSet::new();
+        names.insert(name);
+        resolve(&names, RESOLVING).remove(name)
     }
 
     /// Returns the site's view on this host. `links` is a snapshot of the host's interfaces, and `resolved`

@@ -5,15 +5,16 @@ use std::net::UdpSocket;
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::keys::public_key;
 use wg_portals::base::net::PublicKey;
-use wg_portals::demo::{NYC, OSLO, PARIS, World};
+use wg_portals::demo::{NYC, OSLO, PARIS, Plot, World};
+use wg_portals::state::WireGuardBackend;
 use wg_portals::system::key_files;
 
 use super::{is_well, names, network, setting};
 use crate::Scenario;
 use crate::filters::has_nftables;
 use crate::troubles::doctor::{
-    DHCP_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD, NO_EXIT, PORT,
-    SILENT_PEER, UNKNOWN_KEY,
+    BUILT_IN, DHCP_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD, NO_EXIT,
+    PORT, SILENT_PEER, UNKNOWN_KEY,
 };
 use crate::words::{eventually, portal, portal_of, same, settled, shell, start, succeeds};
 
@@ -28,6 +29,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "doctor: DHCP of a portal", plots: &[NYC, PARIS], run: dhcp },
     Scenario { name: "doctor: a port that another program has", plots: &[NYC, PARIS], run: port },
     Scenario { name: "doctor: a Wi-Fi without a card", plots: &[NYC, PARIS], run: wifi },
+    Scenario { name: "doctor: the built-in WireGuard", plots: &[NYC, PARIS], run: built_in },
 ];
 
 fn never_up(world: &mut World) -> Result<()> {
@@ -51,14 +53,14 @@ fn silent(world: &mut World) -> Result<()> {
 }
 
 /// Gives a site a new key, and returns its public half.
-fn new_key(world: &World, plot: wg_portals::demo::Plot) -> Result<PublicKey> {
+fn new_key(world: &World, plot: Plot) -> Result<PublicKey> {
     let site = world.sites().iter().find(|site| site.plot == plot).expect("a site of this world");
     let key = key_files::generate();
     site.router.run(|| key_files::replace("/run/demo/private.key".as_ref(), &key))?;
     Ok(public_key(&key))
 }
 
-fn public(world: &World, plot: wg_portals::demo::Plot) -> String {
+fn public(world: &World, plot: Plot) -> String {
     let site = world.sites().iter().find(|site| site.plot == plot).expect("a site of this world");
     site.public_key.to_string()
 }
@@ -187,4 +189,12 @@ fn wifi(world: &mut World) -> Result<()> {
     world.install(&text)?;
     world.site(NYC).start_agent()?;
     names(world.site(NYC), &NO_CARD)
+}
+
+fn built_in(world: &mut World) -> Result<()> {
+    world.site(NYC).demand_wireguard(WireGuardBackend::BuiltIn);
+    let network = network(world);
+    start(world, &network)?;
+    is_well(world.site(NYC))?;
+    names(world.site(NYC), &BUILT_IN)
 }

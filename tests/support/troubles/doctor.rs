@@ -197,6 +197,19 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         ..FAULT
     },
     Trouble {
+        fault: "The file was edited, and is not in force",
+        words: "✗ kernel: The kernel differs from the file in ⟨number⟩ points:
+    ⟨change⟩
+⋮
+    Portals stay closed, or their traffic takes another way, until it is put right.
+  → If the file was edited: portals reload
+    Else another program may undo it; see the log: ⟨command⟩
+",
+        breaks: "sed -i 's,^dhcp = false,&\\naddress = \"10.77.1.193/26\",' $file",
+        mends: "sed -i /^address/d $file",
+        ..FAULT
+    },
+    Trouble {
         fault: "A rule of another program comes first",
         words: "✗ portals: Portal way is closed.
     Its packets would take another way.
@@ -272,7 +285,7 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
     },
     Trouble {
         fault: "Packets have a source that belongs to another interface",
-        words: "! rp_filter: Reverse-path filtering is strict, and has dropped packets (⟨number⟩ since the start).
+        words: "! rp_filter: Strict; packets were dropped (⟨number⟩ since the start).
     A packet is dropped if its answer would leave by another interface, such as a forged one.
   → If something does not work, see the packets: sysctl -w net.ipv4.conf.all.log_martians=1; then: dmesg | \
                 grep martian
@@ -292,6 +305,29 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
 ",
         breaks: "touch /run/docker.sock",
         mends: "rm /run/docker.sock",
+        ..FAULT
+    },
+    Trouble {
+        fault: "firewalld filters, too",
+        words: "! firewall: firewalld filters here as well.
+    It may refuse packets of portals; portals opens its own ways through chains that refuse unknown packets, \
+                and does so again after each reload.
+  → Nothing, as long as this list has no ✗.
+",
+        breaks: "mkdir /run/firewalld",
+        mends: "rmdir /run/firewalld",
+        ..FAULT
+    },
+    Trouble {
+        fault: "ufw filters, too",
+        words: "! firewall: ufw filters here as well.
+    It may refuse packets of portals; portals opens its own ways through chains that refuse unknown packets, \
+                and does so again after each reload.
+  → Nothing, as long as this list has no ✗.
+",
+        breaks: "mkdir /run/etc; cp -a /etc/. /run/etc; mount --bind /run/etc /etc
+            mkdir -p /etc/ufw; echo ENABLED=yes >/etc/ufw/ufw.conf",
+        mends: "umount /etc; rm -r /run/etc",
         ..FAULT
     },
     Trouble {
@@ -412,7 +448,17 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
     DHCP_PORT,
     PORT,
     NO_CARD,
+    BUILT_IN,
 ];
+
+pub(crate) const BUILT_IN: Trouble = Trouble {
+    fault: "The kernel's WireGuard is not used",
+    words: "! WireGuard: The built-in WireGuard is at work, not the kernel's.
+    It is slower, and its tunnels exist only while the agent runs.
+  → Unset PORTALS_WIREGUARD, which demands it.
+",
+    ..FAULT
+};
 
 pub(crate) const NEVER_UP: Trouble = Trouble {
     fault: "The other site cannot be reached",
@@ -475,7 +521,7 @@ pub(crate) const NARROW: Trouble = Trouble {
 
 pub(crate) const MOVED: Trouble = Trouble {
     fault: "The address of this site has changed",
-    words: "✗ endpoint: oslo sees this machine as 198.51.100.2, but its `endpoint` is 198.51.100.77.
+    words: "✗ endpoint: paris sees this machine as 198.51.100.2, but its `endpoint` is 198.51.100.77.
     Other sites dial an address that is no longer, or not only, this machine's.
   → Write `endpoint = \"198.51.100.2\"`, or better a name that follows the address.
 ",
