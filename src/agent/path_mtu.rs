@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::mtu_search::{MtuSearch, MtuVerdict};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::moment::{after, doubled, earlier};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
+use crate::engine::mtu_search::{MtuSearch, MtuVerdict};
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;

@@ -123,6 +123,12 @@ fn received(kernel: &mut dyn Kernel, interface: &IfName) -> Result<u64> {
     Ok(reading.peers.values().map(|peer| peer.received).sum())
 }
 
+/// Returns the path of echoes to the far end of an exit, if it has a tunnel.
+pub fn far_end(site: &Site, exit: &Exit) -> Option<EchoPath> {
+    let mut paths = paths(site, exit);
+    (!paths.is_empty()).then(|| paths.swap_remove(0).echo)
+}
+
 /// Returns the paths of the probes through an exit, if it has a tunnel.
 pub(super) fn paths(site: &Site, exit: &Exit) -> Vec<ProbePath> {
     let Exit::Tunnel { name, interface, .. } = exit else { return Vec::new() };

@@ -54,3 +54,21 @@ command! {
         pub packet_path: Option<String> = "--packet-path <portal>";
     }
 }
+
+command! {
+    /// Test what a device behind a portal gets: its way, delay and loss to the exit, packet size, speed, public
+    /// address, DNS and IPv6.
+    pub struct TestCommand = "test",
+        example "portals test guest",
+        status 1 "a test found a fault"
+    {
+        /// name of the portal
+        pub portal: String = "<portal>";
+
+        /// cut the link to the exit for a moment, and test that nothing leaves here meanwhile
+        pub cut: bool = "--cut";
+
+        /// print the results as JSON
+        pub json: bool = "--json";
+    }
+}

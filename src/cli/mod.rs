@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use about::{CompletionsCommand, VersionCommand};
-pub use diagnose::{CheckCommand, DoctorCommand, InterfacesCommand, MapCommand};
+pub use diagnose::{CheckCommand, DoctorCommand, InterfacesCommand, MapCommand, TestCommand};
 use fields::{FromWords as _, Slot, command, commands};
 pub use files::{ExportCommand, ImportCommand};
 pub use init::InitCommand;
@@ -133,6 +133,8 @@ commands! {
         "When something is wrong":
         /// `portals doctor`
         Doctor(DoctorCommand),
+        /// `portals test`
+        Test(TestCommand),
         /// `portals check`
         Check(CheckCommand),
         /// `portals interfaces`

@@ -30,6 +30,7 @@ mod sign;
 mod site;
 mod ssh;
 mod status;
+mod test;
 mod uninstall;
 mod wifi;
 
@@ -126,6 +127,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options, is_verbose),
         Command::Map(options) => map::run(file, options),
+        Command::Test(options) => test::run(file, options),
         Command::Doctor(options) => Ok(doctor::run(file, options)),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),

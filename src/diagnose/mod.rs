@@ -15,6 +15,7 @@ mod platform;
 mod portals;
 mod processes;
 mod reach;
+pub mod test;
 
 use std::path::Path;
 

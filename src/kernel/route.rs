@@ -108,6 +108,29 @@ pub fn lookup(
     socket.get(question.message(libc::RTM_GETROUTE)).ok()?
 }
 
+/// Returns the route that the kernel would take for a packet of a device, which comes in by this interface;
+/// `None` if the kernel would refuse the packet.
+pub fn lookup_entering(
+    socket: &mut Socket,
+    source: IpAddr,
+    destination: IpAddr,
+    incoming: u32,
+) -> Option<HostRoute> {
+    let bits = Family::of(destination).bits();
+    let header = RoutingHeader {
+        family: Some(Family::of(destination)),
+        destination_length: bits,
+        source_length: bits,
+        ..RoutingHeader::default()
+    };
+    let question = header
+        .request()
+        .with_address(libc::RTA_DST, destination)
+        .with_address(libc::RTA_SRC, source)
+        .with_number(libc::RTA_IIF, incoming);
+    socket.get(question.message(libc::RTM_GETROUTE)).ok()?
+}
+
 impl Decode for HostRoute {
     /// Returns `None` for a route that leads anywhere but out of one interface or to nowhere.
     fn decode(payload: &[u8]) -> Option<Self> {

@@ -63,6 +63,7 @@ mod snapshot;
 mod starts;
 mod status;
 mod systemd;
+mod tested;
 mod time;
 #[allow(dead_code, reason = "scenarios take single tables")]
 #[path = "../support/troubles/mod.rs"]
@@ -143,6 +144,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     same_lan_flushes::SCENARIOS,
     starts::SCENARIOS,
     status::SCENARIOS,
+    tested::SCENARIOS,
     faults::TIMED,
     install::SCENARIOS,
     containers::SCENARIOS,

@@ -80,6 +80,26 @@ impl Linux {
         *self.iptables.get_or_insert_with(Iptables::find)
     }
 
+    /// Returns the interface by which a device's packet would leave that comes in by another interface; `None`
+    /// if the kernel would refuse the packet.
+    pub fn way_of_device(
+        &mut self,
+        (from, to): (IpAddr, IpAddr),
+        incoming: &IfName,
+        links: &Links,
+    ) -> Option<IfName> {
+        let packet = RoutedPacket {
+            from: Some(from),
+            to,
+            incoming: Some(links.get(incoming)?.index),
+            mark: 0,
+            protocol: constant::of_8_bits(libc::IPPROTO_TCP),
+            ports: None,
+        };
+        let found = route::ask(&mut self.route, &packet).ok()??.device?;
+        links.values().find(|link| link.index == found).map(|link| link.name.clone())
+    }
+
     /// Removes what is left of interfaces of the built-in WireGuard that no longer work. They are missing
     /// then, and are made again.
     fn drop_lost_devices(&mut self) {

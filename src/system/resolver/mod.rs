@@ -37,6 +37,9 @@ const BEHIND_FORWARDERS: [&str; 2] =
 /// Largest answer in bytes: without extensions, a server sends no more (RFC 1035 § 4.2.1).
 const LONGEST_ANSWER: usize = 512;
 
+/// Longest wait for the answer of one server, where its time is measured.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Number of answers to read before the caller's other work gets its turn.
 const ANSWERS_PER_TURN: usize = 100;
 
@@ -142,11 +145,9 @@ impl Lookup {
 
 impl Pending {
     fn ask(server: SocketAddr, name: &str, is_mixed: bool, until: Instant) -> io::Result<Self> {
-        let socket = socket_to(server)?;
+        let socket = socket_to(None, server)?;
         let ask = |kind| {
-            let capitals = random::flips().map(|flip| flip && is_mixed);
-            let question =
-                DnsQuestion::new(random::bits(), name, kind, capitals).ok_or(ErrorKind::InvalidInput)?;
+            let question = question(name, kind, is_mixed)?;
             socket.send(question.bytes())?;
             Ok::<_, io::Error>(question)
         };
@@ -174,10 +175,49 @@ impl Pending {
     }
 }
 
+/// Asks a server for the IPv4 addresses of a name, from an address of this host if one is given. Returns the time
+/// that any answer takes; `None` if none comes within two seconds. Waits, so it is only for commands.
+pub fn time_of_answer(from: Option<IpAddr>, server: SocketAddr, name: &str) -> Option<Duration> {
+    let question = question(name, AddressKind::A, false).ok()?;
+    exchange(from, server, question.bytes(), &mut |answer| question.reply(answer).is_some())
+}
+
+/// Sends a packet, and waits up to two seconds for a packet that `is_answer` accepts. Returns the time that it
+/// takes. See [`socket_to`] for the way of the packets.
+pub fn exchange(
+    from: Option<IpAddr>,
+    to: SocketAddr,
+    packet: &[u8],
+    is_answer: &mut dyn FnMut(&[u8]) -> bool,
+) -> Option<Duration> {
+    let socket = socket_to(from, to).ok()?;
+    let begun = Instant::now();
+    let end = after(begun, PATIENCE);
+    socket.send(packet).ok()?;
+    let mut bytes = [0; LONGEST_ANSWER];
+    while Instant::now() < end {
+        wait_for_input(&[socket.as_fd()], Some(end)).ok()?;
+        // An ICMP error says that nobody is there.
+        match socket.recv(&mut bytes) {
+            Ok(length) if is_answer(&bytes[..length]) => return Some(begun.elapsed()),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Makes a question with a number of its own.
+fn question(name: &str, kind: AddressKind, is_mixed: bool) -> io::Result<DnsQuestion> {
+    let capitals = random::flips().map(|flip| flip && is_mixed);
+    Ok(DnsQuestion::new(random::bits(), name, kind, capitals).ok_or(ErrorKind::InvalidInput)?)
+}
+
 /// Sorts addresses of a family for which this host has a route before other addresses, and in each group IPv4
 /// before IPv6.
 fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let rate = |address: &IpAddr| (socket_to((*address, 9).into()).is_err(), address.is_ipv6(), *address);
+    let rate =
+        |address: &IpAddr| (socket_to(None, (*address, 9).into()).is_err(), address.is_ipv6(), *address);
     let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).collect();
     let mut best_first = Vec::new();
     for class in [(false, false), (false, true), (true, false), (true, true)] {
@@ -191,13 +231,16 @@ fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
 }
 
 /// Opens a socket on its own port that receives only from this address; returns an error if there is no
-/// route.
-fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
+/// route. With `from`, an address of this host, packets go the way of that address; otherwise the way of the
+/// tunnels' own packets.
+pub fn socket_to(from: Option<IpAddr>, address: SocketAddr) -> io::Result<UdpSocket> {
     let any =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
-    let socket = UdpSocket::bind((any, 0))?;
-    // Only root may set a mark. Without it, questions take the same path as all other traffic.
-    let _ = setsockopt(&socket, sockopt::Mark, &TUNNEL_MARK.value);
+    let socket = UdpSocket::bind((from.unwrap_or(any), 0))?;
+    if from.is_none() {
+        // Only root may set a mark. Without it, questions take the same path as all other traffic.
+        let _ = setsockopt(&socket, sockopt::Mark, &TUNNEL_MARK.value);
+    }
     socket.set_nonblocking(true)?;
     socket.connect(address)?;
     Ok(socket)

@@ -16,7 +16,7 @@ const SILENT: u32 = 3;
 
 /// Result of a measurement: the packets that a link lets pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MtuVerdict {
+pub enum MtuVerdict {
     /// Every packet that fits into the tunnel.
     Whole,
     /// Packets of up to this number of bytes.
@@ -27,7 +27,7 @@ pub(super) enum MtuVerdict {
 
 /// Measurement of one link: a binary search for the largest packet that passes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MtuSearch {
+pub struct MtuSearch {
     /// Size of the large echo now, in bytes.
     size: u32,
     /// Largest size known to pass, in bytes.
@@ -42,17 +42,17 @@ pub(super) struct MtuSearch {
 
 impl MtuSearch {
     /// Begins the measurement of a link whose tunnel has this MTU in bytes.
-    pub(super) fn new(most: u32) -> Self {
+    pub fn new(most: u32) -> Self {
         Self { size: most, passes: LEAST, fails: None, lost: 0, silent: 0 }
     }
 
     /// Returns the size in bytes of the large echo to send next to the small one.
-    pub(super) fn size(&self) -> u32 {
+    pub fn size(&self) -> u32 {
         self.size
     }
 
     /// Takes the answers to a pair of echoes. Returns the verdict once no further pair is needed.
-    pub(super) fn heard(&mut self, small: bool, large: bool) -> Option<MtuVerdict> {
+    pub fn heard(&mut self, small: bool, large: bool) -> Option<MtuVerdict> {
         match (small, large) {
             (_, true) => (self.passes, self.lost, self.silent) = (self.size, 0, 0),
             (true, false) => {

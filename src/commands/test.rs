@@ -1,0 +1,57 @@
+//! `portals test`: tests what a device behind a portal gets.
+
+use std::path::Path;
+
+use super::{ExitStatus, need_agent};
+use crate::base::error::{Error, Errors};
+use crate::base::json::JsonText;
+use crate::cli;
+use crate::cli::output;
+use crate::cli::style::Style;
+use crate::diagnose::finding::{self, has_fault};
+use crate::diagnose::test::{self, Subject};
+use crate::engine::journal::Journal;
+use crate::engine::load::Files;
+use crate::engine::observed::choose_observed;
+use crate::kernel::Kernel as _;
+use crate::kernel::linux::Linux;
+use crate::site::Site;
+
+/// Tests the portal, and prints a line for each test.
+pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus, Errors> {
+    let files = Files::read(file)?;
+    if options.cut {
+        // It puts the link back.
+        need_agent()?;
+    }
+    let journal = Journal::open()?;
+    let mut kernel = Linux::open()?;
+    let links = kernel.links()?;
+    let mut site = files.site(&mut kernel, &journal, &links, &files.resolved()?)?;
+    choose_observed(&mut site, &mut kernel)?;
+    let Some(portal) = site.portals.iter().find(|portal| portal.name == options.portal) else {
+        return Err(unknown(&site, &options.portal).into());
+    };
+    let findings = test::run(&Subject { files: &files, site: &site, portal }, &mut kernel, options.cut);
+    if options.json {
+        let mut json = JsonText::default();
+        json.begin("", '{');
+        json.text("portal", &portal.name);
+        json.text("exit", &portal.exit);
+        finding::json(&mut json, &findings);
+        json.end('}');
+        output::print(format_args!("{}\n", json.finish()));
+    } else {
+        output::print(format_args!("{}", finding::for_people(&findings, Style::for_stdout())));
+    }
+    Ok(if has_fault(&findings) { ExitStatus::Failed } else { ExitStatus::Done })
+}
+
+fn unknown(site: &Site, portal: &str) -> Error {
+    let mut names = String::new();
+    for known in &site.portals {
+        names.push_str(if names.is_empty() { "; it has: " } else { ", " });
+        names.push_str(&known.name);
+    }
+    Error::wrong(["this site has no portal `", portal, "`", &names].concat())
+}
