@@ -6,14 +6,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use netlink_packet_core::NLA_F_NESTED;
+use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK};
 use nix::errno::Errno;
 use nix::libc;
 
 use super::attributes::{AttributeWriter, Attributes, address};
 use super::constant::of_8_bits;
+use super::inject::{self, Probe};
 use super::message::Message;
-use super::netlink::{Frame, Refusal};
+use super::netlink::{Frame, Refusal, frames};
 use super::nfnetlink::{Nfnetlink, attributes, family_of, is_unknown_subsystem, kind, request};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::{Cidr, Mark};
@@ -26,9 +27,10 @@ const DELETE: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 2);
 
 const ALL_FAMILIES: u8 = of_8_bits(libc::NFPROTO_UNSPEC);
 
-/// Attributes of a connection: CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_MARK, CTA_ID and CTA_ZONE.
+/// Attributes of a connection: CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_MARK, CTA_ID and CTA_ZONE.
 const ORIGINAL: u16 = 1;
 const REPLY: u16 = 2;
+const STATUS: u16 = 3;
 const MARK: u16 = 8;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
@@ -105,6 +107,75 @@ pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
         }
     }
     Ok(count)
+}
+
+/// Connection that the kernel tracks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Source of the answers.
+    pub answering: IpAddr,
+    /// Destination of the answers.
+    pub answered: IpAddr,
+    /// Set if an answer has come.
+    pub has_answer: bool,
+    /// Mark of the connection.
+    pub mark: u32,
+}
+
+/// Returns the connection that a packet opened; `None` if the packet was dropped before it left, or if the
+/// kernel tracks no connections: the kernel remembers a connection when its first packet leaves, or arrives.
+pub fn find(packet: &Probe) -> Result<Option<Connection>> {
+    let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
+    let family = if packet.to.is_ipv4() { libc::NFPROTO_IPV4 } else { libc::NFPROTO_IPV6 };
+    let answers = socket.request_about(of_8_bits(family), GET, NLM_F_ACK, &|writer| {
+        writer.nest(ORIGINAL, |writer| write_tuple(writer, packet));
+    });
+    match answers {
+        Err(refusal) if refusal.errno == Errno::ENOENT || is_unknown_subsystem(refusal.errno) => Ok(None),
+        answers => {
+            let answers = answers.context(|| "cannot ask for a tracked connection".to_owned())?;
+            Ok(frames(&answers).find_map(|frame| connection(&frame)))
+        }
+    }
+}
+
+fn write_tuple(writer: &mut AttributeWriter, packet: &Probe) {
+    /// Attributes of ICMP in the tuple: CTA_PROTO_ICMP_ID, and CTA_PROTO_ICMPV6_ID; type and code follow.
+    const ECHOES: [(u8, u16, u8); 2] = [(inject::ICMP, 4, 8), (inject::ICMPV6, 7, 128)];
+    let place = usize::from(packet.to.is_ipv6());
+    writer.nest(ADDRESSES, |writer| {
+        writer.address(SOURCES[place], packet.from);
+        writer.address(DESTINATIONS[place], packet.to);
+    });
+    writer.nest(PROTOCOL, |writer| {
+        writer.bytes(PROTOCOL_NUMBER, &[packet.protocol]);
+        let [source, destination] = packet.ports.map(u16::to_be_bytes);
+        match ECHOES.iter().find(|(protocol, ..)| *protocol == packet.protocol) {
+            Some((_, identifier, request)) => {
+                writer.bytes(*identifier, &source);
+                writer.bytes(identifier + 1, &[*request]);
+                writer.bytes(identifier + 2, &[0]);
+            }
+            None => {
+                writer.bytes(SOURCE_PORT, &source);
+                writer.bytes(DESTINATION_PORT, &destination);
+            }
+        }
+    });
+}
+
+/// Decodes a connection.
+pub(crate) fn connection(frame: &Frame) -> Option<Connection> {
+    /// IPS_SEEN_REPLY of linux/netfilter/nf_conntrack_common.h.
+    const HAS_ANSWER: u32 = 2;
+    let entry = attributes(frame.payload);
+    let (answering, answered) = ends(entry, REPLY)?;
+    Some(Connection {
+        answering,
+        answered,
+        has_answer: entry.number(STATUS)? & HAS_ANSWER != 0,
+        mark: entry.number(MARK).unwrap_or_default(),
+    })
 }
 
 /// Returns the request that forgets the connection in a message, if the connection is chosen.

@@ -54,6 +54,11 @@ pub fn pinholes(chain: &ForeignChain, rules: &[Option<FirewallRule>]) -> String 
     rules.iter().rev().flatten().map(insert).collect()
 }
 
+/// Returns a rule as `nft` writes it.
+pub fn rule(rule: &FirewallRule) -> String {
+    NftText(rule).to_string()
+}
+
 /// Writer of its content in nft's language.
 struct NftText<'a, T>(&'a T);
 

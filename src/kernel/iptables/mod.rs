@@ -61,18 +61,28 @@ impl Iptables {
 
     /// Reads all tables of a family. The result is empty if the program for the family is missing.
     pub fn dump(self, program: IptablesProgram, family: Family) -> Result<Dump> {
+        self.save(program, family, &[]).map(|text| Dump::read(&text))
+    }
+
+    /// Returns all rules of a family with their counters, as `iptables-save -c` writes them. The result is
+    /// empty if the program for the family is missing.
+    pub fn counters(self, program: IptablesProgram, family: Family) -> Result<String> {
+        self.save(program, family, &["-c"])
+    }
+
+    fn save(self, program: IptablesProgram, family: Family, arguments: &[&str]) -> Result<String> {
         let name = program.name(family, "-save");
         if path_of(&name).is_none() {
-            return Ok(Dump::default());
+            return Ok(String::new());
         }
-        let output = patiently(&|| run(&name, &[], ""))?;
+        let output = patiently(&|| run(&name, arguments, ""))?;
         if !output.status.success() {
             return Err(Error::failed(format!(
                 "cannot read the rules of iptables: {}",
                 complaint(&name, &output)
             )));
         }
-        Ok(Dump::read(&String::from_utf8_lossy(&output.stdout)))
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Reads our content from the tables of both families.

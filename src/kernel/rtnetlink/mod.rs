@@ -213,6 +213,13 @@ impl Request {
         self
     }
 
+    /// Adds an attribute as bytes.
+    #[must_use]
+    pub fn with_bytes(mut self, kind: u16, bytes: &[u8]) -> Self {
+        self.0.bytes(kind, bytes);
+        self
+    }
+
     /// Adds an attribute that is a range of one port: `struct fib_rule_port_range` of linux/fib_rules.h.
     #[must_use]
     pub fn with_port(mut self, kind: u16, port: impl Into<Option<u16>>) -> Self {
