@@ -24,6 +24,7 @@ mod sign;
 mod site;
 mod ssh;
 mod status;
+mod trace;
 mod uninstall;
 mod wifi;
 
@@ -117,6 +118,7 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options),
+        Command::Trace(options) => trace::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
     }

@@ -2,3 +2,4 @@
 //! matters, and the way out. Checks only read.
 
 pub mod finding;
+pub mod trace;

@@ -125,6 +125,16 @@ impl HostRule {
         !self.is_strange && is_met != self.is_inverted
     }
 
+    /// Reports whether the rule looks for a route in a table.
+    pub fn looks_into(&self, table: Table) -> bool {
+        self.action == action::LOOKUP && self.table == table.0
+    }
+
+    /// Reports whether the rule refuses the packet with an ICMP message.
+    pub fn refuses(&self) -> bool {
+        self.action == action::UNREACHABLE
+    }
+
     /// Returns the rule as `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
     pub fn words(&self) -> String {
         let mut text = format!("{}: ", self.priority);

@@ -62,6 +62,7 @@ mod snapshot;
 mod starts;
 mod systemd;
 mod time;
+mod trace;
 mod upgrade;
 mod uplink;
 mod ways;
@@ -114,6 +115,7 @@ const CORE: &[&[Scenario]] = &[
     chains::SCENARIOS,
     nat::IN_THE_LAB,
     join::IN_THE_LAB,
+    trace::IN_THE_LAB,
 ];
 
 /// Scenarios that are the same with every kernel, and slow: they wait for timers, or boot firmware.
@@ -154,6 +156,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     nat::WITH_LEGACY_RELAY,
     nat::CHANGES,
     nat::HABITS,
+    trace::SCENARIOS,
 ];
 
 /// Scenarios that need a kernel with WireGuard: the built-in one needs an agent, and a foreign peer has none.

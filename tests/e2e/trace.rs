@@ -1,0 +1,226 @@
+//! `portals trace`: each fault is made for real, and the trace names it at the first try.
+
+use std::net::IpAddr;
+use std::process::{Child, Command, Stdio};
+
+use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, Namespace, PARIS, SERVER, World};
+
+use crate::devices::{BY_MAC, move_in};
+use crate::filters::everywhere_legacy;
+use crate::snapshot::Snapshot;
+use crate::ways::only_nyc;
+use crate::words::{eventually, same, seconds, seen_as, settled, shell, start};
+use crate::{Scenario, program};
+
+/// Scenarios about the abilities of a kernel.
+pub(crate) const IN_THE_LAB: &[Scenario] = &[
+    Scenario { name: "a trace shows the whole way of a flow that works", plots: &[NYC, PARIS], run: works },
+    Scenario {
+        name: "a trace names the chain of another program that drops",
+        plots: &[NYC, PARIS],
+        run: foreign_drop,
+    },
+    Scenario { name: "a trace names the reverse-path filter", plots: &[NYC, PARIS], run: reverse_path },
+    Scenario { name: "nothing of a killed trace stays", plots: &[NYC, PARIS], run: killed },
+];
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "a trace names the portal whose exit is down", plots: &[NYC, PARIS], run: exit_down },
+    Scenario { name: "a trace names the tunnel that does not answer", plots: &[NYC, PARIS], run: silent },
+    Scenario { name: "a trace tells a translated destination", plots: &[NYC, PARIS], run: translated },
+    Scenario { name: "a trace of a device outside all portals", plots: &[NYC, PARIS], run: outside },
+    Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
+    Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
+    Scenario { name: "a trace waits for packets of the device", plots: &[NYC, PARIS], run: live },
+    Scenario { name: "a trace names a router that does not forward", plots: &[NYC, PARIS], run: no_forwarding },
+    Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
+];
+
+const DEVICE: &str = "from = [\"192.168.1.50\"]";
+
+/// Runs a trace, and checks its exit status and the parts that its picture must have.
+fn traced(site: &DemoSite, arguments: &[&str], status: i32, parts: &[&str]) -> Result<()> {
+    let output = site.portals(&[&["trace"], arguments].concat())?;
+    let picture = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if std::env::var_os("PORTALS_TEST_SHOW").is_some() {
+        println!("--- portals trace {}\n{picture}", arguments.join(" "));
+    }
+    same(&format!("status of the trace\n{picture}"), output.status.code(), Some(status))?;
+    for part in parts {
+        same(&format!("{part} in\n{picture}"), picture.contains(part), true)?;
+    }
+    Ok(())
+}
+
+fn works(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let before = Snapshot::of(&site.router)?.unnumbered();
+    let server = SERVER.to_string();
+    let table = "lookup 7702";
+    traced(site, &["way", "->", &server], 0, &["portal way → paris", table, "tunnel       paris at", "It works"])?;
+    traced(site, &["192.168.1.50", &format!("{server}:80")], 0, &["tcp/80", "It works: the packet left by to-paris"])?;
+    traced(site, &["way", &format!("{server}:7"), "--udp"], 0, &["udp/7", "It works"])?;
+    before.same_as(&Snapshot::of(&site.router)?.unnumbered())
+}
+
+/// Makes the router drop the device's forwarded packets in a chain of another program.
+fn drop_forwarded(router: &Namespace) -> Result<&'static str> {
+    if everywhere_legacy() {
+        shell(
+            router,
+            "iptables-legacy -t mangle -N MINE; iptables-legacy -t mangle -A FORWARD -j MINE
+             iptables-legacy -t mangle -A MINE -s 192.168.1.50 -j DROP",
+        )?;
+        return Ok("It stops in the chain `mangle MINE` of another program: -s 192.168.1.50/32 -j DROP");
+    }
+    shell(
+        router,
+        "nft 'add table inet mine; add chain inet mine guard; add chain inet mine forward \
+         { type filter hook forward priority 10; }; add rule inet mine forward jump guard; \
+         add rule inet mine guard ip saddr 192.168.1.50 counter drop'",
+    )?;
+    Ok("It stops in the chain `inet mine guard` of another program: ip saddr 192.168.1.50 counter")
+}
+
+fn foreign_drop(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let sentence = drop_forwarded(&site.router)?;
+    traced(site, &["way", &SERVER.to_string()], 1, &[sentence, "✗ forward"])
+}
+
+fn reverse_path(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let gateway = NYC.gateway();
+    shell(&site.router, &format!("ip route add {HOME} via {gateway}"))?;
+    let sentence = "It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave by uplink.";
+    traced(site, &["way", &SERVER.to_string()], 1, &[sentence, "✗ rp_filter", "rp_filter=2"])?;
+    shell(&site.router, "echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter")?;
+    traced(site, &["way", &SERVER.to_string()], 1, &["loose"])
+}
+
+fn exit_down(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    site.kill_agent();
+    shell(&site.router, "ip link delete to-paris || true")?;
+    let sentence = "the portal way is closed, because its exit paris is not up.";
+    traced(site, &["way", &SERVER.to_string()], 1, &[sentence, "✗ rules", "lookup 7702"])
+}
+
+fn silent(world: &mut World) -> Result<()> {
+    world.set_cut(NYC, PARIS, true)?;
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let sentence = "It stops in the tunnel to paris: it has had no handshake.";
+    traced(world.site(NYC), &["way", &SERVER.to_string()], 1, &[sentence, "✗ tunnel"])
+}
+
+fn translated(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let other = PARIS.own_server();
+    let script = if everywhere_legacy() {
+        format!("iptables-legacy -t nat -A PREROUTING -s {HOME} -d {SERVER} -j DNAT --to-destination {other}")
+    } else {
+        format!(
+            "nft 'add table ip mine; add chain ip mine redirects \
+             {{ type nat hook prerouting priority -101; }}; \
+             add rule ip mine redirects ip saddr {HOME} ip daddr {SERVER} dnat to {other}'"
+        )
+    };
+    shell(&site.router, &script)?;
+    traced(site, &["way", &SERVER.to_string()], 0, &[&format!("translated to {other}"), "It works"])
+}
+
+fn outside(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let parts = ["no portal: the traffic goes", "→ table main: uplink", "It works: the packet left by uplink"];
+    traced(world.site(NYC), &["192.168.1.60", &SERVER.to_string()], 0, &parts)
+}
+
+fn marked(world: &mut World) -> Result<()> {
+    let _neighbour = move_in(world)?;
+    start(world, &world.network(only_nyc(BY_MAC)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    traced(site, &["way", &SERVER.to_string()], 0, &["fwmark 0x8", "It works: the packet left by to-paris"])
+}
+
+fn own(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc("self = true")))?;
+    let site = world.site(NYC);
+    seen_as(site.router(seconds(3.0)), SERVER, PARIS.address)?;
+    traced(site, &["self", &SERVER.to_string()], 0, &["this router →", "It works: the packet left by to-paris"])?;
+    let itself = NYC.address.to_string();
+    traced(site, &["192.168.1.50", &itself], 0, &["It arrives: ", "is an address of this router itself."])
+}
+
+fn no_forwarding(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    site.kill_agent();
+    shell(&site.router, "echo 0 >/proc/sys/net/ipv4/ip_forward")?;
+    let sentence = "this router does not forward packets (net.ipv4.ip_forward is 0).";
+    traced(site, &["192.168.1.60", &SERVER.to_string()], 1, &[sentence, "sysctl -w net.ipv4.ip_forward=1"])
+}
+
+fn wrong_words(world: &mut World) -> Result<()> {
+    world.install(&world.network(|_| "[site.nyc.portal.way]\nexit = \"direct\"\nself = true\n".to_owned()))?;
+    let site = world.site(NYC);
+    traced(site, &["nobody", "1.1.1.1"], 2, &["`nobody` is no portal of this site"])?;
+    traced(site, &["192.168.1.50", "1.1.1.1:0"], 2, &["is no destination"])?;
+    traced(site, &["192.168.1.50", "2001:db8::1"], 2, &["not of the same address family"])?;
+    traced(site, &["192.168.1.50", "1.1.1.1", "--udp"], 2, &["--udp needs a port"])
+}
+
+/// Starts a trace, and waits until it is at work.
+fn begun(site: &DemoSite, arguments: &[&str], sign: &str) -> Result<Child> {
+    let mut command = Command::new(program());
+    command.arg("trace").args(arguments).args(["--config", NETWORK_FILE]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = site.router.spawn(&mut command).context(|| "cannot start portals".to_owned())?;
+    eventually("the trace is at work", || shell(&site.router, sign).map(drop))?;
+    Ok(child)
+}
+
+/// Commands that succeed while a trace is at work.
+const TABLE: &str = "nft list table inet portals-trace";
+const DEVICE_OF_TRACE: &str = "ip link show dev portals-trace";
+
+fn live(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    let child = begun(site, &["way", &format!("{SERVER}:80"), "--live"], TABLE)?;
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let output = child.wait_with_output().map_err(|error| Error::failed("cannot wait").because(error))?;
+    let picture = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["seen: a packet of the device", "→ table 7702: to-paris", "It works"] {
+        same(&format!("{part} in\n{picture}"), picture.contains(part), true)?;
+    }
+    Ok(())
+}
+
+fn killed(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let before = Snapshot::of(&site.router)?.unnumbered();
+    let nowhere = IpAddr::from([192, 0, 2, 77]).to_string();
+    for sign in [TABLE, DEVICE_OF_TRACE] {
+        let mut child = begun(site, &["way", &nowhere], sign)?;
+        child.kill().and_then(|()| child.wait()).map_err(|error| Error::failed("cannot kill").because(error))?;
+        eventually("nothing of the trace stays", || {
+            settled(site)?;
+            before.same_as(&Snapshot::of(&site.router)?.unnumbered())
+        })?;
+    }
+    traced(site, &["way", &SERVER.to_string()], 0, &["It works"])
+}
