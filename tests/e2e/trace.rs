@@ -33,7 +33,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
     Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
     Scenario { name: "a trace waits for packets of the device", plots: &[NYC, PARIS], run: live },
-    Scenario { name: "a trace names a router that does not forward", plots: &[NYC, PARIS], run: no_forwarding },
+    Scenario {
+        name: "a trace names a router that does not forward",
+        plots: &[NYC, PARIS],
+        run: no_forwarding,
+    },
     Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
 ];
 
@@ -42,7 +46,8 @@ const DEVICE: &str = "from = [\"192.168.1.50\"]";
 /// Runs a trace, and checks its exit status and the parts that its picture must have.
 fn traced(site: &DemoSite, arguments: &[&str], status: i32, parts: &[&str]) -> Result<()> {
     let output = site.portals(&[&["trace"], arguments].concat())?;
-    let picture = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let picture =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     if std::env::var_os("PORTALS_TEST_SHOW").is_some() {
         println!("--- portals trace {}\n{picture}", arguments.join(" "));
     }
@@ -60,9 +65,19 @@ fn works(world: &mut World) -> Result<()> {
     let before = Snapshot::of(&site.router)?.unnumbered();
     let server = SERVER.to_string();
     let table = "lookup 7702";
-    traced(site, &["way", "->", &server], 0, &["portal way → paris", table, "tunnel       paris at", "It works"])?;
-    traced(site, &["192.168.1.50", &format!("{server}:80")], 0, &["tcp/80", "It works: the packet left by to-paris"])?;
-    traced(site, &["way", &format!("{server}:7"), "--udp"], 0, &["udp/7", "It works"])?;
+    traced(
+        site,
+        &["way", "->", &server],
+        0,
+        &["portal way → paris", table, "tunnel       paris at", "It works"],
+    )?;
+    traced(
+        site,
+        &["192.168.1.50", &format!("{server}:80")],
+        0,
+        &["tcp/80", "It works: the packet left by to-paris"],
+    )?;
+    traced(site, &["way", &format!("{server}:7"), "--udp"], 1, &["udp/7", "no answer came"])?;
     before.same_as(&Snapshot::of(&site.router)?.unnumbered())
 }
 
@@ -82,7 +97,7 @@ fn drop_forwarded(router: &Namespace) -> Result<&'static str> {
          { type filter hook forward priority 10; }; add rule inet mine forward jump guard; \
          add rule inet mine guard ip saddr 192.168.1.50 counter drop'",
     )?;
-    Ok("It stops in the chain `inet mine guard` of another program: ip saddr 192.168.1.50 counter")
+    Ok("It stops in the chain `inet mine guard` of another program: ip saddr 192.168.1.50 counter drop.")
 }
 
 fn foreign_drop(world: &mut World) -> Result<()> {
@@ -99,10 +114,11 @@ fn reverse_path(world: &mut World) -> Result<()> {
     seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
     let gateway = NYC.gateway();
     shell(&site.router, &format!("ip route add {HOME} via {gateway}"))?;
-    let sentence = "It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave by uplink.";
+    let sentence =
+        "It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave by uplink.";
     traced(site, &["way", &SERVER.to_string()], 1, &[sentence, "✗ rp_filter", "rp_filter=2"])?;
     shell(&site.router, "echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter")?;
-    traced(site, &["way", &SERVER.to_string()], 1, &["loose"])
+    traced(site, &["way", &SERVER.to_string()], 1, &["loose", "The answer goes astray: it leaves by uplink"])
 }
 
 fn exit_down(world: &mut World) -> Result<()> {
@@ -142,7 +158,8 @@ fn translated(world: &mut World) -> Result<()> {
 
 fn outside(world: &mut World) -> Result<()> {
     start(world, &world.network(only_nyc(DEVICE)))?;
-    let parts = ["no portal: the traffic goes", "→ table main: uplink", "It works: the packet left by uplink"];
+    let parts =
+        ["no portal: the traffic goes", "→ table main: uplink", "It works: the packet left by uplink"];
     traced(world.site(NYC), &["192.168.1.60", &SERVER.to_string()], 0, &parts)
 }
 
@@ -158,7 +175,12 @@ fn own(world: &mut World) -> Result<()> {
     start(world, &world.network(only_nyc("self = true")))?;
     let site = world.site(NYC);
     seen_as(site.router(seconds(3.0)), SERVER, PARIS.address)?;
-    traced(site, &["self", &SERVER.to_string()], 0, &["this router →", "It works: the packet left by to-paris"])?;
+    traced(
+        site,
+        &["self", &SERVER.to_string()],
+        0,
+        &["this router →", "It works: the packet left by to-paris"],
+    )?;
     let itself = NYC.address.to_string();
     traced(site, &["192.168.1.50", &itself], 0, &["It arrives: ", "is an address of this router itself."])
 }
@@ -173,7 +195,8 @@ fn no_forwarding(world: &mut World) -> Result<()> {
 }
 
 fn wrong_words(world: &mut World) -> Result<()> {
-    world.install(&world.network(|_| "[site.nyc.portal.way]\nexit = \"direct\"\nself = true\n".to_owned()))?;
+    world
+        .install(&world.network(|_| "[site.nyc.portal.way]\nexit = \"direct\"\nself = true\n".to_owned()))?;
     let site = world.site(NYC);
     traced(site, &["nobody", "1.1.1.1"], 2, &["`nobody` is no portal of this site"])?;
     traced(site, &["192.168.1.50", "1.1.1.1:0"], 2, &["is no destination"])?;
@@ -216,7 +239,10 @@ fn killed(world: &mut World) -> Result<()> {
     let nowhere = IpAddr::from([192, 0, 2, 77]).to_string();
     for sign in [TABLE, DEVICE_OF_TRACE] {
         let mut child = begun(site, &["way", &nowhere], sign)?;
-        child.kill().and_then(|()| child.wait()).map_err(|error| Error::failed("cannot kill").because(error))?;
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map_err(|error| Error::failed("cannot kill").because(error))?;
         eventually("nothing of the trace stays", || {
             settled(site)?;
             before.same_as(&Snapshot::of(&site.router)?.unnumbered())

@@ -40,6 +40,8 @@ pub(super) enum Ending {
     NoAnswer,
     /// A chain drops the answer.
     Answer,
+    /// The answer leaves by another interface than that of the device.
+    Astray,
 }
 
 /// Row of the table: words with places for up to three details.
@@ -52,7 +54,7 @@ pub(super) struct Fault {
 }
 
 /// Words of each ending, in the order of [`Ending`].
-pub(super) const FAULTS: [Fault; 18] = [
+pub(super) const FAULTS: [Fault; 19] = [
     Fault { words: "It works: the packet left by {0}, and an answer came back.", way_out: "" },
     Fault { words: "It arrives: {0} is an address of this router itself.", way_out: "" },
     Fault {
@@ -120,6 +122,10 @@ pub(super) const FAULTS: [Fault; 18] = [
                   other site, or to another destination.",
     },
     Fault { words: "The answer stops in the chain `{0}` of {1}: {2}.", way_out: "" },
+    Fault {
+        words: "The answer goes astray: it leaves by {1}, and {0} is on {2}.",
+        way_out: "Look for a wrong route to {0}: `ip route get {0}`.",
+    },
 ];
 
 /// Owners of chains: the beginning of the name of a table or a chain, the owner, and the way out.
@@ -167,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_table_has_words_for_every_ending() {
-        assert_eq!(Ending::Answer as usize + 1, FAULTS.len());
+        assert_eq!(Ending::Astray as usize + 1, FAULTS.len());
         let details = ["a", "b", "c"].map(str::to_owned);
         for fault in &FAULTS {
             assert!(fault.words.ends_with('.') || fault.words.ends_with("{1}"), "{}", fault.words);

@@ -136,9 +136,12 @@ pub(super) fn read(
     let found = neighbours.iter().find(|neighbour| neighbour.address == sender);
     let mac = found.map_or(Mac([0; 6]), |neighbour| neighbour.mac);
     let portal = named.or_else(|| site.portals.iter().find(|portal| takes(portal, sender, mac)));
-    let interface = match portal.and_then(Portal::entrance_interface) {
-        Some(interface) => interface.clone(),
-        None => interface_to(kernel, links, sender)?,
+    let behind = found.and_then(|neighbour| links.values().find(|link| link.index == neighbour.index));
+    let interface = match (portal.and_then(Portal::entrance_interface), behind) {
+        (Some(interface), _) => interface.clone(),
+        // The device itself, and not the routes, tells where it is.
+        (None, Some(link)) => link.name.clone(),
+        (None, None) => interface_to(kernel, links, sender)?,
     };
     let portal =
         portal.or_else(|| site.portals.iter().find(|portal| portal.entrance_interface() == Some(&interface)));

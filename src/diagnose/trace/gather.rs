@@ -11,7 +11,7 @@ use super::evidence::{Evidence, Packets, PortalWords, RouteWords, TunnelWords};
 use super::flow::Flow;
 use super::picture::rule_words;
 use super::watch::{Watched, watch};
-use super::way::{HOOKS, PacketMark, Way};
+use super::way::{FORWARD, HOOKS, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
 use crate::base::error::{Error, Result};
 use crate::base::net::Family;
 use crate::firewall::xtables::counters::{self, MetRule};
@@ -131,7 +131,7 @@ fn by_nft(event: &TraceEvent) -> Option<String> {
     let handle = event.rule?;
     let place = event.place();
     let mut command = Command::new(path_of("nft")?);
-    command.args(["-a", "list", "chain"]).args(place.splitn(3, ' '));
+    command.args(["-s", "-a", "list", "chain"]).args(place.splitn(3, ' '));
     let output = command.output().ok()?;
     let listing = String::from_utf8_lossy(&output.stdout);
     let end = [" # handle ", &handle.to_string()].concat();
@@ -143,15 +143,15 @@ fn by_nft(event: &TraceEvent) -> Option<String> {
 fn counted(watched: &Watched, is_own: bool) -> Vec<(usize, Vec<MetRule>)> {
     /// Hooks of a packet in order, with the tables of each.
     const TABLES: [(usize, &str, &[&str]); 4] = [
-        (0, "PREROUTING", &["raw", "mangle", "nat"]),
-        (3, "OUTPUT", &["raw", "mangle", "nat", "filter"]),
-        (2, "FORWARD", &["mangle", "filter"]),
-        (4, "POSTROUTING", &["mangle", "nat"]),
+        (PREROUTING, "PREROUTING", &["raw", "mangle", "nat"]),
+        (OUTPUT, "OUTPUT", &["raw", "mangle", "nat", "filter"]),
+        (FORWARD, "FORWARD", &["mangle", "filter"]),
+        (POSTROUTING, "POSTROUTING", &["mangle", "nat"]),
     ];
     let mut counted = Vec::new();
     let Some((before, after, sent)) = &watched.counters else { return counted };
     for (hook, chain, tables) in TABLES {
-        if hook == 0 && is_own || hook == 3 && !is_own || hook == 2 && is_own {
+        if is_own == matches!(hook, PREROUTING | FORWARD) && hook != POSTROUTING {
             continue;
         }
         for table in tables {

@@ -4,19 +4,12 @@ use nix::errno::Errno;
 
 use super::evidence::{Evidence, Packets};
 use super::faults::{Ending, FAULTS, filled, owner};
-use super::way::HOOKS;
+use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING};
 use crate::base::duration::duration;
 use crate::cli::style::Style;
 use crate::firewall::xtables::counters::MetRule;
 use crate::kernel::inject;
 use crate::kernel::nftables::trace::EventKind;
-
-/// Numbers of the hooks.
-const PREROUTING: usize = 0;
-const INPUT: usize = 1;
-const FORWARD: usize = 2;
-const OUTPUT: usize = 3;
-const POSTROUTING: usize = 4;
 
 /// Ending of a flow with its details, and another way out than that of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +88,9 @@ fn conclude(evidence: &Evidence) -> Conclusion {
     }
     if evidence.back.drop().is_some() {
         return in_chain(evidence, 1, Ending::Answer);
+    }
+    if let Some(elsewhere) = evidence.seen[2].as_deref().filter(|name| *name != interface) {
+        return Conclusion::new(Ending::Astray, &[&from, elsewhere, interface]);
     }
     if evidence.has_answer() {
         return Conclusion::new(Ending::Works, &[&out]);
@@ -293,7 +289,8 @@ impl Picture {
             }
         }
         for (_, met) in evidence.counted.iter().filter(|(of, _)| *of == hook) {
-            for met in met {
+            // A policy that accepts says nothing.
+            for met in met.iter().filter(|met| met.refuses || !met.rule.starts_with("policy")) {
                 lines.push([&met.table, " ", &met.chain, ": ", &met.rule].map(|part: &str| part).concat());
             }
         }
@@ -388,7 +385,7 @@ impl Picture {
         for (place, rule, _) in &evidence.rules_of[1] {
             lines.push([place, ": ", rule].map(|part: &str| part).concat());
         }
-        let stops = self.ending == Ending::Answer;
+        let stops = matches!(self.ending, Ending::Answer | Ending::Astray);
         self.station(if stops { Station::Stops } else { Station::Passed }, "answer", &lines);
     }
 }

@@ -8,6 +8,13 @@ use crate::kernel::nftables::trace::{ARRIVED, BaseChain, EventKind, LEFT, TRACE_
 /// Names of the hooks, by number: NF_INET_* of linux/netfilter.h.
 pub(super) const HOOKS: [&str; 5] = ["prerouting", "input", "forward", "output", "postrouting"];
 
+/// Numbers of the hooks.
+pub(super) const PREROUTING: usize = 0;
+pub(super) const INPUT: usize = 1;
+pub(super) const FORWARD: usize = 2;
+pub(super) const OUTPUT: usize = 3;
+pub(super) const POSTROUTING: usize = 4;
+
 /// Way of a packet, as far as the kernel reported it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Way {
@@ -107,13 +114,18 @@ impl Way {
         if is_end { None } else { self.hooks.last().copied() }
     }
 
-    /// Returns the reports of a hook that say something: not of the temporary table, and not those of rules
-    /// without an effect.
+    /// Returns the reports of a hook that say something: not those of the temporary table, and not those of
+    /// leaving packets that only get a mark.
     pub(super) fn telling(&self, hook: usize) -> Vec<&TraceEvent> {
         let mut telling = Vec::new();
         for (event, of) in self.events.iter().zip(&self.hooks) {
-            let says = event.rule.is_some() || event.kind == EventKind::Drop;
-            if *of == hook && event.table != TRACE_TABLE && says && event.kind != EventKind::Return {
+            let says = match event.kind {
+                EventKind::Return => false,
+                EventKind::Drop => true,
+                EventKind::Met => event.rule.is_some() && *of != POSTROUTING,
+                _ => event.rule.is_some(),
+            };
+            if *of == hook && event.table != TRACE_TABLE && says {
                 telling.push(event);
             }
         }
@@ -122,7 +134,7 @@ impl Way {
 
     /// Returns the mark of the packet when its route was chosen.
     pub(super) fn mark(&self) -> u32 {
-        let routed = |(_, hook): &(&TraceEvent, &usize)| matches!(**hook, 0 | 3);
+        let routed = |(_, hook): &(&TraceEvent, &usize)| matches!(**hook, PREROUTING | OUTPUT);
         let mut marks = self.events.iter().zip(&self.hooks).filter(routed);
         marks.next_back().map_or(0, |(event, _)| event.mark)
     }

@@ -201,7 +201,7 @@ proptest! {
     #[test]
     fn neighbours_mean_the_same_to_the_crate(address in any::<Ipv4Addr>(), mac in any::<[u8; 6]>()) {
         let found = Neighbour::decode(&emitted(&crate_neighbour(address, mac.to_vec())));
-        prop_assert_eq!(found, Some(Neighbour { address: address.into(), mac: Mac(mac) }));
+        prop_assert_eq!(found, Some(Neighbour { address: address.into(), mac: Mac(mac), index: DEVICE }));
     }
 
     #[test]
