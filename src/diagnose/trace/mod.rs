@@ -9,6 +9,8 @@ mod faults;
 mod flow;
 mod gather;
 mod picture;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod way;
 

@@ -233,7 +233,7 @@ fn questions_mean_the_same_to_the_crate() {
     assert_eq!(read(filter.request().message(libc::RTM_GETROUTE)), (libc::RTM_GETROUTE, route));
     let mut neighbour = NeighbourMessage::default();
     neighbour.header.family = AddressFamily::Inet;
-    let filter = NeighbourHeader { family: Some(Family::V4) };
+    let filter = NeighbourHeader { family: Some(Family::V4), index: 0 };
     assert_eq!(read(filter.request().message(libc::RTM_GETNEIGH)), (libc::RTM_GETNEIGH, neighbour));
 }
 
