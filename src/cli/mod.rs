@@ -13,6 +13,7 @@ mod parse;
 mod phone;
 mod site;
 pub mod style;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use phone::{PhoneAction, PhoneAdd, PhoneList, PhoneRemove, PhoneShow};
 pub use site::{
     PullCommand, PushCommand, RotateCommand, SignCommand, SiteAction, SiteAdd, SiteList, SiteRemove,
 };
+pub use trace::TraceCommand;
 
 /// Parsed command line.
 #[derive(Debug)]
@@ -120,6 +122,8 @@ commands! {
         Down(DownCommand),
         /// `portals status`
         Status(StatusCommand),
+        /// `portals doctor`
+        Doctor(DoctorCommand),
         /// `portals trace`
         Trace(TraceCommand),
         /// `portals install`
@@ -240,27 +244,16 @@ command! {
 }
 
 command! {
-    /// Follow one flow through this router: entrance, firewall, policy rules, reverse-path filter, tunnel, and
-    /// the answer. Says where the flow stops, why, and the way out.
-    pub struct TraceCommand = "trace",
-        example "portals trace tv 1.1.1.1:443\nportals trace 192.168.1.50 example.net\n\
-            portals trace self -> 9.9.9.9:53 --udp\nportals trace tv 1.1.1.1:443 --live",
-        note "An arrow between the two is allowed. The kernel reports the steps of a packet that portals itself \
-            sends, as if it came from the device; the device may get the answer. Everything that the trace sets \
-            up is gone when it ends, even if it is killed.",
-        status 1 "the flow stops at this router, or no answer came"
+    /// Find out what is wrong, and what to do: checks the network file, this machine and its links. Changes
+    /// nothing, needs no agent, and checks without root as much as it can.
+    pub struct DoctorCommand = "doctor",
+        status 1 "something is wrong"
     {
-        /// sender: the name of a portal, the address of a device, or `self` for this router
-        pub from: String = "<from>";
+        /// print the findings as JSON
+        pub json: bool = "--json";
 
-        /// destination: an address or a name, and a port of TCP if one is given; otherwise a ping
-        pub to: String = "<to>";
-
-        /// wait for a packet of the device, instead of sending one
-        pub live: bool = "--live";
-
-        /// the port is one of UDP
-        pub udp: bool = "--udp";
+        /// check this network file only, for example on a laptop
+        pub file: Option<PathBuf> = "--file <file>";
     }
 }
 

@@ -4,6 +4,7 @@ mod apply;
 pub mod as_commands;
 mod confirm;
 mod demo;
+mod doctor;
 mod down;
 mod export;
 mod guard;
@@ -118,6 +119,7 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
         Command::Status(options) => status::run(file, options),
+        Command::Doctor(options) => Ok(doctor::run(file, options)),
         Command::Trace(options) => trace::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),

@@ -17,7 +17,7 @@ use crate::cli;
 use crate::cli::amounts::{bytes, duration};
 use crate::cli::output;
 use crate::cli::style::Style;
-use crate::control::{AgentStatus, ControlRequest, LinkPathStatus, TimedState, ask_within};
+use crate::control::{AgentStatus, LinkPathStatus, TimedState, ask_status};
 use crate::engine::file_report::FileReport;
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
@@ -28,9 +28,6 @@ use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
 use crate::site::Relay;
 use crate::system::clock::LastKnown;
-
-/// Time limit for the agent's answer.
-const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Shows the status once, or every second.
 pub(super) fn run(file: &Path, options: &cli::StatusCommand) -> Result<ExitStatus, Errors> {
@@ -77,7 +74,7 @@ fn full_report(
     for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
         shown.leases = leases::leases(journal.folder(), portal, now)?;
     }
-    report.agent_status = if agent { ask_agent() } else { None };
+    report.agent_status = if agent { ask_status() } else { None };
     report.missing = if let Some(agent_status) = &report.agent_status {
         agent_status.failures.clone()
     } else {
@@ -86,12 +83,6 @@ fn full_report(
     };
     report.missing.extend(site.wifi.notes);
     Ok(report)
-}
-
-/// Returns the state that only the agent has; `None` if the agent has another version or is busy for
-/// long.
-fn ask_agent() -> Option<AgentStatus> {
-    AgentStatus::from_fields(&ask_within(&ControlRequest::Status, AGENT_TIMEOUT).ok()?).ok()
 }
 
 /// Returns the report as JSON.

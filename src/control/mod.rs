@@ -42,6 +42,9 @@ pub const SOCKET: &str = "/run/portals.sock";
 /// to wait ten seconds for another process to finish.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Longest wait for the agent's status: a person wants to see the rest.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Longest time from the lock to the socket of an agent that starts.
 const START: Duration = Duration::from_secs(1);
 
@@ -68,8 +71,13 @@ pub fn ask(request: &ControlRequest) -> Answer {
 }
 
 /// Asks the agent of this machine, and waits for its answer for up to `limit`.
-pub fn ask_within(request: &ControlRequest, limit: Duration) -> Answer {
+fn ask_within(request: &ControlRequest, limit: Duration) -> Answer {
     ask_at(Path::new(SOCKET), request, limit)
+}
+
+/// Returns the state that only the agent has; `None` if the agent has another version or is busy for long.
+pub fn ask_status() -> Option<AgentStatus> {
+    AgentStatus::from_fields(&ask_within(&ControlRequest::Status, STATUS_TIMEOUT).ok()?).ok()
 }
 
 /// Asks the agent that listens at a path, and waits for its answer for up to `limit`.

@@ -3,6 +3,9 @@
 use crate::base::json::JsonText;
 use crate::cli::style::Style;
 
+/// Name of the check of this site's key.
+pub const KEY: &str = "key";
+
 /// Judgement of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -71,6 +74,11 @@ impl Finding {
 
     fn new(check: &'static str, verdict: Verdict, seen: String, why: &'static str, way_out: String) -> Self {
         Self { check, verdict, seen, why, way_out }
+    }
+
+    /// Reports whether this is a fault of the key, without which no other check can look at the live state.
+    pub fn is_about_key(&self) -> bool {
+        self.check == KEY && self.verdict == Verdict::Wrong
     }
 
     /// Appends the lines for people: mark, check and observation, then the reason and the way out.

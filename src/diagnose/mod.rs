@@ -1,5 +1,81 @@
 //! Diagnosis: checks of the network file, the host and the live state. Each says what was seen, why it
 //! matters, and the way out. Checks only read.
 
+mod case;
+mod dns;
+mod file;
 pub mod finding;
+mod firewall;
+mod host;
+mod knocks;
+mod links;
+mod managers;
+mod mtu;
+mod platform;
+mod portals;
+mod processes;
+mod reach;
 pub mod trace;
+
+use std::path::Path;
+
+use case::{Case, Live};
+use finding::Finding;
+
+/// Checks that need nothing but the network file.
+const OF_FILE: &[fn(&Case, &mut Vec<Finding>)] = &[file::signature, file::endpoints];
+
+/// Checks of the host, most of which need no root.
+const OF_HOST: &[fn(&Case, &mut Vec<Finding>)] = &[
+    file::key,
+    host::clock,
+    host::entropy,
+    host::disk,
+    host::reverse_paths,
+    firewall::others,
+    managers::networkd,
+    platform::offload,
+    platform::hook,
+];
+
+/// Checks of the live state, which need root and a valid network file.
+const OF_SITE: &[fn(&mut Live, &mut Vec<Finding>)] = &[
+    platform::agent,
+    platform::drift,
+    file::others,
+    host::wireguard,
+    host::forwarding,
+    host::uplink,
+    firewall::guard,
+    managers::network_manager,
+    reach::own_endpoint,
+    reach::ports,
+    reach::seen,
+    links::links,
+    knocks::unknown_keys,
+    mtu::paths,
+    portals::portals,
+    dns::programs,
+    dns::ports,
+];
+
+/// Examines this machine, or only a file. Changes nothing.
+pub fn examine(file: &Path, file_only: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let case = Case::open(file, file_only, &mut findings);
+    for check in OF_FILE {
+        check(&case, &mut findings);
+    }
+    if file_only {
+        return findings;
+    }
+    for check in OF_HOST {
+        check(&case, &mut findings);
+    }
+    if let Some(mut live) = Live::look(&case, &mut findings) {
+        for check in OF_SITE {
+            check(&mut live, &mut findings);
+        }
+    }
+    findings
+}

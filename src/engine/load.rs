@@ -119,6 +119,11 @@ impl Files {
         Ok(resolve(&self.names()?, RESOLVING))
     }
 
+    /// Looks one host name up.
+    pub fn resolved_name(&self, name: &str) -> Option<IpAddr> {
+        resolve(&SortedSet::from_iter([name]), RESOLVING).remove(name)
+    }
+
     /// Returns the site's view on this host. `links` is a snapshot of the host's interfaces, and `resolved`
     /// has the addresses of host names.
     pub fn site(

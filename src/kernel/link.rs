@@ -78,6 +78,11 @@ impl HostLink {
         }
     }
 
+    /// Reports whether this is a WireGuard or tun interface, ours or not.
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self.kind, Some(LinkKind::WireGuard(_)))
+    }
+
     /// Returns the interface in our terms, if we made it. An interface whose creation was interrupted has an
     /// empty alias.
     pub fn ours(&self) -> Option<Link> {

@@ -14,6 +14,7 @@ pub mod generic;
 pub mod host_rule;
 pub mod inject;
 pub mod iptables;
+pub mod knocks;
 pub mod link;
 pub mod linux;
 pub mod message;

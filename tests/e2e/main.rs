@@ -22,6 +22,7 @@ mod concurrently;
 mod confirm;
 mod containers;
 mod devices;
+mod doctor;
 mod dyndns;
 mod entrances;
 mod exchange;
@@ -63,6 +64,9 @@ mod starts;
 mod systemd;
 mod time;
 mod trace;
+#[allow(dead_code, reason = "scenarios take single tables")]
+#[path = "../support/troubles/mod.rs"]
+mod troubles;
 mod upgrade;
 mod uplink;
 mod ways;
@@ -143,6 +147,9 @@ const AT_LENGTH: &[&[Scenario]] = &[
     install::SCENARIOS,
     containers::SCENARIOS,
     wifi::WITHOUT_CARDS,
+    doctor::SCENARIOS,
+    doctor::ABOUT_LINKS,
+    doctor::ON_FIRMWARE,
     ipv6::leaks::AT_LENGTH,
     ipv6::entrances::SCENARIOS,
     ipv6::filtered::SCENARIOS,

@@ -4,11 +4,14 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, Namespace, PARIS, SERVER, World};
+use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, World};
 
 use crate::devices::{BY_MAC, move_in};
+use crate::doctor::{names, setting};
 use crate::filters::everywhere_legacy;
 use crate::snapshot::Snapshot;
+use crate::troubles::Trouble;
+use crate::troubles::trace::{OF_FLOWS, OF_IPTABLES, OF_NFTABLES, OF_STOPPED, SILENT};
 use crate::ways::only_nyc;
 use crate::words::{eventually, same, seconds, seen_as, settled, shell, start};
 use crate::{Scenario, program};
@@ -16,28 +19,17 @@ use crate::{Scenario, program};
 /// Scenarios about the abilities of a kernel.
 pub(crate) const IN_THE_LAB: &[Scenario] = &[
     Scenario { name: "a trace shows the whole way of a flow that works", plots: &[NYC, PARIS], run: works },
-    Scenario {
-        name: "a trace names the chain of another program that drops",
-        plots: &[NYC, PARIS],
-        run: foreign_drop,
-    },
-    Scenario { name: "a trace names the reverse-path filter", plots: &[NYC, PARIS], run: reverse_path },
+    Scenario { name: "a trace names each fault", plots: &[NYC, PARIS], run: faults },
     Scenario { name: "nothing of a killed trace stays", plots: &[NYC, PARIS], run: killed },
 ];
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "a trace names the portal whose exit is down", plots: &[NYC, PARIS], run: exit_down },
-    Scenario { name: "a trace names the tunnel that does not answer", plots: &[NYC, PARIS], run: silent },
+    Scenario { name: "a trace names the tunnel that does not answer", plots: &[NYC, PARIS], run: cut_off },
     Scenario { name: "a trace tells a translated destination", plots: &[NYC, PARIS], run: translated },
     Scenario { name: "a trace of a device outside all portals", plots: &[NYC, PARIS], run: outside },
     Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
     Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
     Scenario { name: "a trace waits for packets of the device", plots: &[NYC, PARIS], run: live },
-    Scenario {
-        name: "a trace names a router that does not forward",
-        plots: &[NYC, PARIS],
-        run: no_forwarding,
-    },
     Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
 ];
 
@@ -79,63 +71,6 @@ fn works(world: &mut World) -> Result<()> {
     )?;
     traced(site, &["way", &format!("{server}:7"), "--udp"], 1, &["udp/7", "no answer came"])?;
     before.same_as(&Snapshot::of(&site.router)?.unnumbered())
-}
-
-/// Makes the router drop the device's forwarded packets in a chain of another program.
-fn drop_forwarded(router: &Namespace) -> Result<&'static str> {
-    if everywhere_legacy() {
-        shell(
-            router,
-            "iptables-legacy -t mangle -N MINE; iptables-legacy -t mangle -A FORWARD -j MINE
-             iptables-legacy -t mangle -A MINE -s 192.168.1.50 -j DROP",
-        )?;
-        return Ok("It stops in the chain `mangle MINE` of another program: -s 192.168.1.50/32 -j DROP");
-    }
-    shell(
-        router,
-        "nft 'add table inet mine; add chain inet mine guard; add chain inet mine forward \
-         { type filter hook forward priority 10; }; add rule inet mine forward jump guard; \
-         add rule inet mine guard ip saddr 192.168.1.50 counter drop'",
-    )?;
-    Ok("It stops in the chain `inet mine guard` of another program: ip saddr 192.168.1.50 counter drop.")
-}
-
-fn foreign_drop(world: &mut World) -> Result<()> {
-    start(world, &world.network(only_nyc(DEVICE)))?;
-    let site = world.site(NYC);
-    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
-    let sentence = drop_forwarded(&site.router)?;
-    traced(site, &["way", &SERVER.to_string()], 1, &[sentence, "✗ forward"])
-}
-
-fn reverse_path(world: &mut World) -> Result<()> {
-    start(world, &world.network(only_nyc(DEVICE)))?;
-    let site = world.site(NYC);
-    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
-    let gateway = NYC.gateway();
-    shell(&site.router, &format!("ip route add {HOME} via {gateway}"))?;
-    let sentence =
-        "It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave by uplink.";
-    traced(site, &["way", &SERVER.to_string()], 1, &[sentence, "✗ rp_filter", "rp_filter=2"])?;
-    shell(&site.router, "echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter")?;
-    traced(site, &["way", &SERVER.to_string()], 1, &["loose", "The answer goes astray: it leaves by uplink"])
-}
-
-fn exit_down(world: &mut World) -> Result<()> {
-    start(world, &world.network(only_nyc(DEVICE)))?;
-    let site = world.site(NYC);
-    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
-    site.kill_agent();
-    shell(&site.router, "ip link delete to-paris || true")?;
-    let sentence = "the portal way is closed, because its exit paris is not up.";
-    traced(site, &["way", &SERVER.to_string()], 1, &[sentence, "✗ rules", "lookup 7702"])
-}
-
-fn silent(world: &mut World) -> Result<()> {
-    world.set_cut(NYC, PARIS, true)?;
-    start(world, &world.network(only_nyc(DEVICE)))?;
-    let sentence = "It stops in the tunnel to paris: it has had no handshake.";
-    traced(world.site(NYC), &["way", &SERVER.to_string()], 1, &[sentence, "✗ tunnel"])
 }
 
 fn translated(world: &mut World) -> Result<()> {
@@ -183,15 +118,6 @@ fn own(world: &mut World) -> Result<()> {
     )?;
     let itself = NYC.address.to_string();
     traced(site, &["192.168.1.50", &itself], 0, &["It arrives: ", "is an address of this router itself."])
-}
-
-fn no_forwarding(world: &mut World) -> Result<()> {
-    start(world, &world.network(only_nyc(DEVICE)))?;
-    let site = world.site(NYC);
-    site.kill_agent();
-    shell(&site.router, "echo 0 >/proc/sys/net/ipv4/ip_forward")?;
-    let sentence = "this router does not forward packets (net.ipv4.ip_forward is 0).";
-    traced(site, &["192.168.1.60", &SERVER.to_string()], 1, &[sentence, "sysctl -w net.ipv4.ip_forward=1"])
 }
 
 fn wrong_words(world: &mut World) -> Result<()> {
@@ -249,4 +175,33 @@ fn killed(world: &mut World) -> Result<()> {
         })?;
     }
     traced(site, &["way", &SERVER.to_string()], 0, &["It works"])
+}
+
+/// Makes one fault after the other, each undone before the next, and demands its words.
+fn faults(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)).from(HOME), SERVER, PARIS.address)?;
+    seen_as(site.home(seconds(3.0)).from(OTHER_HOME), SERVER, NYC.address)?;
+    each(site, OF_FLOWS)?;
+    each(site, if everywhere_legacy() { OF_IPTABLES } else { OF_NFTABLES })?;
+    site.kill_agent();
+    each(site, OF_STOPPED)
+}
+
+fn each(site: &DemoSite, troubles: &[Trouble]) -> Result<()> {
+    for trouble in troubles {
+        shell(&site.router, &[&setting(), trouble.breaks].concat())?;
+        let named = names(site, trouble);
+        shell(&site.router, &[&setting(), trouble.mends].concat())?;
+        named?;
+        println!("named: {}", trouble.fault);
+    }
+    Ok(())
+}
+
+fn cut_off(world: &mut World) -> Result<()> {
+    world.set_cut(NYC, PARIS, true)?;
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    each(world.site(NYC), SILENT)
 }

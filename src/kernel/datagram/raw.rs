@@ -132,6 +132,20 @@ fn hear_links_alone(socket: &OwnedFd, family: Family) -> Result<(), Errno> {
     unsafe { set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program) }
 }
 
+/// Opens a raw socket that gets all UDP packets that come to this host by IPv4.
+pub(in crate::kernel) fn open_raw_udp() -> Result<OwnedFd, Errno> {
+    open(AddressFamily::Inet, SockType::Raw, Some(SockProtocol::Udp))
+}
+
+/// Receives a packet from such a socket, and never waits: the port that it came to, its sender and its
+/// payload.
+pub(in crate::kernel) fn receive_raw_udp(socket: &OwnedFd) -> Option<(u16, SocketAddr, Vec<u8>)> {
+    let mut buffer = [0; ROOM];
+    let received = message::receive(socket, &mut buffer).ok()?;
+    let packet = buffer.get(..received.length)?;
+    Some(split(Family::V4, received.from.ip(), packet).unwrap_or((0, received.from, Vec::new())))
+}
+
 /// Returns the UDP header of a packet, without its checksum.
 fn header(from: u16, to: u16, packet: &[u8]) -> Vec<u8> {
     let length = u16::try_from(HEADER + packet.len()).unwrap_or(u16::MAX);
@@ -167,15 +181,21 @@ pub(super) fn checksum_of(from: Ipv4Addr, to: Ipv4Addr, datagram: &[u8]) -> u16 
     }
 }
 
-/// Decodes a packet as a raw socket gets it: an IPv4 packet with its header, whose length in words is in the
-/// lower half of the first byte, and an IPv6 packet without it.
+/// Decodes a packet of a link as a raw socket gets it.
 pub(super) fn decode(family: Family, from: IpAddr, packet: &[u8]) -> Option<TunnelPacket> {
+    let (port, from, packet) = split(family, from, packet)?;
+    packet.starts_with(&MAGIC).then_some(TunnelPacket { port, from, packet })
+}
+
+/// Splits a packet as a raw socket gets it into the port that it came to, its sender and its payload: an IPv4
+/// packet with its header, whose length in words is in the lower half of the first byte, and an IPv6 packet
+/// without it.
+fn split(family: Family, from: IpAddr, packet: &[u8]) -> Option<(u16, SocketAddr, Vec<u8>)> {
     let skipped = match family {
         Family::V4 => usize::from(packet.first()? & 0xf) * 4,
         Family::V6 => 0,
     };
     let (&[s, p, d, t, ..], payload) = packet.get(skipped..)?.split_first_chunk::<HEADER>()?;
     let (from_port, port) = (u16::from_be_bytes([s, p]), u16::from_be_bytes([d, t]));
-    let from = SocketAddr::new(from, from_port);
-    payload.starts_with(&MAGIC).then(|| TunnelPacket { port, from, packet: payload.to_vec() })
+    Some((port, SocketAddr::new(from, from_port), payload.to_vec()))
 }

@@ -123,14 +123,14 @@ impl Tracer {
     /// If the kernel has no nftables, or if this process may not change it.
     pub fn begin(flow: &TracedFlow) -> Result<Self> {
         let context = || "cannot trace with the kernel's nftables".to_owned();
-        remove_leftover()?;
+        remove_leftover();
         let listener = Listener::open(NETLINK_NETFILTER, &[TRACE_GROUP]).context(context)?;
         let mut socket = Nfnetlink::open(INET)?;
         let mut guardian = None;
         match socket.transact(&table(flow, OWNED)) {
             // The kernel does not know the flag.
             Err((_, Refusal { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. })) => {
-                guardian = Some(Guardian::start(&|| drop(remove_leftover())).context(context)?);
+                guardian = Some(Guardian::start(&remove_leftover).context(context)?);
                 socket.transact(&table(flow, 0)).map_err(|(_, refusal)| refusal).context(context)?;
             }
             made => made.map_err(|(_, refusal)| refusal).context(context)?,
@@ -180,19 +180,19 @@ impl Drop for Tracer {
     fn drop(&mut self) {
         if self.guardian.is_some() {
             // The guardian tries as well.
-            let _ = remove_leftover();
+            remove_leftover();
         }
     }
 }
 
-/// Removes the table that a killed trace has left behind on an old kernel, if there is one.
-pub fn remove_leftover() -> Result<()> {
-    let mut socket = Nfnetlink::open(INET)?;
+/// Removes the table that a killed trace has left behind on an old kernel, if there is one: its guardian may
+/// have been killed as well.
+pub fn remove_leftover() {
+    let Ok(mut socket) = Nfnetlink::open(INET) else { return };
     let mut batch = NftablesBatch::begin();
     batch.push(call::DELETE_TABLE, NLM_F_ACK, INET, &|writer| writer.text(TABLE_NAME, TRACE_TABLE));
-    // There is none, or another trace has it.
+    // There is none, or another trace owns it.
     drop(socket.transact(&batch.end()));
-    Ok(())
 }
 
 /// Returns the transaction that makes the table.

@@ -1,0 +1,190 @@
+//! Faults of links, of the ways between sites, and of programs: each in a world of its own.
+
+use std::net::UdpSocket;
+
+use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::keys::public_key;
+use wg_portals::base::net::PublicKey;
+use wg_portals::demo::{NYC, OSLO, PARIS, World};
+use wg_portals::system::key_files;
+
+use super::{is_well, names, network, setting};
+use crate::Scenario;
+use crate::filters::has_nftables;
+use crate::troubles::doctor::{
+    DHCP_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD, NO_EXIT, PORT,
+    SILENT_PEER, UNKNOWN_KEY,
+};
+use crate::words::{eventually, portal, portal_of, same, settled, shell, start, succeeds};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "doctor: a link that never came up", plots: &[NYC, PARIS], run: never_up },
+    Scenario { name: "doctor: a site that does not dial", plots: &[NYC, PARIS], run: silent },
+    Scenario { name: "doctor: a key that the file does not have", plots: &[NYC, PARIS], run: unknown_key },
+    Scenario { name: "doctor: an old key of this site", plots: &[NYC, PARIS], run: old_key },
+    Scenario { name: "doctor: a path that swallows large packets", plots: &[NYC, PARIS], run: narrow },
+    Scenario { name: "doctor: an endpoint with an old address", plots: &[NYC, PARIS, OSLO], run: moved },
+    Scenario { name: "doctor: a file that was edited elsewhere", plots: &[NYC, PARIS], run: edited },
+    Scenario { name: "doctor: DHCP of a portal", plots: &[NYC, PARIS], run: dhcp },
+    Scenario { name: "doctor: a port that another program has", plots: &[NYC, PARIS], run: port },
+    Scenario { name: "doctor: a Wi-Fi without a card", plots: &[NYC, PARIS], run: wifi },
+];
+
+fn never_up(world: &mut World) -> Result<()> {
+    world.set_cut(NYC, PARIS, true)?;
+    let network = network(world);
+    start(world, &network)?;
+    names(world.site(NYC), &NEVER_UP)?;
+    names(world.site(NYC), &NO_EXIT)?;
+    world.set_cut(NYC, PARIS, false)?;
+    is_well(world.site(NYC))
+}
+
+fn silent(world: &mut World) -> Result<()> {
+    let text = network(world).replace(&format!("endpoint = \"{}\"\n", PARIS.address), "");
+    world.install(&text)?;
+    world.site(NYC).start_agent()?;
+    settled(world.site(NYC))?;
+    names(world.site(NYC), &SILENT_PEER)?;
+    world.site(PARIS).start_agent()?;
+    is_well(world.site(NYC))
+}
+
+/// Gives a site a new key, and returns its public half.
+fn new_key(world: &World, plot: wg_portals::demo::Plot) -> Result<PublicKey> {
+    let site = world.sites().iter().find(|site| site.plot == plot).expect("a site of this world");
+    let key = key_files::generate();
+    site.router.run(|| key_files::replace("/run/demo/private.key".as_ref(), &key))?;
+    Ok(public_key(&key))
+}
+
+fn public(world: &World, plot: wg_portals::demo::Plot) -> String {
+    let site = world.sites().iter().find(|site| site.plot == plot).expect("a site of this world");
+    site.public_key.to_string()
+}
+
+/// Paris has a key that only its own file has.
+fn unknown_key(world: &mut World) -> Result<()> {
+    let text = network(world);
+    world.install(&text)?;
+    let new = new_key(world, PARIS)?.to_string();
+    let theirs = text.replace(&public(world, PARIS), &new);
+    world.site(PARIS).install(&theirs)?;
+    both_start(world)?;
+    names(world.site(NYC), &UNKNOWN_KEY)
+}
+
+/// Nyc has a key that only its own file has.
+fn old_key(world: &mut World) -> Result<()> {
+    let text = network(world);
+    world.install(&text)?;
+    let new = new_key(world, NYC)?.to_string();
+    let ours = text.replace(&public(world, NYC), &new);
+    world.site(NYC).install(&ours)?;
+    both_start(world)?;
+    names(world.site(NYC), &KEY_OF_THIS_SITE)
+}
+
+fn both_start(world: &mut World) -> Result<()> {
+    for plot in [NYC, PARIS] {
+        world.site(plot).start_agent()?;
+        settled(world.site(plot))?;
+    }
+    Ok(())
+}
+
+fn narrow(world: &mut World) -> Result<()> {
+    let network = network(world);
+    start(world, &network)?;
+    is_well(world.site(NYC))?;
+    let rules = if has_nftables() {
+        "nft add table ip narrow; \
+         nft add chain ip narrow forward '{ type filter hook forward priority 0; }'; \
+         nft add rule ip narrow forward ip length gt 1280 drop"
+    } else {
+        "iptables-legacy -A FORWARD -m length --length 1281:65535 -j DROP"
+    };
+    shell(&world.internet, rules)?;
+    names(world.site(NYC), &NARROW)
+}
+
+/// A third site makes the others helpers, which tell what they see.
+fn moved(world: &mut World) -> Result<()> {
+    let network = world.network(|plot| match plot {
+        NYC => portal(NYC, r#""paris""#),
+        OSLO => "links = [\"nyc\", \"paris\"]\n".to_owned(),
+        _ => String::new(),
+    });
+    start(world, &network)?;
+    is_well(world.site(NYC))?;
+    let old = network.replace(&NYC.address.to_string(), "198.51.100.77");
+    world.site(NYC).install(&old)?;
+    names(world.site(NYC), &MOVED)
+}
+
+fn edited(world: &mut World) -> Result<()> {
+    let network = network(world);
+    world.site(NYC).install(&network)?;
+    succeeds(world.site(NYC), &["sign", "--create"])?;
+    let signed = shell(&world.site(NYC).router, "cat /run/demo/network.toml")?;
+    start(world, &signed)?;
+    is_well(world.site(NYC))?;
+    world.site(PARIS).install(&format!("# by hand\n{signed}"))?;
+    world.site(PARIS).agent()?.reload()?;
+    names(world.site(NYC), &EDITED_THERE)
+}
+
+/// The program is hidden first; then another one has the port for DHCP.
+fn dhcp(world: &mut World) -> Result<()> {
+    let text = world.network(|plot| match plot {
+        NYC => portal_of(NYC, r#""paris""#, "interface = \"portal0\""),
+        _ => String::new(),
+    });
+    start(world, &text)?;
+    is_well(world.site(NYC))?;
+    world.site(NYC).stop_agent()?;
+    let router = world.site(NYC).router.clone();
+    let hide = "readlink -f $(which dnsmasq) >/run/hidden; mount --bind /dev/null $(cat /run/hidden)";
+    shell(&router, hide)?;
+    names(world.site(NYC), &DNSMASQ)?;
+    shell(&router, "umount $(cat /run/hidden)")?;
+    world.site(NYC).start_agent()?;
+    is_well(world.site(NYC))?;
+    let other = "dnsmasq --conf-file=/dev/null --port=0 --interface=lan0 --bind-dynamic --pid-file=/run/other \
+                 --dhcp-range=192.168.1.100,192.168.1.110 --dhcp-leasefile=/run/other.leases --user=root --group=";
+    shell(&router, other)?;
+    let named = names(world.site(NYC), &DHCP_PORT);
+    shell(&router, "kill $(cat /run/other)")?;
+    named
+}
+
+/// This process has the port of the tunnel while no agent runs.
+fn port(world: &mut World) -> Result<()> {
+    let network = network(world);
+    start(world, &network)?;
+    is_well(world.site(NYC))?;
+    world.site(NYC).stop_agent()?;
+    let router = world.site(NYC).router.clone();
+    shell(&router, "ip link delete to-paris 2>/dev/null || true")?;
+    let mut taken = None;
+    eventually("the port is free", || {
+        let bind = || UdpSocket::bind("0.0.0.0:51822").context(|| "cannot take the port".to_owned());
+        taken = Some(router.run(bind)?);
+        Ok(())
+    })?;
+    same("the port is taken", taken.is_some(), true)?;
+    names(world.site(NYC), &PORT)
+}
+
+fn wifi(world: &mut World) -> Result<()> {
+    let entrance = "wifi = { interface = \"portal0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", country = \"US\", channel = 6 }";
+    let text = world.network(|plot| match plot {
+        NYC => portal_of(NYC, r#""paris""#, entrance),
+        _ => String::new(),
+    });
+    let router = world.site(NYC).router.clone();
+    shell(&router, &[&setting(), "umask 77; echo a-long-passphrase >$folder/wifi.key"].concat())?;
+    world.install(&text)?;
+    world.site(NYC).start_agent()?;
+    names(world.site(NYC), &NO_CARD)
+}
