@@ -139,6 +139,33 @@ pub fn find(packet: &Probe) -> Result<Option<Connection>> {
     }
 }
 
+/// Returns a connection between two addresses, to that port if one is given: the one that answers, if there is
+/// one.
+pub fn find_between(
+    ends_of: (IpAddr, IpAddr),
+    protocol: u8,
+    port: Option<u16>,
+) -> Result<Option<Connection>> {
+    let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
+    let mut found = None::<Connection>;
+    let mut take = |frame: Frame| {
+        let entry = attributes(frame.payload);
+        let of = entry.nested(ORIGINAL).nested(PROTOCOL);
+        let to =
+            of.bytes(DESTINATION_PORT).and_then(|bytes| bytes.as_array().copied()).map(u16::from_be_bytes);
+        let is_it = ends(entry, ORIGINAL) == Some(ends_of)
+            && of.bytes(PROTOCOL_NUMBER) == Some(&[protocol])
+            && (port.is_none() || port == to);
+        if is_it && found.as_ref().is_none_or(|found| !found.has_answer) {
+            found = connection(&frame).or(found.take());
+        }
+    };
+    match socket.dump_each(GET, &mut take) {
+        Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
+        listed => listed.context(|| "cannot list the tracked connections".to_owned()).map(|()| found),
+    }
+}
+
 fn write_tuple(writer: &mut AttributeWriter, packet: &Probe) {
     /// Attributes of ICMP in the tuple: CTA_PROTO_ICMP_ID, and CTA_PROTO_ICMPV6_ID; type and code follow.
     const ECHOES: [(u8, u16, u8); 2] = [(inject::ICMP, 4, 8), (inject::ICMPV6, 7, 128)];

@@ -142,6 +142,7 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     }),
     (Ending::NotSeen, "No packet from 192.168.1.50 to 1.1.1.1", |evidence| {
         (evidence.packets, evidence.forth) = (Packets::Live, Way::default());
+        evidence.connection = None;
     }),
     (Ending::NotEntered, "does not come in on lan0", |evidence| evidence.forth = Way::default()),
     (Ending::Down, "the interface lan0 is down", |evidence| evidence.is_up = false),

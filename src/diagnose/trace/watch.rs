@@ -175,25 +175,28 @@ fn send(
     Ok(ATTEMPTS)
 }
 
-/// Waits for a packet of the device, and then for its answer.
+/// Waits for a packet of the device, and then for its answer. Without nftables, only a connection tells that a
+/// packet came in.
 fn wait_for_device(watched: &mut Watched, mark: &PacketMark) -> Result<()> {
     let mut end = after(Instant::now(), PATIENCE);
-    let mut probe = None;
+    let mut is_seen = false;
     while Instant::now() < end {
         hear(watched, after(Instant::now(), LAST_REPORTS))?;
         let bases = watched.tracer.as_ref().map_or(&[][..], |tracer| &tracer.bases);
         let way = Way::of(mark, &watched.events, bases);
-        if probe.is_none() && !way.events.is_empty() {
-            end = after(Instant::now(), ANSWER);
-            probe = way.events[0].transport.map(|transport| probe_of(mark, transport));
+        if way.events.is_empty() && watched.tracer.is_some() {
+            continue;
         }
-        if let Some(probe) = &probe {
-            watched.connection = conntrack::find(probe)?;
-            if watched.connection.as_ref().is_some_and(|connection| connection.has_answer)
-                || way.drop().is_some()
-            {
-                return hear(watched, after(Instant::now(), LAST_REPORTS));
-            }
+        watched.connection = match way.events.first().and_then(|event| event.transport) {
+            Some(transport) => conntrack::find(&probe_of(mark, transport))?,
+            None => conntrack::find_between(mark.addresses, mark.protocol, mark.ports[1])?,
+        };
+        if watched.connection.as_ref().is_some_and(|connection| connection.has_answer) || way.drop().is_some()
+        {
+            return hear(watched, after(Instant::now(), LAST_REPORTS));
+        }
+        if !is_seen && (watched.connection.is_some() || !way.events.is_empty()) {
+            (is_seen, end) = (true, after(Instant::now(), ANSWER));
         }
     }
     Ok(())
