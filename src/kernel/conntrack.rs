@@ -177,16 +177,14 @@ fn write_tuple(writer: &mut AttributeWriter, packet: &Probe) {
     writer.nest(PROTOCOL, |writer| {
         writer.bytes(PROTOCOL_NUMBER, &[packet.protocol]);
         let [source, destination] = packet.ports.map(u16::to_be_bytes);
-        match ECHOES.iter().find(|(protocol, ..)| *protocol == packet.protocol) {
-            Some((_, identifier, request)) => {
-                writer.bytes(*identifier, &source);
-                writer.bytes(identifier + 1, &[*request]);
-                writer.bytes(identifier + 2, &[0]);
-            }
-            None => {
-                writer.bytes(SOURCE_PORT, &source);
-                writer.bytes(DESTINATION_PORT, &destination);
-            }
+        let echo = ECHOES.iter().find(|(protocol, ..)| *protocol == packet.protocol);
+        if let Some((_, identifier, request)) = echo {
+            writer.bytes(*identifier, &source);
+            writer.bytes(identifier + 1, &[*request]);
+            writer.bytes(identifier + 2, &[0]);
+        } else {
+            writer.bytes(SOURCE_PORT, &source);
+            writer.bytes(DESTINATION_PORT, &destination);
         }
     });
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::base::error::{Error, Result};
-use crate::base::net::{Cidr, Family, IfName, Mac};
+use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mac};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::kernel::{address, inject, neighbour, route};
@@ -102,7 +102,7 @@ pub(super) fn read(
     };
     let flow = |device, portal: Option<&Portal>| Flow {
         device,
-        portal: portal.map(|portal| portal.name.to_string()),
+        portal: portal.map(|portal| portal.name.clone()),
         to,
         protocol,
         port: target.port,
@@ -162,7 +162,7 @@ fn some_device(portal: &Portal, neighbours: &[neighbour::Neighbour], family: Fam
         // The last address of the LAN plays a device.
         _ => {
             let of_family = |lan: &Cidr| lan.family() == family;
-            let lan = portal.addresses().map(|address| address.network()).find(of_family)?;
+            let lan = portal.addresses().map(InterfaceAddress::network).find(of_family)?;
             let last = if family == Family::V4 { (1 << (32 - lan.length())) - 2 } else { 0xfffe };
             lan.nth(last)
         }

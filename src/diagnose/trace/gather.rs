@@ -48,7 +48,7 @@ pub(super) fn evidence(
     };
     let source = match &flow.device {
         Some(device) => device.address,
-        None => own_source(kernel, &flow)?,
+        None => own_source(kernel, &flow),
     };
     let mut watched =
         if is_up { watch(kernel, &flow, source, incoming, is_live)? } else { Watched::default() };
@@ -88,7 +88,7 @@ pub(super) fn evidence(
 }
 
 /// Returns the address from which this host's packet of the flow leaves.
-fn own_source(kernel: &mut Linux, flow: &Flow) -> Result<IpAddr> {
+fn own_source(kernel: &mut Linux, flow: &Flow) -> IpAddr {
     let packet = RoutedPacket {
         from: None,
         to: flow.to,
@@ -98,9 +98,9 @@ fn own_source(kernel: &mut Linux, flow: &Flow) -> Result<IpAddr> {
         ports: None,
     };
     match route::ask(kernel.route(), &packet) {
-        Ok(Some(RouteAnswer { source: Some(source), .. })) => Ok(source),
+        Ok(Some(RouteAnswer { source: Some(source), .. })) => source,
         // The lookup is repeated for the picture, which shows the refusal.
-        _ => Ok(Family::of(flow.to).everything().address()),
+        _ => Family::of(flow.to).everything().address(),
     }
 }
 

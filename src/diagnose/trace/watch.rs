@@ -1,20 +1,21 @@
 //! Packets of the flow: sent and watched, or only watched.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 use super::evidence::Packets;
 use super::flow::Flow;
-use super::way::{PacketMark, Way};
-use crate::base::error::Result;
+use super::way::{PacketMark, Way, numbers};
+use crate::base::error::{Context as _, Result};
 use crate::base::moment::after;
 use crate::base::net::{Cidr, Family, Mac};
 use crate::base::random;
 use crate::firewall::xtables::IptablesProgram;
 use crate::firewall::{Condition, Networks};
 use crate::kernel::conntrack::{self, Connection};
-use crate::kernel::inject::{ICMP, ICMPV6, Injector, Probe, TCP, UDP};
+use crate::kernel::inject::{Injector, Probe, TCP, UDP};
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Refusal;
@@ -26,13 +27,13 @@ use crate::system::wait::wait_for_input;
 const ATTEMPTS: u32 = 4;
 
 /// Time for an answer.
-const ANSWER: Duration = Duration::from_millis(1000);
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// Time for the last reports about an answer.
 const LAST_REPORTS: Duration = Duration::from_millis(100);
 
 /// Time that a trace waits for packets of the device.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Result of watching.
 #[derive(Default)]
@@ -52,7 +53,7 @@ pub(super) struct Watched {
 pub(super) fn watch(
     kernel: &mut Linux,
     flow: &Flow,
-    source: std::net::IpAddr,
+    source: IpAddr,
     incoming: Option<u32>,
     is_live: bool,
 ) -> Result<Watched> {
@@ -119,7 +120,7 @@ fn legacy_program(kernel: &mut Linux) -> Result<Option<IptablesProgram>> {
 }
 
 /// Returns the conditions of the flow's packets and of their answers.
-fn traced(flow: &Flow, source: std::net::IpAddr) -> TracedFlow {
+fn traced(flow: &Flow, source: IpAddr) -> TracedFlow {
     let at = |address| Networks::One(Cidr::host(address));
     let mut packets = vec![Condition::Destination(at(flow.to))];
     if flow.device.is_some() {
@@ -145,16 +146,12 @@ fn send(
     for attempt in 1..=ATTEMPTS {
         let sent = injector.send(probe, device);
         // A route that refuses this router's own packet is found by the lookup.
-        if !matches!(
+        let is_routed = !matches!(
             sent,
-            Ok(())
-                | Err(Errno::ENETUNREACH
-                    | Errno::EHOSTUNREACH
-                    | Errno::EACCES
-                    | Errno::EPERM
-                    | Errno::EINVAL)
-        ) {
-            sent.map_err(|errno| crate::base::error::Error::failed("cannot send a packet").because(errno))?;
+            Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EPERM | Errno::EINVAL)
+        );
+        if is_routed {
+            sent.context(|| "cannot send a packet".to_owned())?;
         }
         let end = after(Instant::now(), ANSWER);
         loop {
@@ -203,13 +200,9 @@ fn wait_for_device(watched: &mut Watched, mark: &PacketMark) -> Result<()> {
 }
 
 /// Returns the packet of the device that a report is about.
-fn probe_of(mark: &PacketMark, [a, b, c, d, e, f, ..]: [u8; 8]) -> Probe {
-    let number = u16::from_be_bytes;
-    let ports = match mark.protocol {
-        ICMP | ICMPV6 => [number([e, f]), 0],
-        _ => [number([a, b]), number([c, d])],
-    };
-    Probe { from: mark.addresses.0, to: mark.addresses.1, protocol: mark.protocol, ports }
+fn probe_of(mark: &PacketMark, transport: [u8; 8]) -> Probe {
+    let (from, to) = mark.addresses;
+    Probe { from, to, protocol: mark.protocol, ports: numbers(mark.protocol, transport) }
 }
 
 /// Receives the kernel's reports until a moment.

@@ -38,17 +38,20 @@ pub(super) struct PacketMark {
 impl PacketMark {
     /// Reports whether a report is about a packet of the flow.
     fn is_of(&self, event: &TraceEvent) -> bool {
-        let Some([a, b, c, d, e, f, ..]) = event.transport else {
-            return event.addresses == Some(self.addresses);
+        let numbers = event.transport.map(|transport| numbers(self.protocol, transport));
+        let is_same = |index: usize| {
+            self.ports[index].is_none_or(|port| numbers.is_none_or(|numbers| numbers[index] == port))
         };
-        let numbers = match self.protocol {
-            ICMP | ICMPV6 => [[e, f], [0, 0]],
-            _ => [[a, b], [c, d]],
-        };
-        let is_same = |(wanted, bytes): (Option<u16>, [u8; 2])| {
-            wanted.is_none_or(|wanted| wanted == u16::from_be_bytes(bytes))
-        };
-        event.addresses == Some(self.addresses) && self.ports.into_iter().zip(numbers).all(is_same)
+        event.addresses == Some(self.addresses) && is_same(0) && is_same(1)
+    }
+}
+
+/// Returns both ports from the first bytes of TCP or UDP, or the identifier of an echo request.
+pub(super) fn numbers(protocol: u8, transport: [u8; 8]) -> [u16; 2] {
+    let number = |index: usize| u16::from_be_bytes([transport[index], transport[index + 1]]);
+    match protocol {
+        ICMP | ICMPV6 => [number(4), 0],
+        _ => [number(0), number(2)],
     }
 }
 

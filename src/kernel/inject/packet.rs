@@ -37,13 +37,9 @@ impl Probe {
         let mut content = self.content();
         let [ones, twos] = [address_bytes(self.from), address_bytes(self.to)];
         let length = u16::try_from(content.len()).unwrap_or_default().to_be_bytes();
-        if self.protocol != ICMP {
-            // The same sum for both families: the words that differ are zeros.
-            let pseudo_header = [&ones[..], &twos, &length, &[0, self.protocol]].concat();
-            self.fill_in(&mut content, &pseudo_header);
-        } else {
-            self.fill_in(&mut content, &[]);
-        }
+        // The same sum for both families: the words that differ are zeros. ICMP has none (RFC 792).
+        let pseudo_header = [&ones[..], &twos, &length, &[0, self.protocol]].concat();
+        self.fill_in(&mut content, if self.protocol == ICMP { &[] } else { &pseudo_header });
         let header = match Family::of(self.to) {
             Family::V4 => {
                 let total = u16::try_from(20 + content.len()).unwrap_or_default().to_be_bytes();
