@@ -6,15 +6,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK};
+use netlink_packet_core::NLA_F_NESTED;
 use nix::errno::Errno;
 use nix::libc;
 
 use super::attributes::{AttributeWriter, Attributes, address};
 use super::constant::of_8_bits;
-use super::inject::{self, Probe};
 use super::message::Message;
-use super::netlink::{Frame, Refusal, frames};
+use super::netlink::{Frame, Refusal};
 use super::nfnetlink::{Nfnetlink, attributes, family_of, is_unknown_subsystem, kind, request};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::{Cidr, Mark};
@@ -40,6 +39,10 @@ const PROTOCOL: u16 = 2;
 const PROTOCOL_NUMBER: u16 = 1;
 const SOURCE_PORT: u16 = 2;
 const DESTINATION_PORT: u16 = 3;
+
+/// CTA_PROTO_ICMP_ID and CTA_PROTO_ICMPV6_ID in it.
+const ECHO: u16 = 4;
+const ECHO6: u16 = 7;
 
 const UDP: u8 = of_8_bits(libc::IPPROTO_UDP);
 
@@ -96,7 +99,7 @@ pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
     let mut deletions = Vec::new();
     match socket.dump_each(GET, &mut |frame| deletions.extend(deletion(filter, &frame))) {
         Err(refusal) if is_unknown_subsystem(refusal.errno) => return Ok(0),
-        listed => listed.context(|| "cannot list the tracked connections".to_owned())?,
+        listed => listed.context(cannot_list)?,
     }
     let count = deletions.len();
     for verdict in socket.batch(deletions) {
@@ -122,71 +125,37 @@ pub struct Connection {
     pub mark: u32,
 }
 
-/// Returns the connection that a packet opened; `None` if the packet was dropped before it left, or if the
-/// kernel tracks no connections: the kernel remembers a connection when its first packet leaves, or arrives.
-pub fn find(packet: &Probe) -> Result<Option<Connection>> {
-    let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
-    let family = if packet.to.is_ipv4() { libc::NFPROTO_IPV4 } else { libc::NFPROTO_IPV6 };
-    let answers = socket.request_about(of_8_bits(family), GET, NLM_F_ACK, &|writer| {
-        writer.nest(ORIGINAL, |writer| write_tuple(writer, packet));
-    });
-    match answers {
-        Err(refusal) if refusal.errno == Errno::ENOENT || is_unknown_subsystem(refusal.errno) => Ok(None),
-        answers => {
-            let answers = answers.context(|| "cannot ask for a tracked connection".to_owned())?;
-            Ok(frames(&answers).find_map(|frame| connection(&frame)))
-        }
-    }
-}
-
-/// Returns a connection between two addresses, to that port if one is given: the one that answers, if there is
-/// one.
-pub fn find_between(
-    ends_of: (IpAddr, IpAddr),
-    protocol: u8,
-    port: Option<u16>,
-) -> Result<Option<Connection>> {
+/// Returns the connection of packets between two addresses, with these ports, or this identifier of ICMP in
+/// place of the first port; a `None` is not compared. The result is `None` if the first packet was dropped
+/// before it left, or if the kernel tracks no connections: the kernel remembers a connection when its first
+/// packet leaves, or arrives.
+pub fn find(between: (IpAddr, IpAddr), protocol: u8, ports: [Option<u16>; 2]) -> Result<Option<Connection>> {
     let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
     let mut found = None::<Connection>;
-    let mut take = |frame: Frame| {
+    let listed = socket.dump_each(GET, &mut |frame| {
         let entry = attributes(frame.payload);
-        let of = entry.nested(ORIGINAL).nested(PROTOCOL);
-        let to =
-            of.bytes(DESTINATION_PORT).and_then(|bytes| bytes.as_array().copied()).map(u16::from_be_bytes);
-        let is_it = ends(entry, ORIGINAL) == Some(ends_of)
-            && of.bytes(PROTOCOL_NUMBER) == Some(&[protocol])
-            && (port.is_none() || port == to);
+        let numbers = entry.nested(ORIGINAL).nested(PROTOCOL);
+        let is_same = |kinds: &[u16], wanted: Option<u16>| {
+            let mut values = kinds.iter().filter_map(|kind| numbers.bytes(*kind));
+            wanted.is_none_or(|wanted| values.next() == Some(&wanted.to_be_bytes()))
+        };
+        let is_it = ends(entry, ORIGINAL) == Some(between)
+            && numbers.bytes(PROTOCOL_NUMBER) == Some(&[protocol])
+            && is_same(&[SOURCE_PORT, ECHO, ECHO6], ports[0])
+            && is_same(&[DESTINATION_PORT], ports[1]);
+        // Of several connections, one with an answer counts.
         if is_it && found.as_ref().is_none_or(|found| !found.has_answer) {
-            found = connection(&frame).or(found.take());
+            found = connection(&frame);
         }
-    };
-    match socket.dump_each(GET, &mut take) {
+    });
+    match listed {
         Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
-        listed => listed.context(|| "cannot list the tracked connections".to_owned()).map(|()| found),
+        listed => listed.context(cannot_list).map(|()| found),
     }
 }
 
-fn write_tuple(writer: &mut AttributeWriter, packet: &Probe) {
-    /// Attributes of ICMP in the tuple: CTA_PROTO_ICMP_ID, and CTA_PROTO_ICMPV6_ID; type and code follow.
-    const ECHOES: [(u8, u16, u8); 2] = [(inject::ICMP, 4, 8), (inject::ICMPV6, 7, 128)];
-    let place = usize::from(packet.to.is_ipv6());
-    writer.nest(ADDRESSES, |writer| {
-        writer.address(SOURCES[place], packet.from);
-        writer.address(DESTINATIONS[place], packet.to);
-    });
-    writer.nest(PROTOCOL, |writer| {
-        writer.bytes(PROTOCOL_NUMBER, &[packet.protocol]);
-        let [source, destination] = packet.ports.map(u16::to_be_bytes);
-        let echo = ECHOES.iter().find(|(protocol, ..)| *protocol == packet.protocol);
-        if let Some((_, identifier, request)) = echo {
-            writer.bytes(*identifier, &source);
-            writer.bytes(identifier + 1, &[*request]);
-            writer.bytes(identifier + 2, &[0]);
-        } else {
-            writer.bytes(SOURCE_PORT, &source);
-            writer.bytes(DESTINATION_PORT, &destination);
-        }
-    });
+fn cannot_list() -> String {
+    "cannot list the tracked connections".to_owned()
 }
 
 /// Decodes a connection.

@@ -2,11 +2,10 @@
 
 use nix::errno::Errno;
 
-use super::evidence::{Evidence, Packets};
+use super::evidence::{Evidence, MetInHook, Packets};
 use super::faults::{Ending, FAULTS, filled, owner};
 use super::way::{FORWARD, HOOKS};
 use crate::base::duration::duration;
-use crate::firewall::xtables::counters::MetRule;
 
 /// Ending of a flow with its details, and another way out than that of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +42,13 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
     if !evidence.is_up {
         return Conclusion::new(Ending::Down, &[interface]);
     }
-    let is_counted = evidence.counted.iter().any(|(_, met)| met.last().is_some_and(|met| met.refuses));
-    let is_seen = evidence.connection.is_some() || is_counted && !evidence.is_traced;
+    let is_seen = evidence.connection.is_some() || refusing(evidence, 0, None).is_some();
     if evidence.packets == Packets::Live && evidence.forth.events.is_empty() && !is_seen {
         return Conclusion::new(Ending::NotSeen, &[&from, &to]);
     }
-    if let Some(stop) = dropped(evidence) {
+    if let Some((_, hook)) = evidence.forth.drop()
+        && let Some(stop) = by_chain(evidence, Ending::Chain, refusing(evidence, 0, Some(hook)))
+    {
         return stop;
     }
     if !evidence.forth.is_over()
@@ -60,7 +60,7 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         return Conclusion::new(Ending::NotEntered, &[interface]);
     }
     if let Some(hook) = lost(evidence) {
-        return in_iptables(evidence, hook)
+        return by_chain(evidence, Ending::Chain, refusing(evidence, 0, Some(hook)))
             .unwrap_or_else(|| Conclusion::new(Ending::Unknown, &[HOOKS[hook]]));
     }
     if evidence.route.as_ref().is_ok_and(|route| route.is_local) || evidence.forth.has_arrived() {
@@ -70,10 +70,11 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
     if let Packets::None(why) = &evidence.packets {
         return Conclusion::new(Ending::Untested, &[&out, why]);
     }
-    if evidence.back.drop().is_some() {
-        return in_chain(evidence, 1, Ending::Answer);
+    if let Some(stop) = by_chain(evidence, Ending::Answer, refusing(evidence, 1, None)) {
+        return stop;
     }
-    if let Some(elsewhere) = evidence.seen[2].as_deref().filter(|name| *name != interface) {
+    let elsewhere = &evidence.seen[2];
+    if !elsewhere.is_empty() && elsewhere != interface {
         return Conclusion::new(Ending::Astray, &[&from, elsewhere, interface]);
     }
     if evidence.has_answer() {
@@ -98,39 +99,24 @@ pub(super) fn lost(evidence: &Evidence) -> Option<usize> {
     }
     // The kernel remembers a connection when its first packet leaves.
     let is_lost = !matches!(evidence.packets, Packets::None(_)) && evidence.connection.is_none();
-    let refuses =
-        |(hook, met): &(usize, Vec<MetRule>)| met.last().is_some_and(|met| met.refuses).then_some(*hook);
-    is_lost.then(|| evidence.counted.iter().find_map(refuses).unwrap_or(FORWARD))
+    is_lost.then(|| refusing(evidence, 0, None).map_or(FORWARD, |met| met.hook))
 }
 
-/// Concludes from the report of a chain that dropped the packet.
-fn dropped(evidence: &Evidence) -> Option<Conclusion> {
-    evidence.forth.drop().map(|_| in_chain(evidence, 0, Ending::Chain))
+/// Returns the first rule that refused the packet, or the answer; in this hook, if one is given.
+fn refusing(evidence: &Evidence, way: usize, hook: Option<usize>) -> Option<&MetInHook> {
+    let is_it = |met: &&MetInHook| met.refuses && hook.is_none_or(|hook| met.hook == hook);
+    evidence.met[way].iter().find(is_it)
 }
 
-fn in_chain(evidence: &Evidence, way: usize, ending: Ending) -> Conclusion {
-    let (place, rule, is_pinhole) = evidence.rules_of[way].last().cloned().unwrap_or_default();
-    by_chain(evidence, ending, &place, &rule, is_pinhole)
-}
-
-fn by_chain(evidence: &Evidence, ending: Ending, place: &str, rule: &str, is_pinhole: bool) -> Conclusion {
-    let (owner, way_out) = owner(place, is_pinhole);
+/// Concludes from the rule that dropped a packet.
+fn by_chain(evidence: &Evidence, ending: Ending, met: Option<&MetInHook>) -> Option<Conclusion> {
+    let met = met?;
+    let (owner, way_out) = owner(&met.place, met.is_pinhole);
     let incoming = evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str());
     let details = [incoming.to_owned(), evidence.outgoing()];
-    let mut conclusion = Conclusion::new(ending, &[place, owner, rule]);
+    let mut conclusion = Conclusion::new(ending, &[&met.place, owner, &met.rule]);
     conclusion.way_out = Some(filled(way_out, &details));
-    conclusion
-}
-
-/// Concludes from the counters of iptables.
-fn in_iptables(evidence: &Evidence, hook: usize) -> Option<Conclusion> {
-    for (of, met) in &evidence.counted {
-        if let Some(last) = met.last().filter(|last| *of == hook && last.refuses) {
-            let place = [&last.table, " ", &last.chain].map(|part: &str| part).concat();
-            return Some(by_chain(evidence, Ending::Chain, &place, &last.rule, false));
-        }
-    }
-    None
+    Some(conclusion)
 }
 
 /// Concludes from the kernel's refusal of a route.
@@ -141,14 +127,12 @@ fn not_routed(evidence: &Evidence, from: &str, interface: &str) -> Option<Conclu
     if let Some(setting) = evidence.not_forwarding.filter(|_| errno == Errno::EHOSTUNREACH) {
         return Some(Conclusion::new(Ending::NoForwarding, &[setting]));
     }
-    let is_elsewhere = |reverse: &String| reverse != interface;
-    if let Some(reverse) = evidence.reverse.as_ref().filter(|reverse| is_elsewhere(reverse))
-        && matches!(errno, Errno::EINVAL | Errno::EXDEV)
-        && evidence.rp_filter != 0
-    {
-        return Some(Conclusion::new(Ending::ReversePath, &[from, interface, reverse]));
-    }
+    let reverse = &evidence.reverse;
+    let is_elsewhere = !reverse.is_empty() && reverse != interface && evidence.rp_filter != 0;
     Some(match (&evidence.portal, errno) {
+        (_, Errno::EINVAL | Errno::EXDEV) if is_elsewhere => {
+            Conclusion::new(Ending::ReversePath, &[from, interface, reverse])
+        }
         (_, Errno::EINVAL | Errno::EXDEV) => Conclusion::new(Ending::Impossible, &[from, &to, interface]),
         (Some(portal), _) if evidence.is_ours => match &portal.obstacle {
             Some(obstacle) => Conclusion::new(Ending::Blocked, &[&portal.name, obstacle]),

@@ -6,7 +6,6 @@ use nix::errno::Errno;
 
 use super::flow::Flow;
 use super::way::Way;
-use crate::firewall::xtables::counters::MetRule;
 use crate::kernel::conntrack::Connection;
 
 /// Origin of the packets of a trace.
@@ -18,6 +17,21 @@ pub(super) enum Packets {
     Live,
     /// No packets, for a reason.
     None(String),
+}
+
+/// Rule that a packet met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MetInHook {
+    /// Hook of the rule.
+    pub(super) hook: usize,
+    /// Table and chain of the rule.
+    pub(super) place: String,
+    /// Rule in words.
+    pub(super) rule: String,
+    /// Set if the rule is one of ours in another program's chain.
+    pub(super) is_pinhole: bool,
+    /// Set if the rule dropped the packet.
+    pub(super) refuses: bool,
 }
 
 /// Answer of the kernel to a route lookup, in words.
@@ -70,13 +84,12 @@ pub(super) struct Evidence {
     pub(super) is_up: bool,
     pub(super) forth: Way,
     pub(super) back: Way,
-    /// Words of each telling report, on the ways there and back: place, rule, and whether it is a pinhole.
-    pub(super) rules_of: [Vec<(String, String, bool)>; 2],
-    /// Interfaces by which the packet left, and by which the answer came and left, if the kernel reported
-    /// them.
-    pub(super) seen: [Option<String>; 3],
-    /// Rules of iptables that the packets met, by hook.
-    pub(super) counted: Vec<(usize, Vec<MetRule>)>,
+    /// Rules that the packet met, and the answer: those that the kernel reported, then those of iptables that
+    /// have counted.
+    pub(super) met: [Vec<MetInHook>; 2],
+    /// Interfaces by which the packet left, and by which the answer came and left; empty if the kernel did not
+    /// report them.
+    pub(super) seen: [String; 3],
     /// Connection that the kernel tracks.
     pub(super) connection: Option<Connection>,
     /// Policy rules that the packet meets, in order, up to the one that led to the route.
@@ -84,8 +97,8 @@ pub(super) struct Evidence {
     /// Set if the last of these rules belongs to portals.
     pub(super) is_ours: bool,
     pub(super) route: Result<RouteWords, Errno>,
-    /// Interface that answers to the device leave by.
-    pub(super) reverse: Option<String>,
+    /// Interface that answers to the device leave by; empty if there is none.
+    pub(super) reverse: String,
     /// Effective value of `rp_filter`, and whether it is that of the interface.
     pub(super) rp_filter: u8,
     /// Kernel setting that switches forwarding on, if it is off.
@@ -101,8 +114,10 @@ impl Evidence {
 
     /// Interface that the packet left by, or would leave by.
     pub(super) fn outgoing(&self) -> String {
-        let route = self.route.as_ref().map(|route| route.device.clone()).unwrap_or_default();
-        self.seen[0].clone().unwrap_or(route)
+        match &self.route {
+            Ok(route) if self.seen[0].is_empty() => route.device.clone(),
+            _ => self.seen[0].clone(),
+        }
     }
 
     /// Reports whether an answer came.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::evidence::{Evidence, Packets, PortalWords, RouteWords, TunnelWords};
+use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
 use super::flow::Flow;
 use super::picture::rule_words;
 use super::watch::{Watched, watch};
@@ -18,7 +18,7 @@ use crate::firewall::xtables::counters::{self, MetRule};
 use crate::kernel::host_rule::{self, HostRule};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
-use crate::kernel::nftables::trace::{TraceEvent, Tracer};
+use crate::kernel::nftables::trace::{EventKind, TraceEvent, Tracer};
 use crate::kernel::route::{self, RouteAnswer, RoutedPacket};
 use crate::kernel::{Kernel as _, sysctl};
 use crate::site::{Exit, Portal, Site};
@@ -56,11 +56,12 @@ pub(super) fn evidence(
     let forth = watched.mark.as_ref().map_or_else(Way::default, |mark| Way::of(mark, &watched.events, bases));
     let back = back(&watched, &flow, source);
     let is_traced = watched.tracer.is_some();
-    let rules_of = [&forth, &back].map(|way| texts(watched.tracer.as_mut(), way));
-    let name = |index: Option<u32>| {
-        let link = links.values().find(|link| Some(link.index) == index);
-        link.map(|link| link.name.to_string())
-    };
+    let mut met = [Vec::new(), Vec::new()];
+    for (met, way) in met.iter_mut().zip([&forth, &back]) {
+        add_reported(met, watched.tracer.as_mut(), way);
+    }
+    add_counted(&mut met[0], &watched, flow.device.is_none());
+    let name = |index| name_of(links, index);
     let mut evidence = Evidence {
         packets: watched.packets.take().unwrap_or_else(|| Packets::None(String::new())),
         is_traced,
@@ -69,13 +70,12 @@ pub(super) fn evidence(
         seen: [name(forth.outgoing()), name(back.incoming()), name(back.outgoing())],
         forth,
         back,
-        rules_of,
-        counted: counted(&watched, flow.device.is_none()),
+        met,
         connection: watched.connection.take(),
         rules: Vec::new(),
         is_ours: false,
         route: Err(Errno::EINVAL),
-        reverse: None,
+        reverse: String::new(),
         rp_filter: 0,
         not_forwarding: None,
         tunnel: None,
@@ -113,17 +113,27 @@ fn back(watched: &Watched, flow: &Flow, source: IpAddr) -> Way {
     Way::of(&mark, &watched.events, &tracer.bases)
 }
 
-/// Returns the words of all telling reports of a way, in the order of its hooks.
-fn texts(mut tracer: Option<&mut Tracer>, way: &Way) -> Vec<(String, String, bool)> {
-    let mut texts = Vec::new();
+/// Returns the name of an interface; empty if there is none.
+fn name_of(links: &Links, index: Option<u32>) -> String {
+    let link = links.values().find(|link| Some(link.index) == index);
+    link.map(|link| link.name.to_string()).unwrap_or_default()
+}
+
+/// Adds the rules of all telling reports of a way.
+fn add_reported(met: &mut Vec<MetInHook>, mut tracer: Option<&mut Tracer>, way: &Way) {
     for hook in 0..HOOKS.len() {
         for event in way.telling(hook) {
             let words = tracer.as_mut().map(|tracer| tracer.rule(event)).unwrap_or_default();
             let text = words.text.or_else(|| by_nft(event));
-            texts.push((event.place(), rule_words(text, &event.kind, event.rule), words.is_pinhole));
+            met.push(MetInHook {
+                hook,
+                place: event.place(),
+                rule: rule_words(text, &event.kind, event.rule),
+                is_pinhole: words.is_pinhole,
+                refuses: event.kind == EventKind::Drop,
+            });
         }
     }
-    texts
 }
 
 /// Returns the text of another program's rule as `nft` writes it, if that program is installed.
@@ -139,8 +149,8 @@ fn by_nft(event: &TraceEvent) -> Option<String> {
     line.map(|line| line.trim().to_owned())
 }
 
-/// Returns the rules of iptables that the packets met, by hook.
-fn counted(watched: &Watched, is_own: bool) -> Vec<(usize, Vec<MetRule>)> {
+/// Adds the rules of iptables that the packets met.
+fn add_counted(met: &mut Vec<MetInHook>, watched: &Watched, is_own: bool) {
     /// Hooks of a packet in order, with the tables of each.
     const TABLES: [(usize, &str, &[&str]); 4] = [
         (PREROUTING, "PREROUTING", &["raw", "mangle", "nat"]),
@@ -148,8 +158,7 @@ fn counted(watched: &Watched, is_own: bool) -> Vec<(usize, Vec<MetRule>)> {
         (FORWARD, "FORWARD", &["mangle", "filter"]),
         (POSTROUTING, "POSTROUTING", &["mangle", "nat"]),
     ];
-    let mut counted = Vec::new();
-    let Some((before, after, sent)) = &watched.counters else { return counted };
+    let Some((before, after, sent)) = &watched.counters else { return };
     for (hook, chain, tables) in TABLES {
         if is_own == matches!(hook, PREROUTING | FORWARD) && hook != POSTROUTING {
             continue;
@@ -157,13 +166,15 @@ fn counted(watched: &Watched, is_own: bool) -> Vec<(usize, Vec<MetRule>)> {
         for table in tables {
             // Only the first packet of a connection meets the table `nat`.
             let least = if *table == "nat" { 1 } else { *sent };
-            let met = counters::met(before, after, (table, chain), least.into());
-            if !met.is_empty() {
-                counted.push((hook, met));
+            for MetRule { place, rule, refuses } in counters::met(before, after, (table, chain), least.into())
+            {
+                // A policy that accepts says nothing.
+                if refuses || !rule.starts_with("policy") {
+                    met.push(MetInHook { hook, place, rule, is_pinhole: false, refuses });
+                }
             }
         }
     }
-    counted
 }
 
 fn portal_words(portal: &Portal) -> PortalWords {
@@ -212,15 +223,11 @@ fn routes(
     let met = host_rule::met(&rules, &packet, incoming_name);
     let (words, is_ours) = leading(&met, &answer);
     (evidence.rules, evidence.is_ours) = (words, is_ours);
-    let name_of = |index: Option<u32>| {
-        let link = links.values().find(|link| Some(link.index) == index);
-        link.map(|link| link.name.to_string()).unwrap_or_default()
-    };
     evidence.route = match answer {
         Ok(Some(answer)) => Ok(RouteWords {
             is_local: answer.kind == libc::RTN_LOCAL,
             table: answer.table.to_string(),
-            device: name_of(answer.device),
+            device: name_of(links, answer.device),
             gateway: answer.gateway,
         }),
         Ok(None) => Err(Errno::EPROTO),
@@ -232,7 +239,7 @@ fn routes(
         .then_some(if family == Family::V4 { "net.ipv4.ip_forward" } else { "net.ipv6.conf.all.forwarding" });
     if let Some(device) = device.filter(|_| family == Family::V4) {
         let back = route::lookup(kernel.route(), device.address, None, None);
-        evidence.reverse = back.and_then(|route| route.device).map(|index| name_of(Some(index)));
+        evidence.reverse = name_of(links, back.and_then(|route| route.device));
         let value = |interface: &str| {
             let key = ["net/ipv4/conf/", interface, "/rp_filter"].concat();
             reads(&key).and_then(|value| value.parse::<u8>().ok()).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! The picture of a flow: the lines of each station, and a sentence at the end. Pure.
 
 use super::conclude::{Conclusion, conclude, lost};
-use super::evidence::{Evidence, Packets};
+use super::evidence::{Evidence, MetInHook, Packets};
 use super::faults::Ending;
 use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING};
 use crate::base::duration::duration;
@@ -126,20 +126,8 @@ impl Picture {
     /// Writes the rules of a hook that the packet met.
     fn hook(&mut self, evidence: &Evidence, hook: usize) {
         let mut lines = Vec::new();
-        let telling: Vec<usize> = [PREROUTING, INPUT, FORWARD, OUTPUT, POSTROUTING]
-            .into_iter()
-            .flat_map(|of| evidence.forth.telling(of).into_iter().map(move |_| of))
-            .collect();
-        for (of, (place, rule, _)) in telling.iter().zip(&evidence.rules_of[0]) {
-            if *of == hook {
-                lines.push([place, ": ", rule].map(|part: &str| part).concat());
-            }
-        }
-        for (_, met) in evidence.counted.iter().filter(|(of, _)| *of == hook) {
-            // A policy that accepts says nothing.
-            for met in met.iter().filter(|met| met.refuses || !met.rule.starts_with("policy")) {
-                lines.push([&met.table, " ", &met.chain, ": ", &met.rule].map(|part: &str| part).concat());
-            }
+        for met in evidence.met[0].iter().filter(|met| met.hook == hook) {
+            lines.push(line_of(met));
         }
         let is_drop = evidence.forth.drop().is_some_and(|(_, of)| of == hook);
         let stops =
@@ -186,9 +174,8 @@ impl Picture {
         }
         let refused = evidence.route.is_err();
         self.station(if refused { Station::Stops } else { Station::Passed }, "rules", &lines);
-        let Some((device, reverse)) = evidence.flow.device.as_ref().zip(evidence.reverse.as_ref()) else {
-            return;
-        };
+        let reverse = evidence.reverse.as_str();
+        let Some(device) = evidence.flow.device.as_ref().filter(|_| !reverse.is_empty()) else { return };
         let mode = ["off", "strict", "loose"][usize::from(evidence.rp_filter.min(2))];
         let line = [mode, ": answers to ", &device.address.to_string(), " leave by ", reverse].concat();
         let mark = match self.ending {
@@ -209,11 +196,8 @@ impl Picture {
             None => "no handshake yet".to_owned(),
         };
         let mark = if self.ending == Ending::NoHandshake { Station::Stops } else { Station::Passed };
-        self.station(
-            mark,
-            "tunnel",
-            &[[&tunnel.peer, &endpoint, ", ", &age].map(|part: &str| part).concat()],
-        );
+        let line = [tunnel.peer.as_str(), &endpoint, ", ", &age].concat();
+        self.station(mark, "tunnel", &[line]);
     }
 
     fn answer(&mut self, evidence: &Evidence) {
@@ -221,20 +205,24 @@ impl Picture {
             return;
         }
         let mut lines = Vec::new();
-        if let Some(incoming) = &evidence.seen[1] {
-            lines.push(["came in by ", incoming].concat());
-        } else {
-            lines.push("came back".to_owned());
+        let mut line = "came back".to_owned();
+        for (words, interface) in [(" by ", &evidence.seen[1]), (", went on by ", &evidence.seen[2])] {
+            if !interface.is_empty() {
+                line.push_str(words);
+                line.push_str(interface);
+            }
         }
-        if let Some(outgoing) = &evidence.seen[2] {
-            lines[0] = [&lines[0], ", went on by ", outgoing].map(|part: &str| part).concat();
-        }
-        for (place, rule, _) in &evidence.rules_of[1] {
-            lines.push([place, ": ", rule].map(|part: &str| part).concat());
+        lines.push(line);
+        for met in &evidence.met[1] {
+            lines.push(line_of(met));
         }
         let stops = matches!(self.ending, Ending::Answer | Ending::Astray);
         self.station(if stops { Station::Stops } else { Station::Passed }, "answer", &lines);
     }
+}
+
+fn line_of(met: &MetInHook) -> String {
+    [met.place.as_str(), ": ", &met.rule].concat()
 }
 
 /// Returns a rule in words: its text, or its effect and its number.

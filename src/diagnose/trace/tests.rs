@@ -2,15 +2,14 @@
 
 use nix::errno::Errno;
 
-use super::evidence::{Evidence, Packets, PortalWords, RouteWords, TunnelWords};
+use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
 use super::faults::Ending;
 use super::flow::{Device, Flow};
 use super::picture::draw;
 use super::way::tests::{bases, ends, event};
-use super::way::{FORWARD, PacketMark, Way};
+use super::way::{FORWARD, PREROUTING, PacketMark, Way};
 use crate::base::net::Mac;
 use crate::cli::style::Style;
-use crate::firewall::xtables::counters::MetRule;
 use crate::kernel::conntrack::Connection;
 use crate::kernel::inject::ICMP;
 use crate::kernel::nftables::trace::{EventKind, LEFT, TraceEvent};
@@ -23,6 +22,10 @@ fn way(events: &[TraceEvent]) -> Way {
 
 fn passed(chain: &str) -> TraceEvent {
     event(&["portals-trace ", chain].concat(), EventKind::Accept)
+}
+
+fn met(hook: usize, place: &str, rule: &str, refuses: bool) -> MetInHook {
+    MetInHook { hook, place: place.to_owned(), rule: rule.to_owned(), is_pinhole: false, refuses }
 }
 
 /// Returns the evidence about a flow that works.
@@ -49,15 +52,14 @@ fn works() -> Evidence {
             passed(LEFT),
         ]),
         back: Way::default(),
-        rules_of: [
+        met: [
             vec![
-                ("inet portals marks".to_owned(), "meta mark set 1".to_owned(), false),
-                ("inet fw4 forward".to_owned(), "oifname \"to-paris\" accept".to_owned(), true),
+                met(PREROUTING, "inet portals marks", "meta mark set 1", false),
+                met(FORWARD, "inet fw4 forward", "oifname \"to-paris\" accept", false),
             ],
             Vec::new(),
         ],
-        seen: [Some("to-paris".to_owned()), Some("to-paris".to_owned()), Some("lan0".to_owned())],
-        counted: Vec::new(),
+        seen: ["to-paris", "to-paris", "lan0"].map(str::to_owned),
         connection: Some(Connection {
             answering: ends().1,
             answered: [10, 77, 1, 1].into(),
@@ -71,7 +73,7 @@ fn works() -> Evidence {
             device: "to-paris".to_owned(),
             ..RouteWords::default()
         }),
-        reverse: Some("lan0".to_owned()),
+        reverse: "lan0".to_owned(),
         rp_filter: 1,
         not_forwarding: None,
         tunnel: Some(TunnelWords {
@@ -103,7 +105,7 @@ fn the_picture_of_a_flow_that_works() {
          \u{20} ✓ forward      inet fw4 forward: oifname \"to-paris\" accept\n\
          \u{20} ✓ postrouting  no rule\n\
          \u{20} ✓ tunnel       paris at 203.0.113.9:51821, last handshake 12 s ago\n\
-         \u{20} ✓ answer       came in by to-paris, went on by lan0\n\
+         \u{20} ✓ answer       came back by to-paris, went on by lan0\n\
          \n\
          It works: the packet left by to-paris, and an answer came back.\n"
     );
@@ -115,19 +117,14 @@ type Change = fn(&mut Evidence);
 /// Makes the packet stop at the routing decision.
 fn unrouted(evidence: &mut Evidence, errno: Errno, is_ours: bool) {
     evidence.forth = way(&[passed("enters"), passed("entered")]);
-    (evidence.connection, evidence.seen) = (None, [None, None, None]);
+    (evidence.connection, evidence.seen) = (None, Default::default());
     (evidence.route, evidence.is_ours, evidence.tunnel) = (Err(errno), is_ours, None);
 }
 
 /// Takes the reports of nftables away, as on a kernel without it.
 fn untraced(evidence: &mut Evidence) {
     (evidence.is_traced, evidence.forth) = (false, Way::default());
-    evidence.rules_of = [Vec::new(), Vec::new()];
-    evidence.seen = [None, None, None];
-}
-
-fn counted(rule: &str, refuses: bool) -> MetRule {
-    MetRule { table: "filter".to_owned(), chain: "WAN_IN".to_owned(), rule: rule.to_owned(), refuses }
+    (evidence.met, evidence.seen) = Default::default();
 }
 
 /// Changes, the ending that follows from each, and a part of its words.
@@ -163,24 +160,27 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     }),
     (Ending::ReversePath, "of lan0: answers to 192.168.1.50 would leave by uplink", |evidence| {
         unrouted(evidence, Errno::EINVAL, false);
-        evidence.reverse = Some("uplink".to_owned());
+        evidence.reverse = "uplink".to_owned();
     }),
     (Ending::ReversePath, "filter of lan0", |evidence| {
         unrouted(evidence, Errno::EXDEV, false);
-        evidence.reverse = Some("uplink".to_owned());
+        evidence.reverse = "uplink".to_owned();
     }),
     (Ending::Impossible, "no packet from 192.168.1.50 to 1.1.1.1, coming in on lan0", |evidence| {
         unrouted(evidence, Errno::EINVAL, false);
     }),
     (Ending::Chain, "`inet fw4 forward` of OpenWrt's firewall: drop", |evidence| {
         evidence.forth = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
-        evidence.rules_of[0] = vec![("inet fw4 forward".to_owned(), "drop".to_owned(), false)];
+        evidence.met[0] = vec![met(FORWARD, "inet fw4 forward", "drop", true)];
         evidence.connection = None;
     }),
     (Ending::Chain, "`filter WAN_IN` of the firewall of EdgeOS: -j DROP", |evidence| {
         untraced(evidence);
         evidence.connection = None;
-        evidence.counted = vec![(FORWARD, vec![counted("-j LOG", false), counted("-j DROP", true)])];
+        evidence.met[0] = vec![
+            met(FORWARD, "filter WAN_IN", "-j LOG", false),
+            met(FORWARD, "filter WAN_IN", "-j DROP", true),
+        ];
     }),
     (Ending::Unknown, "in the hook forward", |evidence| {
         evidence.forth = way(&[passed("enters"), passed("entered"), passed("forwards")]);
@@ -188,20 +188,20 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     }),
     (Ending::NoHandshake, "tunnel to paris: its last handshake was 5 min ago", |evidence| {
         evidence.connection.as_mut().unwrap().has_answer = false;
-        evidence.seen = [Some("to-paris".to_owned()), None, None];
+        evidence.seen = ["to-paris", "", ""].map(str::to_owned);
         let tunnel = evidence.tunnel.as_mut().unwrap();
         (tunnel.is_up, tunnel.age) = (false, Some(300));
     }),
     (Ending::NoAnswer, "left by to-paris, and no answer", |evidence| {
         evidence.connection.as_mut().unwrap().has_answer = false;
-        evidence.seen[2] = None;
+        evidence.seen[2].clear();
     }),
     (Ending::Answer, "answer stops in the chain `inet mine back` of another program", |evidence| {
         evidence.back = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
-        evidence.rules_of[1] = vec![("inet mine back".to_owned(), "drop".to_owned(), false)];
+        evidence.met[1] = vec![met(FORWARD, "inet mine back", "drop", true)];
     }),
     (Ending::Astray, "leaves by uplink, and 192.168.1.50 is on lan0", |evidence| {
-        evidence.seen[2] = Some("uplink".to_owned());
+        evidence.seen[2] = "uplink".to_owned();
     }),
 ];
 

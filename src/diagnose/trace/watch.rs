@@ -156,7 +156,7 @@ fn send(
         let end = after(Instant::now(), ANSWER);
         loop {
             hear(watched, after(Instant::now(), LAST_REPORTS))?;
-            watched.connection = conntrack::find(probe)?;
+            watched.connection = conntrack::find(mark.addresses, mark.protocol, mark.ports)?;
             let is_answered = watched.connection.as_ref().is_some_and(|connection| connection.has_answer);
             let bases = watched.tracer.as_ref().map_or(&[][..], |tracer| &tracer.bases);
             let is_dropped = Way::of(mark, &watched.events, bases).drop().is_some();
@@ -184,10 +184,11 @@ fn wait_for_device(watched: &mut Watched, mark: &PacketMark) -> Result<()> {
         if way.events.is_empty() && watched.tracer.is_some() {
             continue;
         }
-        watched.connection = match way.events.first().and_then(|event| event.transport) {
-            Some(transport) => conntrack::find(&probe_of(mark, transport))?,
-            None => conntrack::find_between(mark.addresses, mark.protocol, mark.ports[1])?,
-        };
+        let mut ports = mark.ports;
+        if let Some(transport) = way.events.first().and_then(|event| event.transport) {
+            ports[0] = Some(numbers(mark.protocol, transport)[0]);
+        }
+        watched.connection = conntrack::find(mark.addresses, mark.protocol, ports)?;
         if watched.connection.as_ref().is_some_and(|connection| connection.has_answer) || way.drop().is_some()
         {
             return hear(watched, after(Instant::now(), LAST_REPORTS));
@@ -197,12 +198,6 @@ fn wait_for_device(watched: &mut Watched, mark: &PacketMark) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Returns the packet of the device that a report is about.
-fn probe_of(mark: &PacketMark, transport: [u8; 8]) -> Probe {
-    let (from, to) = mark.addresses;
-    Probe { from, to, protocol: mark.protocol, ports: numbers(mark.protocol, transport) }
 }
 
 /// Receives the kernel's reports until a moment.

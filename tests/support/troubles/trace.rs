@@ -27,7 +27,7 @@ It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave
     },
     Trouble {
         fault: "Answers to a device leave by another interface, and `rp_filter` is loose",
-        words: "✗ answer       came in by to-paris, went on by uplink
+        words: "✗ answer       came back by to-paris, went on by uplink
 ⋮
 The answer goes astray: it leaves by uplink, and 192.168.1.50 is on lan0.
 → Look for a wrong route to 192.168.1.50: `ip route get 192.168.1.50`.
@@ -128,7 +128,7 @@ It stops in the chain `inet mine guard` of another program: ip saddr 192.168.1.5
     },
     Trouble {
         fault: "A chain of another program drops the answers",
-        words: "✗ answer       came in by to-paris, went on by lan0
+        words: "✗ answer       came back by to-paris, went on by lan0
 ⋮
 The answer stops in the chain `inet mine forward` of another program: iifname \"to-paris\" drop.
 ",

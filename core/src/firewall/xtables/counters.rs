@@ -15,10 +15,8 @@ struct Counted<'a> {
 /// Rule that packets have met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetRule {
-    /// Table of the rule.
-    pub table: String,
-    /// Chain of the rule.
-    pub chain: String,
+    /// Table and chain of the rule: `filter FORWARD`.
+    pub place: String,
     /// Rule without its chain.
     pub rule: String,
     /// Set if the rule refuses packets.
@@ -60,8 +58,7 @@ impl Way<'_> {
             let target = target(&rule.rule);
             let refuses = matches!(target.as_str(), "DROP" | "REJECT");
             met.push(MetRule {
-                table: rule.table.to_owned(),
-                chain: rule.chain.to_owned(),
+                place: [rule.table, " ", rule.chain].concat(),
                 rule: rule.rule.clone(),
                 refuses,
             });
@@ -128,7 +125,7 @@ mod tests {
 
     fn rules_met(after: &str) -> Vec<(String, bool)> {
         let met = met(BEFORE, after, ("filter", "FORWARD"), 3);
-        met.into_iter().map(|met| ([&met.chain, " ", &met.rule].concat(), met.refuses)).collect()
+        met.into_iter().map(|met| (met.place + " " + &met.rule, met.refuses)).collect()
     }
 
     #[test]
@@ -136,22 +133,25 @@ mod tests {
         let after = BEFORE.replace("[4:240]", "[7:420]").replace("[2:80]", "[5:200]");
         let met = rules_met(&after);
         assert_eq!(met.len(), 3, "{met:?}");
-        assert_eq!(met[0], ("FORWARD -j PORTALS_FORWARD".to_owned(), false));
-        assert!(met[2].0.starts_with("WAN_IN -m comment") && met[2].1);
+        assert_eq!(met[0], ("filter FORWARD -j PORTALS_FORWARD".to_owned(), false));
+        assert!(met[2].0.starts_with("filter WAN_IN -m comment") && met[2].1);
     }
 
     #[test]
     fn a_policy_refuses_what_no_rule_knew() {
         let after =
             BEFORE.replace("[4:240] -A FORWARD -j", "[7:420] -A FORWARD -j").replace("[1:60]", "[4:240]");
-        assert_eq!(rules_met(&after).last(), Some(&("FORWARD policy DROP".to_owned(), true)));
+        assert_eq!(rules_met(&after).last(), Some(&("filter FORWARD policy DROP".to_owned(), true)));
     }
 
     #[test]
     fn an_accepted_packet_meets_no_more_rules() {
         let after =
             BEFORE.replace("[4:240]", "[7:420]").replace("[3:180]", "[6:360]").replace("[2:80]", "[5:2]");
-        assert_eq!(rules_met(&after).last(), Some(&("PORTALS_FORWARD -i eth7 -j ACCEPT".to_owned(), false)));
+        assert_eq!(
+            rules_met(&after).last(),
+            Some(&("filter PORTALS_FORWARD -i eth7 -j ACCEPT".to_owned(), false))
+        );
     }
 
     #[test]

@@ -122,20 +122,24 @@ impl Tracer {
     /// # Errors
     /// If the kernel has no nftables, or if this process may not change it.
     pub fn begin(flow: &TracedFlow) -> Result<Self> {
-        let context = || "cannot trace with the kernel's nftables".to_owned();
         remove_leftover();
-        let listener = Listener::open(NETLINK_NETFILTER, &[TRACE_GROUP]).context(context)?;
-        let mut socket = Nfnetlink::open(INET)?;
+        let socket = Nfnetlink::open(INET)?;
+        Self::with(socket, flow).context(|| "cannot trace with the kernel's nftables".to_owned())
+    }
+
+    fn with(mut socket: Nfnetlink, flow: &TracedFlow) -> Result<Self, Refusal> {
+        let listener = Listener::open(NETLINK_NETFILTER, &[TRACE_GROUP])?;
         let mut guardian = None;
-        match socket.transact(&table(flow, OWNED)) {
+        let mut make = |flags| socket.transact(&table(flow, flags)).map_err(|(_, refusal)| refusal);
+        match make(OWNED) {
             // The kernel does not know the flag.
-            Err((_, Refusal { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. })) => {
-                guardian = Some(Guardian::start(&remove_leftover).context(context)?);
-                socket.transact(&table(flow, 0)).map_err(|(_, refusal)| refusal).context(context)?;
+            Err(Refusal { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. }) => {
+                guardian = Some(Guardian::start(&remove_leftover)?);
+                make(0)?;
             }
-            made => made.map_err(|(_, refusal)| refusal).context(context)?,
+            made => made?,
         }
-        let chains = socket.dump_all(call::GET_CHAIN).context(context)?;
+        let chains = socket.dump_all(call::GET_CHAIN)?;
         Ok(Self { socket, listener, bases: bases(&chains), guardian })
     }
 
