@@ -12,7 +12,7 @@ use crate::filters::everywhere_legacy;
 use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
 use crate::troubles::trace::{OF_FLOWS, OF_IPTABLES, OF_NFTABLES, OF_STOPPED, SILENT};
-use crate::ways::only_nyc;
+use crate::ways::{each_other, only_nyc};
 use crate::words::{eventually, same, seconds, seen_as, settled, shell, start};
 use crate::{Scenario, program};
 
@@ -51,24 +51,16 @@ fn traced(site: &DemoSite, arguments: &[&str], status: i32, parts: &[&str]) -> R
 }
 
 fn works(world: &mut World) -> Result<()> {
-    start(world, &world.network(only_nyc(DEVICE)))?;
+    start(world, &world.network(each_other))?;
     let site = world.site(NYC);
-    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
     let before = Snapshot::of(&site.router)?.unnumbered();
-    let server = SERVER.to_string();
-    let table = "lookup 7702";
-    traced(
-        site,
-        &["way", "->", &server],
-        0,
-        &["portal way → paris", table, "tunnel       paris at", "It works"],
-    )?;
-    traced(
-        site,
-        &["192.168.1.50", &format!("{server}:80")],
-        0,
-        &["tcp/80", "It works: the packet left by to-paris"],
-    )?;
+    let (server, guest) = (SERVER.to_string(), NYC.guest().to_string());
+    let parts =
+        ["portal0, portal way → paris", "iif portal0 lookup 7702", "tunnel       paris at", "It works"];
+    traced(site, &["way", "->", &server], 0, &parts)?;
+    let parts = ["tcp/80", "It works: the packet left by to-paris"];
+    traced(site, &[&guest, &format!("{server}:80")], 0, &parts)?;
     traced(site, &["way", &format!("{server}:7"), "--udp"], 1, &["udp/7", "no answer came"])?;
     before.same_as(&Snapshot::of(&site.router)?.unnumbered())
 }
@@ -158,9 +150,9 @@ fn live(world: &mut World) -> Result<()> {
 }
 
 fn killed(world: &mut World) -> Result<()> {
-    start(world, &world.network(only_nyc(DEVICE)))?;
+    start(world, &world.network(each_other))?;
     let site = world.site(NYC);
-    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
     let before = Snapshot::of(&site.router)?.unnumbered();
     let nowhere = IpAddr::from([192, 0, 2, 77]).to_string();
     for sign in [TABLE, DEVICE_OF_TRACE] {
