@@ -1,6 +1,6 @@
 //! Policy rules of any program, in the form that is enough to tell which rules a packet meets.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use nix::libc;
@@ -12,7 +12,7 @@ use super::route::RoutedPacket;
 use super::rtnetlink::{RoutingHeader, address_of};
 use super::rule::{action, attribute};
 use crate::base::error::{Context as _, Result};
-use crate::base::net::{Cidr, Family, Table};
+use crate::base::net::{Cidr, Family, Mark, Table};
 
 /// FIB_RULE_INVERT of linux/fib_rules.h.
 const INVERT: u32 = 2;
@@ -137,46 +137,42 @@ impl HostRule {
 
     /// Returns the rule as `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
     pub fn words(&self) -> String {
-        let mut text = format!("{}: ", self.priority);
-        if self.is_inverted {
-            text.push_str("not ");
-        }
-        text.push_str("from ");
-        match self.from {
-            Some(network) => _ = write!(text, "{network}"),
-            None => text.push_str("all"),
-        }
-        if let Some(network) = self.to {
-            let _ = write!(text, " to {network}");
-        }
-        if self.mark.1 != 0 {
-            let _ = write!(text, " fwmark {:#x}/{:#x}", self.mark.0, self.mark.1);
-        }
-        if !self.incoming.is_empty() {
-            for part in [" iif ", &self.incoming] {
-                text.push_str(part);
+        let mut text = self.priority.to_string();
+        text.push_str(if self.is_inverted { ": not from " } else { ": from " });
+        let mut add = |word: &str, value: Option<&dyn fmt::Display>| {
+            if let Some(value) = value {
+                text.push_str(word);
+                let _ = write!(text, "{value}");
             }
+        };
+        match &self.from {
+            Some(network) => add("", Some(network)),
+            None => add("", Some(&"all")),
         }
-        if self.protocol != 0 {
-            let _ = write!(text, " ipproto {}", self.protocol);
-        }
-        for (name, range) in [" sport ", " dport "].into_iter().zip(self.ports) {
-            match range {
-                Some([first, last]) if first == last => _ = write!(text, "{name}{first}"),
-                Some([first, last]) => _ = write!(text, "{name}{first}-{last}"),
-                None => {}
-            }
-        }
-        match (self.action, self.goto) {
-            (action::LOOKUP, _) => _ = write!(text, " lookup {}", Table(self.table)),
-            (action::GOTO, Some(goto)) => _ = write!(text, " goto {goto}"),
-            (action::BLACKHOLE, _) => text.push_str(" blackhole"),
-            (action::UNREACHABLE, _) => text.push_str(" unreachable"),
-            (action::PROHIBIT, _) => text.push_str(" prohibit"),
-            _ => text.push_str(" does nothing"),
+        let (value, mask) = self.mark;
+        let ports = self.ports.map(|range| range.map(port_words));
+        add(" to ", self.to.as_ref().map(|to| to as _));
+        add(" fwmark ", (mask != 0).then_some(&Mark { value, mask } as _));
+        add(" iif ", (!self.incoming.is_empty()).then_some(&self.incoming as _));
+        add(" ipproto ", (self.protocol != 0).then_some(&self.protocol as _));
+        add(" sport ", ports[0].as_ref().map(|range| range as _));
+        add(" dport ", ports[1].as_ref().map(|range| range as _));
+        match (self.action, &self.goto) {
+            (action::LOOKUP, _) => add(" lookup ", Some(&Table(self.table))),
+            (action::GOTO, Some(goto)) => add(" goto ", Some(goto)),
+            (action::BLACKHOLE, _) => add(" blackhole", Some(&"")),
+            (action::UNREACHABLE, _) => add(" unreachable", Some(&"")),
+            (action::PROHIBIT, _) => add(" prohibit", Some(&"")),
+            _ => add(" does nothing", Some(&"")),
         }
         text
     }
+}
+
+/// Returns a range of ports in words.
+fn port_words([first, last]: [u16; 2]) -> String {
+    let first_port = first.to_string();
+    if first == last { first_port } else { [first_port.as_str(), "-", &last.to_string()].concat() }
 }
 
 /// Returns the rules that a packet meets, in order, as the kernel asks them if no table before the last one
@@ -197,7 +193,7 @@ pub fn met<'a>(rules: &'a [HostRule], packet: &RoutedPacket, incoming: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::net::{IfName, Mark, Priority};
+    use crate::base::net::{IfName, Priority};
     use crate::kernel::rule;
     use crate::state::{Rule, RuleAction, Selector};
 

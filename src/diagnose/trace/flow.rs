@@ -93,59 +93,72 @@ pub(super) fn read(
     let to = target.address()?;
     let protocol = match (target.port, is_udp) {
         (Some(_), false) => inject::TCP,
-        (None, true) => {
-            return Err(Error::wrong("--udp needs a port, such as 1.1.1.1:53"));
-        }
         (Some(_), true) => inject::UDP,
+        (None, true) => return Err(Error::wrong("--udp needs a port, such as 1.1.1.1:53")),
         (None, false) if to.is_ipv4() => inject::ICMP,
         (None, false) => inject::ICMPV6,
     };
-    let flow = |device, portal: Option<&Portal>| Flow {
-        device,
-        portal: portal.map(|portal| portal.name.clone()),
-        to,
-        protocol,
-        port: target.port,
+    let mut flow = Flow { device: None, portal: None, to, protocol, port: target.port };
+    let named = site.portals.iter().find(|portal| portal.name == from);
+    let portal = if from == SELF || named.is_some_and(|portal| portal.entrance == Entrance::Own) {
+        None
+    } else {
+        device(site, kernel, links, named, &mut flow, from)?
     };
-    let named = site.portals.iter().find(|portal| portal.name.as_str() == from);
     let own = || site.portals.iter().find(|portal| portal.entrance == Entrance::Own);
-    if from == SELF || named.is_some_and(|portal| portal.entrance == Entrance::Own) {
-        return Ok(flow(None, own()));
-    }
+    let portal = if flow.device.is_some() { portal } else { own() };
+    flow.portal = portal.map(|portal| portal.name.clone());
+    Ok(flow)
+}
+
+/// Fills in the device of a flow, and returns the portal that its traffic enters. An address of this host is
+/// no device.
+fn device<'a>(
+    site: &'a Site,
+    kernel: &mut Linux,
+    links: &Links,
+    named: Option<&'a Portal>,
+    flow: &mut Flow,
+    from: &str,
+) -> Result<Option<&'a Portal>> {
     let neighbours = neighbour::list(kernel.route())?;
-    let sender = match (named, from.parse::<IpAddr>()) {
-        (Some(portal), _) => some_device(portal, &neighbours, Family::of(to)).ok_or_else(|| {
-            Error::failed(format!(
-                "no device of the portal {from} is known: give the address of one in place of the name"
-            ))
+    let address = match named {
+        Some(portal) => some_device(portal, &neighbours, Family::of(flow.to)).ok_or_else(|| {
+            Error::failed(
+                "no device of this portal is known: give the address of one in place of the portal's name",
+            )
         })?,
-        (None, Ok(address)) => address,
-        (None, Err(_)) => {
-            return Err(Error::wrong(format!(
-                "`{from}` is no portal of this site: give the name of a portal, the address of a device, or \
-                 `self`"
-            )));
-        }
+        None => from.parse::<IpAddr>().map_err(|_| {
+            Error::wrong(
+                [
+                    "`",
+                    from,
+                    "` is no portal of this site: give the name of a portal, the address of a device, or `self`",
+                ]
+                .concat(),
+            )
+        })?,
     };
-    if Family::of(sender) != Family::of(to) {
-        return Err(Error::wrong(format!("{sender} and {to} are not of the same address family")));
+    if Family::of(address) != Family::of(flow.to) {
+        return Err(Error::wrong("the two addresses are not of the same address family"));
     }
-    if address::list(kernel.route())?.iter().any(|entry| entry.address.address == sender) {
-        return Ok(flow(None, own()));
+    if address::list(kernel.route())?.iter().any(|entry| entry.address.address == address) {
+        return Ok(None);
     }
-    let found = neighbours.iter().find(|neighbour| neighbour.address == sender);
+    let found = neighbours.iter().find(|neighbour| neighbour.address == address);
     let mac = found.map_or(Mac([0; 6]), |neighbour| neighbour.mac);
-    let portal = named.or_else(|| site.portals.iter().find(|portal| takes(portal, sender, mac)));
+    let portal = named.or_else(|| site.portals.iter().find(|portal| takes(portal, address, mac)));
     let behind = found.and_then(|neighbour| links.values().find(|link| link.index == neighbour.index));
     let interface = match (portal.and_then(Portal::entrance_interface), behind) {
         (Some(interface), _) => interface.clone(),
         // The device itself, and not the routes, tells where it is.
         (None, Some(link)) => link.name.clone(),
-        (None, None) => interface_to(kernel, links, sender)?,
+        (None, None) => interface_to(kernel, links, address)?,
     };
-    let portal =
-        portal.or_else(|| site.portals.iter().find(|portal| portal.entrance_interface() == Some(&interface)));
-    Ok(flow(Some(Device { address: sender, mac, interface }), portal))
+    let of_interface = |portal: &&Portal| portal.entrance_interface() == Some(&interface);
+    let portal = portal.or_else(|| site.portals.iter().find(of_interface));
+    flow.device = Some(Device { address, mac, interface });
+    Ok(portal)
 }
 
 /// Returns a device that enters a portal: one that the kernel knows, if there is one.
