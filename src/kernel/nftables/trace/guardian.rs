@@ -38,3 +38,26 @@ impl Guardian {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::thread::sleep;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn the_work_is_done_when_the_maker_lets_go() {
+        let file = std::env::temp_dir().join(format!("portals-guardian-{}", std::process::id()));
+        let guardian = Guardian::start(&|| drop(fs::write(&file, "done"))).unwrap();
+        sleep(Duration::from_millis(50));
+        assert!(!file.exists(), "too early");
+        drop(guardian);
+        let begin = Instant::now();
+        while !file.exists() && begin.elapsed() < Duration::from_mins(1) {
+            sleep(Duration::from_millis(5));
+        }
+        fs::remove_file(&file).expect("the guardian's file");
+    }
+}

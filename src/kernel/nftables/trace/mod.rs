@@ -130,12 +130,12 @@ impl Tracer {
     fn with(mut socket: Nfnetlink, flow: &TracedFlow) -> Result<Self, Refusal> {
         let listener = Listener::open(NETLINK_NETFILTER, &[TRACE_GROUP])?;
         let mut guardian = None;
-        let mut make = |flags| socket.transact(&table(flow, flags)).map_err(|(_, refusal)| refusal);
-        match make(OWNED) {
+        let mut attempt = |flags| socket.transact(&table(flow, flags)).map_err(|(_, refusal)| refusal);
+        match attempt(OWNED) {
             // The kernel does not know the flag.
             Err(Refusal { errno: Errno::EINVAL | Errno::EOPNOTSUPP, .. }) => {
                 guardian = Some(Guardian::start(&remove_leftover)?);
-                make(0)?;
+                attempt(0)?;
             }
             made => made?,
         }
