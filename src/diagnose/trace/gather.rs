@@ -42,7 +42,7 @@ pub(super) fn evidence(
         Some(device) => {
             let link = links
                 .get(&device.interface)
-                .ok_or_else(|| Error::failed(format!("this router has no interface {}", device.interface)))?;
+                .ok_or_else(|| Error::failed("this router lacks the interface of that portal"))?;
             (Some(link.index), link.up)
         }
     };
@@ -82,7 +82,7 @@ pub(super) fn evidence(
         flow,
     };
     drop(watched);
-    routes(&mut evidence, kernel, links, portal, source)?;
+    routes(&mut evidence, kernel, links, portal, source);
     evidence.tunnel = tunnel(site, kernel, &evidence);
     Ok(evidence)
 }
@@ -158,7 +158,7 @@ fn add_counted(met: &mut Vec<MetInHook>, watched: &Watched, is_own: bool) {
         (FORWARD, "FORWARD", &["mangle", "filter"]),
         (POSTROUTING, "POSTROUTING", &["mangle", "nat"]),
     ];
-    let Some((before, after, sent)) = &watched.counters else { return };
+    let (before, after, sent) = &watched.counters;
     for (hook, chain, tables) in TABLES {
         if is_own == matches!(hook, PREROUTING | FORWARD) && hook != POSTROUTING {
             continue;
@@ -196,7 +196,7 @@ fn routes(
     links: &Links,
     portal: Option<&Portal>,
     source: IpAddr,
-) -> Result<()> {
+) {
     let device = evidence.flow.device.clone();
     let incoming = device.as_ref().and_then(|device| links.get(&device.interface)).map(|link| link.index);
     // Without a packet, the mark is the one that the plan gives.
@@ -218,7 +218,7 @@ fn routes(
     };
     let family = Family::of(packet.to);
     let answer = route::ask(kernel.route(), &packet);
-    let rules = host_rule::list(kernel.route(), family)?;
+    let rules = host_rule::list(kernel.route(), family).unwrap_or_default();
     let incoming_name = device.as_ref().map_or("lo", |device| device.interface.as_str());
     let met = host_rule::met(&rules, &packet, incoming_name);
     let (words, is_ours) = leading(&met, &answer);
@@ -246,7 +246,6 @@ fn routes(
         };
         evidence.rp_filter = value("all").max(value(device.interface.as_str()));
     }
-    Ok(())
 }
 
 /// Reports whether the flow's port enters the portal.
@@ -268,12 +267,18 @@ fn leading(
         Err(refusal) if refusal.errno == Errno::EHOSTUNREACH => is_of_portals(rule),
         _ => false,
     };
-    let last = met.iter().position(|rule| is_last(rule));
-    let shown = &met[..last.map_or(met.len(), |last| last + 1)];
-    // The kernel's own rule for its addresses comes first, and says nothing.
-    let told = shown.iter().filter(|rule| rule.priority != 0 || shown.len() == 1);
-    let is_ours = last.is_some_and(|last| is_of_portals(met[last]));
-    (told.map(|rule| rule.words()).collect(), is_ours)
+    let mut words = Vec::new();
+    for rule in met {
+        let is_last = is_last(rule);
+        // The kernel's own rule for its addresses comes first, and says nothing.
+        if is_last || rule.priority != 0 {
+            words.push(rule.words());
+        }
+        if is_last {
+            return (words, is_of_portals(rule));
+        }
+    }
+    (words, false)
 }
 
 fn is_of_portals(rule: &HostRule) -> bool {

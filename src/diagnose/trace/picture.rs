@@ -1,7 +1,9 @@
 //! The picture of a flow: the lines of each station, and a sentence at the end. Pure.
 
+use std::fmt::Write as _;
+
 use super::conclude::{Conclusion, conclude, lost};
-use super::evidence::{Evidence, MetInHook, Packets};
+use super::evidence::{Evidence, Packets};
 use super::faults::Ending;
 use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING};
 use crate::base::duration::duration;
@@ -12,7 +14,7 @@ use crate::kernel::nftables::trace::EventKind;
 /// Draws the picture: its text, and the conclusion.
 pub(super) fn draw(evidence: &Evidence, style: Style) -> (String, Conclusion) {
     let conclusion = conclude(evidence);
-    let mut picture = Picture { text: String::new(), style, ending: conclusion.ending };
+    let mut picture = Picture { text: String::new(), style, ending: conclusion.ending, station: None };
     picture.head(evidence);
     picture.stations(evidence);
     let (sentence, way_out) = conclusion.words();
@@ -26,16 +28,23 @@ pub(super) fn draw(evidence: &Evidence, style: Style) -> (String, Conclusion) {
 
 /// Mark of a station.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Station {
+enum Mark {
     Passed,
     Stops,
     Told,
+}
+
+/// Returns the mark of a station at which the flow stops, or not.
+fn mark(stops: bool) -> Mark {
+    if stops { Mark::Stops } else { Mark::Passed }
 }
 
 struct Picture {
     text: String,
     style: Style,
     ending: Ending,
+    /// Station whose first line is still to come.
+    station: Option<(Mark, &'static str)>,
 }
 
 impl Picture {
@@ -45,20 +54,50 @@ impl Picture {
         }
     }
 
+    /// Begins a station. It appears with its first line.
+    fn begin(&mut self, mark: Mark, name: &'static str) {
+        self.station = Some((mark, name));
+    }
+
+    /// Writes a line of a station; further lines are indented.
+    fn line(&mut self, parts: &[&str]) {
+        let width = match self.station.take() {
+            None => 17,
+            Some((mark, name)) => {
+                let sign = match mark {
+                    Mark::Passed => self.style.good("✓"),
+                    Mark::Stops => self.style.bad("✗"),
+                    Mark::Told => self.style.faint("·"),
+                };
+                self.push(&["  ", &sign, " ", name]);
+                13 - name.len().min(13)
+            }
+        };
+        for _ in 0..width {
+            self.text.push(' ');
+        }
+        self.push(parts);
+        self.text.push('\n');
+    }
+
     /// Writes the flow, and the origin of the packets.
     fn head(&mut self, evidence: &Evidence) {
         let flow = &evidence.flow;
-        let from = match &flow.device {
+        let mut title = match &flow.device {
             Some(device) => [device.address.to_string().as_str(), " on ", device.interface.as_str()].concat(),
             None => "this router".to_owned(),
         };
         let protocol = match flow.protocol {
-            inject::TCP => " tcp",
-            inject::UDP => " udp",
+            inject::TCP => " tcp/",
+            inject::UDP => " udp/",
             _ => " icmp",
         };
-        let port = flow.port.map_or_else(String::new, |port| ["/", &port.to_string()].concat());
-        let title = [from.as_str(), " → ", &flow.to.to_string(), protocol, &port].concat();
+        for part in [" → ", &flow.to.to_string(), protocol] {
+            title.push_str(part);
+        }
+        if let Some(port) = flow.port {
+            title.push_str(&port.to_string());
+        }
         let packets = match &evidence.packets {
             Packets::Own if flow.device.is_some() => {
                 "a packet of portals, which came in as if the device had sent it"
@@ -68,29 +107,8 @@ impl Picture {
             Packets::None(why) => why,
         };
         let title = self.style.strong(&title);
-        self.push(&[
-            &title,
-            "\nseen: ",
-            packets,
-            "; rules and rp_filter: the kernel's answer to a lookup\n\n",
-        ]);
-    }
-
-    /// Writes a station. Further lines are indented.
-    fn station(&mut self, mark: Station, name: &str, lines: &[String]) {
-        let sign = match mark {
-            Station::Passed => self.style.good("✓"),
-            Station::Stops => self.style.bad("✗"),
-            Station::Told => self.style.faint("·"),
-        };
-        for (index, line) in lines.iter().enumerate() {
-            if index == 0 {
-                self.push(&["  ", &sign, " ", name, &" ".repeat(13_usize.saturating_sub(name.len()))]);
-            } else {
-                self.push(&[&" ".repeat(17)]);
-            }
-            self.push(&[line, "\n"]);
-        }
+        let lookup = "; rules and rp_filter: the kernel's answer to a lookup\n\n";
+        self.push(&[&title, "\nseen: ", packets, lookup]);
     }
 
     fn stations(&mut self, evidence: &Evidence) {
@@ -112,117 +130,116 @@ impl Picture {
     }
 
     fn entrance(&mut self, evidence: &Evidence) {
-        let interface =
-            evidence.flow.device.as_ref().map_or("this router", |device| device.interface.as_str());
-        let portal = match &evidence.portal {
-            Some(portal) => [", portal ", &portal.name, " → ", &portal.exit].concat(),
-            None => ", no portal: the traffic goes the way of this router's own".to_owned(),
-        };
-        let stops = matches!(self.ending, Ending::Down | Ending::NotSeen | Ending::NotEntered);
-        let mark = if stops { Station::Stops } else { Station::Passed };
-        self.station(mark, "entrance", &[[interface, &portal].concat()]);
+        let device = evidence.flow.device.as_ref();
+        let interface = device.map_or("this router", |device| device.interface.as_str());
+        self.begin(
+            mark(matches!(self.ending, Ending::Down | Ending::NotSeen | Ending::NotEntered)),
+            "entrance",
+        );
+        match &evidence.portal {
+            Some(portal) => self.line(&[interface, ", portal ", &portal.name, " → ", &portal.exit]),
+            None => self.line(&[interface, ", no portal: the traffic goes the way of this router's own"]),
+        }
     }
 
     /// Writes the rules of a hook that the packet met.
     fn hook(&mut self, evidence: &Evidence, hook: usize) {
-        let mut lines = Vec::new();
-        for met in evidence.met[0].iter().filter(|met| met.hook == hook) {
-            lines.push(line_of(met));
-        }
         let is_drop = evidence.forth.drop().is_some_and(|(_, of)| of == hook);
-        let stops =
-            is_drop || lost(evidence) == Some(hook) && matches!(self.ending, Ending::Chain | Ending::Unknown);
-        if lines.is_empty() && (evidence.forth.reached(hook) || stops) {
-            lines.push(if stops { "dropped" } else { "no rule" }.to_owned());
+        let is_loss = matches!(self.ending, Ending::Chain | Ending::Unknown) && lost(evidence) == Some(hook);
+        let stops = is_drop || is_loss;
+        let is_reached = evidence.forth.reached(hook);
+        self.begin(mark(stops), HOOKS[hook]);
+        for met in evidence.met[0].iter().filter(|met| met.hook == hook) {
+            self.line(&[&met.place, ": ", &met.rule]);
         }
-        let mark = evidence.forth.mark();
-        if matches!(hook, PREROUTING | OUTPUT) && mark != 0 && evidence.forth.reached(hook) {
-            lines.push(format!("mark {mark:#x}"));
+        if self.station.is_some() && (is_reached || stops) {
+            self.line(&[if stops { "dropped" } else { "no rule" }]);
         }
-        self.station(if stops { Station::Stops } else { Station::Passed }, HOOKS[hook], &lines);
+        let value = evidence.forth.mark();
+        if matches!(hook, PREROUTING | OUTPUT) && value != 0 && is_reached {
+            self.line(&[&format!("mark {value:#x}")]);
+        }
+        self.station = None;
     }
 
     fn connection(&mut self, evidence: &Evidence) {
         let Some(connection) = &evidence.connection else { return };
         let mut line = "tracked".to_owned();
         if connection.answering != evidence.flow.to {
-            line = [&line, ", translated to ", &connection.answering.to_string()].concat();
+            let _ = write!(line, ", translated to {}", connection.answering);
         }
         if evidence.flow.device.as_ref().is_some_and(|device| device.address != connection.answered) {
-            line = [&line, ", leaves as ", &connection.answered.to_string()].concat();
+            let _ = write!(line, ", leaves as {}", connection.answered);
         }
         if connection.mark != 0 {
-            line = format!("{line}, mark {:#x}", connection.mark);
+            let _ = write!(line, ", mark {:#x}", connection.mark);
         }
-        self.station(Station::Passed, "connection", &[line]);
+        self.begin(Mark::Passed, "connection");
+        self.line(&[&line]);
     }
 
     /// Writes the policy rules, the route, and the verdict of the reverse-path filter.
     fn routing(&mut self, evidence: &Evidence) {
-        let mut lines = evidence.rules.clone();
         let is_source = matches!(self.ending, Ending::ReversePath | Ending::Impossible);
-        match &evidence.route {
-            Ok(route) => {
-                let gateway = route
-                    .gateway
-                    .map_or_else(String::new, |gateway| [" via ", &gateway.to_string()].concat());
-                let device = if route.is_local { "this router" } else { &route.device };
-                lines.push(["→ table ", &route.table, ": ", device, &gateway].concat());
+        let is_refused = evidence.route.is_err();
+        if !is_source {
+            self.begin(mark(is_refused), "rules");
+            for rule in &evidence.rules {
+                self.line(&[rule]);
             }
-            Err(_) if is_source => lines.clear(),
-            Err(errno) => lines.push(["→ refused: ", errno.desc()].concat()),
+            match &evidence.route {
+                Ok(route) => {
+                    let device = if route.is_local { "this router" } else { &route.device };
+                    let gateway = route.gateway.map(|gateway| gateway.to_string());
+                    let via = if gateway.is_some() { " via " } else { "" };
+                    let gateway = gateway.unwrap_or_default();
+                    self.line(&["→ table ", &route.table, ": ", device, via, &gateway]);
+                }
+                Err(errno) => self.line(&["→ refused: ", errno.desc()]),
+            }
         }
-        let refused = evidence.route.is_err();
-        self.station(if refused { Station::Stops } else { Station::Passed }, "rules", &lines);
-        let reverse = evidence.reverse.as_str();
-        let Some(device) = evidence.flow.device.as_ref().filter(|_| !reverse.is_empty()) else { return };
-        let mode = ["off", "strict", "loose"][usize::from(evidence.rp_filter.min(2))];
-        let line = [mode, ": answers to ", &device.address.to_string(), " leave by ", reverse].concat();
-        let mark = match self.ending {
-            Ending::ReversePath | Ending::Impossible => Station::Stops,
-            _ if refused => Station::Told,
-            _ => Station::Passed,
-        };
-        self.station(mark, "rp_filter", &[line]);
+        let Some(device) = &evidence.flow.device else { return };
+        if !evidence.reverse.is_empty() {
+            let mode = ["off", "strict", "loose"][usize::from(evidence.rp_filter.min(2))];
+            let is_told = is_refused && !is_source;
+            self.begin(if is_told { Mark::Told } else { mark(is_source) }, "rp_filter");
+            let device = device.address.to_string();
+            self.line(&[mode, ": answers to ", &device, " leave by ", &evidence.reverse]);
+        }
     }
 
     fn tunnel(&mut self, evidence: &Evidence) {
         let Some(tunnel) = &evidence.tunnel else { return };
-        let endpoint = tunnel
-            .endpoint
-            .map_or_else(|| ", which has not dialled".to_owned(), |at| [" at ", &at.to_string()].concat());
-        let age = match tunnel.age {
-            Some(age) => ["last handshake ", &duration(age), " ago"].concat(),
-            None => "no handshake yet".to_owned(),
-        };
-        let mark = if self.ending == Ending::NoHandshake { Station::Stops } else { Station::Passed };
-        let line = [tunnel.peer.as_str(), &endpoint, ", ", &age].concat();
-        self.station(mark, "tunnel", &[line]);
+        let mut line = tunnel.peer.clone();
+        match tunnel.endpoint {
+            Some(endpoint) => _ = write!(line, " at {endpoint}"),
+            None => line.push_str(", which has not dialled"),
+        }
+        self.begin(mark(self.ending == Ending::NoHandshake), "tunnel");
+        match tunnel.age {
+            Some(age) => self.line(&[&line, ", last handshake ", &duration(age), " ago"]),
+            None => self.line(&[&line, ", no handshake yet"]),
+        }
     }
 
     fn answer(&mut self, evidence: &Evidence) {
         if !evidence.has_answer() {
             return;
         }
-        let mut lines = Vec::new();
-        let mut line = "came back".to_owned();
-        for (words, interface) in [(" by ", &evidence.seen[1]), (", went on by ", &evidence.seen[2])] {
-            if !interface.is_empty() {
-                line.push_str(words);
-                line.push_str(interface);
-            }
-        }
-        lines.push(line);
+        self.begin(mark(matches!(self.ending, Ending::Answer | Ending::Astray)), "answer");
+        let [_, incoming, outgoing] = &evidence.seen;
+        let word = |word: &'static str, interface: &str| if interface.is_empty() { "" } else { word };
+        self.line(&[
+            "came back",
+            word(" by ", incoming),
+            incoming,
+            word(", went on by ", outgoing),
+            outgoing,
+        ]);
         for met in &evidence.met[1] {
-            lines.push(line_of(met));
+            self.line(&[&met.place, ": ", &met.rule]);
         }
-        let stops = matches!(self.ending, Ending::Answer | Ending::Astray);
-        self.station(if stops { Station::Stops } else { Station::Passed }, "answer", &lines);
     }
-}
-
-fn line_of(met: &MetInHook) -> String {
-    [met.place.as_str(), ": ", &met.rule].concat()
 }
 
 /// Returns a rule in words: its text, or its effect and its number.

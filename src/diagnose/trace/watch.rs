@@ -3,20 +3,17 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
 use super::evidence::Packets;
 use super::flow::Flow;
 use super::way::{PacketMark, Way, numbers};
-use crate::base::error::{Context as _, Result};
+use crate::base::error::Result;
 use crate::base::moment::after;
 use crate::base::net::{Cidr, Family, Mac};
 use crate::base::random;
-use crate::firewall::xtables::IptablesProgram;
 use crate::firewall::{Condition, Networks};
 use crate::kernel::conntrack::{self, Connection};
 use crate::kernel::inject::{Injector, Probe, TCP, UDP};
-use crate::kernel::iptables::legacy;
+use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Refusal;
 use crate::kernel::nftables::trace::{TraceEvent, TracedFlow, Tracer};
@@ -29,7 +26,7 @@ const ATTEMPTS: u32 = 4;
 /// Time for an answer.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Time for the last reports about an answer.
+/// Time for reports before the next look, and for the last reports about an answer.
 const LAST_REPORTS: Duration = Duration::from_millis(100);
 
 /// Time that a trace waits for packets of the device.
@@ -42,7 +39,7 @@ pub(super) struct Watched {
     pub(super) connection: Option<Connection>,
     pub(super) tracer: Option<Tracer>,
     /// Counters of iptables before and after, with the number of packets.
-    pub(super) counters: Option<(String, String, u32)>,
+    pub(super) counters: (String, String, u32),
     pub(super) packets: Option<Packets>,
     /// Mark of the flow's packets.
     pub(super) mark: Option<PacketMark>,
@@ -69,9 +66,8 @@ pub(super) fn watch(
     if kernel.has_nftables() {
         watched.tracer = Some(Tracer::begin(&traced(flow, source))?);
     }
-    let program = legacy_program(kernel)?;
     let family = Family::of(flow.to);
-    let before = program.map(|program| kernel.iptables().counters(program, family)).transpose()?;
+    let before = counters(kernel, family);
     let mark = PacketMark {
         addresses: (source, flow.to),
         protocol: flow.protocol,
@@ -83,13 +79,13 @@ pub(super) fn watch(
     };
     let mut sent = 1;
     if is_live {
-        wait_for_device(&mut watched, &mark)?;
+        wait_for_device(&mut watched, &mark);
         watched.packets = Some(Packets::Live);
     } else {
         match injector(kernel, family, incoming) {
             Ok(injector) => {
                 let mac = flow.device.as_ref().map_or(Mac([0; 6]), |device| device.mac);
-                sent = send(&mut watched, &mark, &injector, &probe, mac)?;
+                sent = send(&mut watched, &mark, &injector, &probe, mac);
                 watched.packets = Some(Packets::Own);
             }
             Err(refusal) => {
@@ -100,9 +96,7 @@ pub(super) fn watch(
             }
         }
     }
-    if let (Some(program), Some(before)) = (program, before) {
-        watched.counters = Some((before, kernel.iptables().counters(program, family)?, sent));
-    }
+    watched.counters = (before, counters(kernel, family), sent);
     watched.mark = Some(mark);
     Ok(watched)
 }
@@ -114,9 +108,15 @@ fn injector(kernel: &mut Linux, family: Family, incoming: Option<u32>) -> Result
     }
 }
 
-/// Returns the set of iptables programs whose tables the kernel uses.
-fn legacy_program(kernel: &mut Linux) -> Result<Option<IptablesProgram>> {
-    Ok(if legacy::families_in_use()?.is_empty() { None } else { kernel.iptables().legacy })
+/// Returns the counters of legacy iptables; empty if it is not in use, or cannot be asked.
+fn counters(kernel: &mut Linux, family: Family) -> String {
+    let is_used = legacy::families_in_use().is_ok_and(|families| !families.is_empty());
+    match kernel.iptables() {
+        all @ Iptables { legacy: Some(program), .. } if is_used => {
+            all.counters(program, family).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
 }
 
 /// Returns the conditions of the flow's packets and of their answers.
@@ -136,78 +136,72 @@ fn traced(flow: &Flow, source: IpAddr) -> TracedFlow {
 }
 
 /// Sends probes until an answer comes, or until the packet was dropped. Returns their number.
-fn send(
-    watched: &mut Watched,
-    mark: &PacketMark,
-    injector: &Injector,
-    probe: &Probe,
-    device: Mac,
-) -> Result<u32> {
+fn send(watched: &mut Watched, mark: &PacketMark, injector: &Injector, probe: &Probe, device: Mac) -> u32 {
     for attempt in 1..=ATTEMPTS {
-        let sent = injector.send(probe, device);
-        // A route that refuses this router's own packet is found by the lookup.
-        let is_routed = !matches!(
-            sent,
-            Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EPERM | Errno::EINVAL)
-        );
-        if is_routed {
-            sent.context(|| "cannot send a packet".to_owned())?;
-        }
+        // The route lookup finds a route that refuses this router's own packet.
+        let _ = injector.send(probe, device);
         let end = after(Instant::now(), ANSWER);
-        loop {
-            hear(watched, after(Instant::now(), LAST_REPORTS))?;
-            watched.connection = conntrack::find(mark.addresses, mark.protocol, mark.ports)?;
-            let is_answered = watched.connection.as_ref().is_some_and(|connection| connection.has_answer);
-            let bases = watched.tracer.as_ref().map_or(&[][..], |tracer| &tracer.bases);
-            let is_dropped = Way::of(mark, &watched.events, bases).drop().is_some();
-            if is_answered || is_dropped {
-                hear(watched, after(Instant::now(), LAST_REPORTS))?;
-                return Ok(attempt);
-            }
-            if Instant::now() >= end {
-                break;
+        while Instant::now() < end {
+            hear(watched);
+            if is_over(watched, mark, mark.ports).1 {
+                return attempt;
             }
         }
     }
-    Ok(ATTEMPTS)
+    ATTEMPTS
 }
 
 /// Waits for a packet of the device, and then for its answer. Without nftables, only a connection tells that a
 /// packet came in.
-fn wait_for_device(watched: &mut Watched, mark: &PacketMark) -> Result<()> {
+fn wait_for_device(watched: &mut Watched, mark: &PacketMark) {
     let mut end = after(Instant::now(), PATIENCE);
     let mut is_seen = false;
     while Instant::now() < end {
-        hear(watched, after(Instant::now(), LAST_REPORTS))?;
-        let bases = watched.tracer.as_ref().map_or(&[][..], |tracer| &tracer.bases);
-        let way = Way::of(mark, &watched.events, bases);
-        if way.events.is_empty() && watched.tracer.is_some() {
-            continue;
+        hear(watched);
+        let (was_seen, is_over) = is_over(watched, mark, mark.ports);
+        if is_over {
+            return;
         }
-        let mut ports = mark.ports;
-        if let Some(transport) = way.events.first().and_then(|event| event.transport) {
-            ports[0] = Some(numbers(mark.protocol, transport)[0]);
-        }
-        watched.connection = conntrack::find(mark.addresses, mark.protocol, ports)?;
-        if watched.connection.as_ref().is_some_and(|connection| connection.has_answer) || way.drop().is_some()
-        {
-            return hear(watched, after(Instant::now(), LAST_REPORTS));
-        }
-        if !is_seen && (watched.connection.is_some() || !way.events.is_empty()) {
+        if was_seen && !is_seen {
             (is_seen, end) = (true, after(Instant::now(), ANSWER));
         }
     }
-    Ok(())
 }
 
-/// Receives the kernel's reports until a moment.
-fn hear(watched: &mut Watched, end: Instant) -> Result<()> {
+/// Looks for the packet and its connection. Reports whether the packet was seen, and whether all is known about
+/// it: it was dropped, or answered.
+fn is_over(watched: &mut Watched, mark: &PacketMark, mut ports: [Option<u16>; 2]) -> (bool, bool) {
+    let bases = watched.tracer.as_ref().map_or(&[][..], |tracer| &tracer.bases);
+    let way = Way::of(mark, &watched.events, bases);
+    let is_traced = !way.events.is_empty();
+    if !is_traced && watched.tracer.is_some() {
+        return (false, false);
+    }
+    if let Some(transport) = way.events.first().and_then(|event| event.transport) {
+        ports[0] = Some(numbers(mark.protocol, transport)[0]);
+    }
+    let is_dropped = way.drop().is_some();
+    watched.connection = conntrack::find(mark.addresses, mark.protocol, ports).ok().flatten();
+    let is_answered = watched.connection.as_ref().is_some_and(|connection| connection.has_answer);
+    if is_answered || is_dropped {
+        hear(watched);
+    }
+    (is_traced || watched.connection.is_some(), is_answered || is_dropped)
+}
+
+/// Receives the kernel's reports for a moment.
+fn hear(watched: &mut Watched) {
+    let end = after(Instant::now(), LAST_REPORTS);
     while Instant::now() < end {
-        let descriptors: Vec<_> = watched.tracer.iter().map(Tracer::descriptor).collect();
-        wait_for_input(&descriptors, Some(end))?;
+        let mut descriptors = Vec::new();
+        if let Some(tracer) = &watched.tracer {
+            descriptors.push(tracer.descriptor());
+        }
+        if wait_for_input(&descriptors, Some(end)).is_err() {
+            return;
+        }
         if let Some(tracer) = &watched.tracer {
             tracer.hear(&mut watched.events);
         }
     }
-    Ok(())
 }
