@@ -23,7 +23,7 @@ use crate::kernel::route::{self, RouteAnswer, RoutedPacket};
 use crate::kernel::{Kernel as _, sysctl};
 use crate::site::{Exit, Portal, Site};
 use crate::state::{FORWARDING6, PRIORITIES};
-use crate::system::child::path_of;
+use crate::system::child::{path_of, unblocked};
 
 /// Setting that lets this host forward IPv4.
 const FORWARDING: &str = "net/ipv4/ip_forward";
@@ -141,8 +141,8 @@ fn by_nft(event: &TraceEvent) -> Option<String> {
     let handle = event.rule?;
     let place = event.place();
     let mut command = Command::new(path_of("nft")?);
-    command.args(["-s", "-a", "list", "chain"]).args(place.splitn(3, ' '));
-    let output = command.output().ok()?;
+    command.args(["-s", "-a", "list", "chain"]).args(place.splitn(3, ' ')).env_clear();
+    let output = unblocked(&mut command).output().ok()?;
     let listing = String::from_utf8_lossy(&output.stdout);
     let end = [" # handle ", &handle.to_string()].concat();
     let line = listing.lines().find_map(|line| line.strip_suffix(&end));
