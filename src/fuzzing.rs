@@ -19,17 +19,18 @@ use crate::config;
 use crate::control::{AgentStatus, ChangeReport, ControlRequest, request};
 use crate::engine::journal::Claims;
 use crate::firewall::edit::edits;
-use crate::firewall::xtables::dump::Dump;
+use crate::firewall::xtables::{counters, dump::Dump};
 use crate::interop::import::{self, Wishes};
 use crate::kernel::address::AddressEntry;
 use crate::kernel::generic::PlainMessage;
+use crate::kernel::host_rule::HostRule;
 use crate::kernel::link::HostLink;
 use crate::kernel::message::Decode as _;
 use crate::kernel::neighbour::Neighbour;
 use crate::kernel::netlink::{frames, in_one_piece, verdict};
-use crate::kernel::nftables::{foreign, ports, snapshot, transaction};
+use crate::kernel::nftables::{foreign, ports, snapshot, trace, transaction};
 use crate::kernel::nl80211::decode as wireless;
-use crate::kernel::route::HostRoute;
+use crate::kernel::route::{HostRoute, RouteAnswer};
 use crate::kernel::wireguard::{Reading, decode as wireguard};
 use crate::kernel::{builtin, conntrack};
 use crate::nat::mapping;
@@ -108,6 +109,10 @@ pub fn netlink(bytes: &[u8]) {
         let _ = HostLink::decode(payload).and_then(|link| link.ours());
         let _ = (AddressEntry::decode(payload), Rule::decode(payload), Neighbour::decode(payload));
         let _ = (verdict(&frame), conntrack::deletion(&filter, &frame).is_some());
+        let _ = (conntrack::connection(&frame), RouteAnswer::decode(payload));
+        if let Some(rule) = HostRule::decode(payload) {
+            let _ = rule.words();
+        }
     }
 }
 
@@ -139,12 +144,19 @@ pub fn nftables(bytes: &[u8]) {
         let again = in_one_piece(transaction::encode(&edits(None, Some(&firewall))).messages(), 1);
         assert_eq!(snapshot::decode(&again), Some(firewall));
     }
-    let _ = (foreign::read(bytes), ports::decode(bytes));
+    let _ = (foreign::read(bytes), ports::decode(bytes), trace::bases(bytes));
+    for frame in frames(bytes) {
+        if let Some(event) = trace::decode(&frame) {
+            assert!(event.place().ends_with(&event.chain));
+        }
+    }
 }
 
 /// Output of `iptables-save`.
 pub fn iptables(bytes: &[u8]) {
-    let dump = Dump::read(&String::from_utf8_lossy(bytes));
+    let text = String::from_utf8_lossy(bytes);
+    let dump = Dump::read(&text);
+    let _ = counters::met("", &text, ("filter", "FORWARD"), 1);
     for family in [Family::V4, Family::V6] {
         let _ = dump.ours(family);
     }

@@ -16,8 +16,8 @@ const HEAD: &str = "\
 # Troubleshooting
 
 `portals doctor` checks the network file, this machine and its links, and names what is wrong: `✗` is a fault,
-`!` a fact to know, `-` something that could not be checked. The tests make every fault in these tables for
-real, and compare the words. `⟨…⟩` stands for text that differs, and `⋮` for more lines.
+`!` a fact to know, `-` something that could not be checked. `portals trace` follows one flow, and says where
+it stops. The tests make every fault in these tables for real, and compare the words. `⟨…⟩` stands for text that differs, and `⋮` for more lines.
 ";
 
 #[test]

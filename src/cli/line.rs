@@ -3,6 +3,9 @@
 /// Words that ask for help.
 pub(super) const HELP: [&str; 3] = ["--help", "-h", "help"];
 
+/// Words between two names that are for the eye alone.
+pub(super) const ARROWS: [&str; 2] = ["->", "→"];
+
 /// Command, or the program itself, with its arguments.
 #[derive(Debug)]
 pub struct CommandLine {

@@ -17,6 +17,7 @@ mod phone;
 mod service;
 mod site;
 pub mod style;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub use service::{InstallCommand, LogsCommand, RestartCommand, StartCommand, Sto
 pub use site::{
     PullCommand, PushCommand, RotateCommand, SignCommand, SiteAction, SiteAdd, SiteList, SiteRemove,
 };
+pub use trace::TraceCommand;
 
 /// Parsed command line.
 #[derive(Debug)]
@@ -135,6 +137,8 @@ commands! {
         Doctor(DoctorCommand),
         /// `portals test`
         Test(TestCommand),
+        /// `portals trace`
+        Trace(TraceCommand),
         /// `portals check`
         Check(CheckCommand),
         /// `portals interfaces`

@@ -1,6 +1,6 @@
 //! Parser of the command line: sorts the words by the arguments of a table.
 
-use super::line::{CommandLine, Count, HELP};
+use super::line::{ARROWS, CommandLine, Count, HELP};
 use super::{CLI, help};
 use crate::config::suggest;
 
@@ -58,6 +58,9 @@ impl<'a> Words<'a> {
         let mut options_ended = false;
         let mut rest = words.iter();
         while let Some(&word) = rest.next() {
+            if ARROWS.contains(&word) {
+                continue;
+            }
             if options_ended || word == "-" || !(HELP.contains(&word) || word.starts_with('-')) {
                 if let Some(command) = line.commands.iter().position(|command| command.name == word) {
                     let (path, line) = ([&sorted.path, " ", word].concat(), line.commands[command]);

@@ -9,6 +9,7 @@ use crate::engine::apply::remove_all;
 use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::journal::Journal;
 use crate::kernel::linux::Linux;
+use crate::kernel::nftables::trace;
 use crate::services::Supervisor;
 use crate::state::words::count;
 use crate::system::port_mapping;
@@ -30,6 +31,7 @@ pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
     let services = Supervisor::open(journal.folder()).and_then(|mut left| left.clear());
     let steps = remove_all(&mut Linux::open()?, &journal)?;
     services?;
+    trace::remove_leftover();
     match steps.len() {
         0 => say!("nothing to do: portals has set up nothing on this machine"),
         number => say!("removed everything that portals had set up: {}", count(number, "change")),

@@ -31,6 +31,7 @@ mod site;
 mod ssh;
 mod status;
 mod test;
+mod trace;
 mod uninstall;
 mod wifi;
 
@@ -129,6 +130,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Map(options) => map::run(file, options),
         Command::Test(options) => test::run(file, options),
         Command::Doctor(options) => Ok(doctor::run(file, options)),
+        Command::Trace(options) => trace::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
         Command::Start(_) => service::order(ServiceAction::Start),

@@ -6,6 +6,7 @@ use super::ExitStatus;
 use crate::agent::Agent;
 use crate::base::error::Errors;
 use crate::cli::RunCommand;
+use crate::kernel::nftables::trace;
 use crate::system::logging as log;
 use crate::system::notify;
 use crate::system::open_files;
@@ -15,6 +16,7 @@ pub(super) fn run(file: &Path, options: &RunCommand) -> Result<ExitStatus, Error
     if let Err(error) = open_files::raise_limit() {
         log::warn!("{error}");
     }
+    trace::remove_leftover();
     let agent = Agent::start_or_close(file)?;
     if let Some(mut agent) = agent {
         agent.stay()?;

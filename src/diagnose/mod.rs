@@ -16,6 +16,7 @@ mod portals;
 mod processes;
 mod reach;
 pub mod test;
+pub mod trace;
 
 use std::path::Path;
 

@@ -79,6 +79,14 @@ pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// Returns the bytes of an address of either family.
+pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
 /// Returns the text in a value, up to its closing zero; empty if it is not UTF-8.
 pub(super) fn text_before_zero(value: &[u8]) -> &str {
     let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -127,10 +135,7 @@ impl AttributeWriter {
 
     /// Writes an address of either family.
     pub(super) fn address(&mut self, kind: u16, address: IpAddr) {
-        match address {
-            IpAddr::V4(v4) => self.bytes(kind, &v4.octets()),
-            IpAddr::V6(v6) => self.bytes(kind, &v6.octets()),
-        }
+        self.bytes(kind, &address_bytes(address));
     }
 
     /// Writes a text that ends with a zero.

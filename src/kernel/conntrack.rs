@@ -26,9 +26,10 @@ const DELETE: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 2);
 
 const ALL_FAMILIES: u8 = of_8_bits(libc::NFPROTO_UNSPEC);
 
-/// Attributes of a connection: CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_MARK, CTA_ID and CTA_ZONE.
+/// Attributes of a connection: CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_MARK, CTA_ID and CTA_ZONE.
 const ORIGINAL: u16 = 1;
 const REPLY: u16 = 2;
+const STATUS: u16 = 3;
 const MARK: u16 = 8;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
@@ -38,6 +39,10 @@ const PROTOCOL: u16 = 2;
 const PROTOCOL_NUMBER: u16 = 1;
 const SOURCE_PORT: u16 = 2;
 const DESTINATION_PORT: u16 = 3;
+
+/// CTA_PROTO_ICMP_ID and CTA_PROTO_ICMPV6_ID in it.
+const ECHO: u16 = 4;
+const ECHO6: u16 = 7;
 
 const UDP: u8 = of_8_bits(libc::IPPROTO_UDP);
 
@@ -94,7 +99,7 @@ pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
     let mut deletions = Vec::new();
     match socket.dump_each(GET, &mut |frame| deletions.extend(deletion(filter, &frame))) {
         Err(refusal) if is_unknown_subsystem(refusal.errno) => return Ok(0),
-        listed => listed.context(|| "cannot list the tracked connections".to_owned())?,
+        listed => listed.context(cannot_list)?,
     }
     let count = deletions.len();
     for verdict in socket.batch(deletions) {
@@ -105,6 +110,66 @@ pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
         }
     }
     Ok(count)
+}
+
+/// Connection that the kernel tracks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Source of the answers.
+    pub answering: IpAddr,
+    /// Destination of the answers.
+    pub answered: IpAddr,
+    /// Set if an answer has come.
+    pub has_answer: bool,
+    /// Mark of the connection.
+    pub mark: u32,
+}
+
+/// Returns the connection of packets between two addresses, with these ports, or this identifier of ICMP in
+/// place of the first port; a `None` is not compared. The result is `None` if the first packet was dropped
+/// before it left, or if the kernel tracks no connections: the kernel remembers a connection when its first
+/// packet leaves, or arrives.
+pub fn find(between: (IpAddr, IpAddr), protocol: u8, ports: [Option<u16>; 2]) -> Result<Option<Connection>> {
+    let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
+    let mut found = None::<Connection>;
+    let listed = socket.dump_each(GET, &mut |frame| {
+        let entry = attributes(frame.payload);
+        let numbers = entry.nested(ORIGINAL).nested(PROTOCOL);
+        let is_same = |kinds: &[u16], wanted: Option<u16>| {
+            let mut values = kinds.iter().filter_map(|kind| numbers.bytes(*kind));
+            wanted.is_none_or(|wanted| values.next() == Some(&wanted.to_be_bytes()))
+        };
+        let is_it = ends(entry, ORIGINAL) == Some(between)
+            && numbers.bytes(PROTOCOL_NUMBER) == Some(&[protocol])
+            && is_same(&[SOURCE_PORT, ECHO, ECHO6], ports[0])
+            && is_same(&[DESTINATION_PORT], ports[1]);
+        // Of several connections, one with an answer counts.
+        if is_it && found.as_ref().is_none_or(|found| !found.has_answer) {
+            found = connection(&frame);
+        }
+    });
+    match listed {
+        Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
+        listed => listed.context(cannot_list).map(|()| found),
+    }
+}
+
+fn cannot_list() -> String {
+    "cannot list the tracked connections".to_owned()
+}
+
+/// Decodes a connection.
+pub(crate) fn connection(frame: &Frame) -> Option<Connection> {
+    /// IPS_SEEN_REPLY of linux/netfilter/nf_conntrack_common.h.
+    const HAS_ANSWER: u32 = 2;
+    let entry = attributes(frame.payload);
+    let (answering, answered) = ends(entry, REPLY)?;
+    Some(Connection {
+        answering,
+        answered,
+        has_answer: entry.number(STATUS)? & HAS_ANSWER != 0,
+        mark: entry.number(MARK).unwrap_or_default(),
+    })
 }
 
 /// Returns the request that forgets the connection in a message, if the connection is chosen.

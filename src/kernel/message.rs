@@ -51,6 +51,12 @@ impl Message {
         HEADER + self.body.len()
     }
 
+    /// Returns the request without its header.
+    #[cfg(test)]
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Appends the request under a sequence number. The kernel fills in the port.
     pub(super) fn write(&self, sequence: u32, bytes: &mut Vec<u8>) {
         let length = u32::try_from(self.length()).expect("a request is far smaller than 4 GB");

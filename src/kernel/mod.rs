@@ -11,6 +11,8 @@ mod datagram;
 pub mod echo;
 pub mod fake;
 pub mod generic;
+pub mod host_rule;
+pub mod inject;
 pub mod iptables;
 pub mod knocks;
 pub mod link;

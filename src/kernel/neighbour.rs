@@ -23,11 +23,13 @@ pub struct Neighbour {
     pub address: IpAddr,
     /// Hardware address of the network card that had the IPv4 address last.
     pub mac: Mac,
+    /// Number of the interface that the device is behind.
+    pub index: u32,
 }
 
 /// Lists the devices that the kernel knows now.
 pub fn list(socket: &mut Socket) -> Result<Vec<Neighbour>> {
-    let filter = NeighbourHeader { family: Some(Family::V4) };
+    let filter = NeighbourHeader { family: Some(Family::V4), index: 0 };
     let neighbours = socket.dump(filter.request().message(libc::RTM_GETNEIGH));
     neighbours.context(|| "cannot list the neighbours".to_owned())
 }
@@ -46,7 +48,7 @@ impl Decode for Neighbour {
                 _ => {}
             }
         }
-        Some(Self { address: address?, mac: mac? })
+        Some(Self { address: address?, mac: mac?, index: header.index })
     }
 }
 

@@ -108,27 +108,94 @@ pub fn lookup(
     socket.get(question.message(libc::RTM_GETROUTE)).ok()?
 }
 
-/// Returns the route that the kernel would take for a packet of a device, which comes in by this interface;
-/// `None` if the kernel would refuse the packet.
-pub fn lookup_entering(
-    socket: &mut Socket,
-    source: IpAddr,
-    destination: IpAddr,
-    incoming: u32,
-) -> Option<HostRoute> {
-    let bits = Family::of(destination).bits();
-    let header = RoutingHeader {
-        family: Some(Family::of(destination)),
-        destination_length: bits,
-        source_length: bits,
+/// Packet whose route is asked for.
+#[derive(Debug, Clone)]
+pub struct RoutedPacket {
+    /// Source; `None` for a packet of this host whose source the route chooses.
+    pub from: Option<IpAddr>,
+    /// Destination.
+    pub to: IpAddr,
+    /// Number of the interface that the packet came in on; `None` for a packet of this host.
+    pub incoming: Option<u32>,
+    /// Mark of the packet.
+    pub mark: u32,
+    /// Number of the protocol (IPPROTO_*).
+    pub protocol: u8,
+    /// Source and destination port, if the protocol has ports.
+    pub ports: Option<[u16; 2]>,
+}
+
+/// Answer of the kernel to the question for the route of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteAnswer {
+    /// Kind of the route (RTN_*): to another host, or to this one.
+    pub kind: u8,
+    /// Table that the route is in.
+    pub table: Table,
+    /// Number of the interface that the packet leaves by.
+    pub device: Option<u32>,
+    /// Next hop, unless the destination is on the link.
+    pub gateway: Option<IpAddr>,
+    /// Source address of a packet of this host.
+    pub source: Option<IpAddr>,
+}
+
+/// Asks the kernel for the route of a packet, as `ip route get … from … iif …` does. The kernel also checks
+/// the source of an incoming packet (`fib_validate_source` in net/ipv4/fib_frontend.c).
+///
+/// # Errors
+/// - ENETUNREACH: no rule led to a route, or a rule refused the packet.
+/// - EHOSTUNREACH: the route refuses the packet, or this host does not forward.
+/// - EACCES: a rule or a route prohibits the packet.
+/// - EINVAL, or EXDEV on kernels before 6.14: the source is impossible here, or a route drops the packet.
+pub fn ask(socket: &mut Socket, packet: &RoutedPacket) -> Result<Option<RouteAnswer>, Refusal> {
+    /// RTM_F_LOOKUP_TABLE: the answer tells the table of the route, and not the table `main`.
+    const LOOKUP_TABLE: u32 = 0x1000;
+    /// RTA_IP_PROTO, RTA_SPORT and RTA_DPORT. Kernels before 4.18 ignore them.
+    const PROTOCOL_NUMBER: u16 = 27;
+    const PORTS: [u16; 2] = [28, 29];
+    let family = Family::of(packet.to);
+    let mut request = RoutingHeader {
+        family: Some(family),
+        destination_length: family.bits(),
+        source_length: packet.from.map_or(0, |_| family.bits()),
+        flags: LOOKUP_TABLE,
         ..RoutingHeader::default()
-    };
-    let question = header
-        .request()
-        .with_address(libc::RTA_DST, destination)
-        .with_address(libc::RTA_SRC, source)
-        .with_number(libc::RTA_IIF, incoming);
-    socket.get(question.message(libc::RTM_GETROUTE)).ok()?
+    }
+    .request()
+    .with_address(libc::RTA_DST, packet.to)
+    .with_address(libc::RTA_SRC, packet.from)
+    .with_number(libc::RTA_IIF, packet.incoming)
+    .with_number(libc::RTA_MARK, packet.mark)
+    .with_byte(PROTOCOL_NUMBER, packet.protocol);
+    if let Some(ports) = packet.ports {
+        for (kind, port) in PORTS.into_iter().zip(ports) {
+            request = request.with_bytes(kind, &port.to_be_bytes());
+        }
+    }
+    socket.get(request.message(libc::RTM_GETROUTE))
+}
+
+impl Decode for RouteAnswer {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let (header, attributes) = RoutingHeader::split(payload)?;
+        let family = header.family?;
+        let (mut answer, mut table) = (
+            Self { kind: header.kind, table: Table::MAIN, device: None, gateway: None, source: None },
+            u32::from(header.table),
+        );
+        for (attribute, value) in attributes.iter() {
+            match attribute {
+                libc::RTA_TABLE => table = native_number(value)?,
+                libc::RTA_OIF => answer.device = native_number(value),
+                libc::RTA_GATEWAY => answer.gateway = address_of(family, value),
+                libc::RTA_PREFSRC => answer.source = address_of(family, value),
+                _ => {}
+            }
+        }
+        answer.table = Table(table);
+        Some(answer)
+    }
 }
 
 impl Decode for HostRoute {

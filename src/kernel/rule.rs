@@ -39,6 +39,7 @@ pub(crate) mod action {
     pub(crate) const GOTO: u8 = 2;
     pub(crate) const BLACKHOLE: u8 = 6;
     pub(crate) const UNREACHABLE: u8 = 7;
+    pub(crate) const PROHIBIT: u8 = 8;
 }
 
 /// Flag of a rule that selects the packets that do not meet its conditions (FIB_RULE_INVERT of

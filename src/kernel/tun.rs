@@ -21,13 +21,22 @@ struct TunRequest {
     rest: [u8; 22],
 }
 
-/// Makes an interface, down. The interface disappears when the file is closed. The file never waits.
+/// Makes an interface for IP packets, down. The interface disappears when the file is closed. The file never waits.
 ///
 /// # Errors
 /// EBUSY if another process has an interface of that name.
 pub(super) fn create(name: &IfName) -> io::Result<OwnedFd> {
+    create_of(name, libc::IFF_TUN)
+}
+
+/// Makes an interface for frames of Ethernet, as [`create`] does.
+pub(super) fn create_tap(name: &IfName) -> io::Result<OwnedFd> {
+    create_of(name, libc::IFF_TAP)
+}
+
+fn create_of(name: &IfName, kind: libc::c_int) -> io::Result<OwnedFd> {
     let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(DEVICE)?;
-    let flags = libc::c_short::try_from(libc::IFF_TUN | libc::IFF_NO_PI).expect("two low bits");
+    let flags = libc::c_short::try_from(kind | libc::IFF_NO_PI).expect("two low bits");
     let mut request = TunRequest { name: [0; libc::IFNAMSIZ], flags, rest: [0; 22] };
     request.name[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
     let set_interface = nix::request_code_write!(b'T', 202, size_of::<libc::c_int>());

@@ -65,6 +65,7 @@ mod status;
 mod systemd;
 mod tested;
 mod time;
+mod trace;
 #[allow(dead_code, reason = "scenarios take single tables")]
 #[path = "../support/troubles/mod.rs"]
 mod troubles;
@@ -120,6 +121,7 @@ const CORE: &[&[Scenario]] = &[
     chains::SCENARIOS,
     nat::IN_THE_LAB,
     join::IN_THE_LAB,
+    trace::IN_THE_LAB,
 ];
 
 /// Scenarios that are the same with every kernel, and slow: they wait for timers, or boot firmware.
@@ -165,6 +167,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     nat::WITH_LEGACY_RELAY,
     nat::CHANGES,
     nat::HABITS,
+    trace::SCENARIOS,
 ];
 
 /// Scenarios that need a kernel with WireGuard: the built-in one needs an agent, and a foreign peer has none.

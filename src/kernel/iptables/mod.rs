@@ -61,18 +61,13 @@ impl Iptables {
 
     /// Reads all tables of a family. The result is empty if the program for the family is missing.
     pub fn dump(self, program: IptablesProgram, family: Family) -> Result<Dump> {
-        let name = program.name(family, "-save");
-        if path_of(&name).is_none() {
-            return Ok(Dump::default());
-        }
-        let output = patiently(&|| run(&name, &[], ""))?;
-        if !output.status.success() {
-            return Err(Error::failed(format!(
-                "cannot read the rules of iptables: {}",
-                complaint(&name, &output)
-            )));
-        }
-        Ok(Dump::read(&String::from_utf8_lossy(&output.stdout)))
+        save(program, family, &[]).map(|text| Dump::read(&text))
+    }
+
+    /// Returns all rules of a family with their counters, as `iptables-save -c` writes them. The result is
+    /// empty if the program for the family is missing.
+    pub fn counters(self, program: IptablesProgram, family: Family) -> Result<String> {
+        save(program, family, &["-c"])
     }
 
     /// Reads our content from the tables of both families.
@@ -98,6 +93,22 @@ impl Iptables {
         }
         Ok(())
     }
+}
+
+/// Returns all tables of a family as text; empty if the program for the family is missing.
+fn save(program: IptablesProgram, family: Family, arguments: &[&str]) -> Result<String> {
+    let name = program.name(family, "-save");
+    if path_of(&name).is_none() {
+        return Ok(String::new());
+    }
+    let output = patiently(&|| run(&name, arguments, ""))?;
+    if !output.status.success() {
+        return Err(Error::failed(format!(
+            "cannot read the rules of iptables: {}",
+            complaint(&name, &output)
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Carries out a script with the program `name`, which is an `iptables-restore`. Rules that the script does

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use nix::errno::Errno;
+use nix::libc;
 
 use crate::base::error::{Error, Result};
 use crate::base::net::IfName;
@@ -25,7 +26,8 @@ use crate::kernel::nftables::{Nftables, Survey};
 use crate::kernel::nl80211::Wireless;
 use crate::kernel::sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
 use crate::kernel::wireguard::{Reading, WireGuard};
-use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
+use crate::kernel::route::RoutedPacket;
+use crate::kernel::{Kernel, Outcome, address, builtin, constant, link, route, rule, sysctl};
 use crate::state::step::{Step, TunnelChange};
 use crate::state::{Link, Scope, State, TUNNEL_MARK, Tunnel, WireGuardBackend};
 use crate::system::logging as log;

@@ -31,4 +31,5 @@ pub(super) const NEW_ELEMENT: u16 = kind(NFTABLES, libc::NFT_MSG_NEWSETELEM);
 pub(super) const GET_ELEMENT: u16 = kind(NFTABLES, libc::NFT_MSG_GETSETELEM);
 pub(super) const DELETE_ELEMENT: u16 = kind(NFTABLES, libc::NFT_MSG_DELSETELEM);
 pub(super) const GET_GENERATION: u16 = kind(NFTABLES, libc::NFT_MSG_GETGEN);
+pub(super) const TRACE: u16 = kind(NFTABLES, libc::NFT_MSG_TRACE);
 pub(in crate::kernel) const NEW_GENERATION: u16 = kind(NFTABLES, libc::NFT_MSG_NEWGEN);

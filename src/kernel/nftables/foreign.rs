@@ -318,7 +318,7 @@ fn owned_table(frame: &Frame) -> Option<(TableFamily, String)> {
     owned.then_some((family(nfnetlink::family_of(frame.payload)?)?, attributes.text(TABLE_NAME)?.to_owned()))
 }
 
-fn is_opening(attributes: Attributes) -> bool {
+pub(super) fn is_opening(attributes: Attributes) -> bool {
     attributes.bytes(RULE_USERDATA) == Some(&comment())
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod ports;
 mod rule;
 mod set;
 pub(crate) mod snapshot;
+pub mod trace;
 pub(crate) mod transaction;
 mod value;
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::libc;
 
 use crate::base::net::{Cidr, Family, IfName, netmask};
+pub(super) use crate::kernel::attributes::address_bytes;
 
 /// Length of an interface name in bytes: IFNAMSIZ.
 pub(super) const NAME_LENGTH: u32 = 16;
@@ -21,13 +22,6 @@ pub(super) fn unpadded_name(padded: &[u8]) -> Option<IfName> {
 /// Length of an address in bytes.
 pub(super) fn address_length(family: Family) -> u32 {
     u32::from(family.bits() / 8)
-}
-
-pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    }
 }
 
 /// Returns the address that begins with `prefix` and continues with zeros.

@@ -130,11 +130,13 @@ impl RoutingHeader {
     }
 }
 
-/// Header of a neighbour: `struct ndmsg` of linux/neighbour.h, of which only the family matters here.
+/// Header of a neighbour: `struct ndmsg` of linux/neighbour.h, without state, flags and type.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NeighbourHeader {
     /// Address family; `None` for all families in a request, and for an unknown family in an answer.
     pub family: Option<Family>,
+    /// Number of the interface that the neighbour is behind; 0 in a request.
+    pub index: u32,
 }
 
 impl NeighbourHeader {
@@ -144,13 +146,15 @@ impl NeighbourHeader {
     pub fn request(self) -> Request {
         let mut header = [0; Self::BYTES];
         header[0] = number_of(self.family);
+        header[4..8].copy_from_slice(&self.index.to_ne_bytes());
         Request(AttributeWriter::behind(&header))
     }
 
     /// Returns the header of a message, and the attributes behind it.
     pub(super) fn split(payload: &[u8]) -> Option<(Self, Attributes<'_>)> {
         let (header, attributes) = payload.split_at_checked(Self::BYTES)?;
-        Some((Self { family: family_of(header[0]) }, Attributes::of(attributes)))
+        let index = native_number(&header[4..])?;
+        Some((Self { family: family_of(header[0]), index }, Attributes::of(attributes)))
     }
 }
 
@@ -213,6 +217,13 @@ impl Request {
         if let Some(byte) = byte.into() {
             self.0.bytes(kind, &[byte]);
         }
+        self
+    }
+
+    /// Adds an attribute as bytes.
+    #[must_use]
+    pub fn with_bytes(mut self, kind: u16, bytes: &[u8]) -> Self {
+        self.0.bytes(kind, bytes);
         self
     }
 

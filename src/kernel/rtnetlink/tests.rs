@@ -201,7 +201,7 @@ proptest! {
     #[test]
     fn neighbours_mean_the_same_to_the_crate(address in any::<Ipv4Addr>(), mac in any::<[u8; 6]>()) {
         let found = Neighbour::decode(&emitted(&crate_neighbour(address, mac.to_vec())));
-        prop_assert_eq!(found, Some(Neighbour { address: address.into(), mac: Mac(mac) }));
+        prop_assert_eq!(found, Some(Neighbour { address: address.into(), mac: Mac(mac), index: DEVICE }));
     }
 
     #[test]
@@ -233,7 +233,7 @@ fn questions_mean_the_same_to_the_crate() {
     assert_eq!(read(filter.request().message(libc::RTM_GETROUTE)), (libc::RTM_GETROUTE, route));
     let mut neighbour = NeighbourMessage::default();
     neighbour.header.family = AddressFamily::Inet;
-    let filter = NeighbourHeader { family: Some(Family::V4) };
+    let filter = NeighbourHeader { family: Some(Family::V4), index: 0 };
     assert_eq!(read(filter.request().message(libc::RTM_GETNEIGH)), (libc::RTM_GETNEIGH, neighbour));
 }
 

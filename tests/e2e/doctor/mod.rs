@@ -79,7 +79,7 @@ fn host(world: &World, at: At) -> Namespace {
 }
 
 /// Variables of the scripts.
-fn setting() -> String {
+pub(crate) fn setting() -> String {
     let portals = crate::program();
     format!(
         "folder=/run/demo; file=$folder/network.toml; gateway={}; \

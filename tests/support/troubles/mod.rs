@@ -2,6 +2,7 @@
 //! docs/troubleshooting.md is made from the same table.
 
 pub(crate) mod doctor;
+pub(crate) mod trace;
 
 /// Fault, and what a person reads then.
 #[derive(Clone, Copy)]
@@ -40,6 +41,11 @@ pub(crate) const ALL: &[(&str, &[Trouble])] = &[
     ("Without an agent", doctor::OF_STOPPED),
     ("Links to other sites", doctor::OF_LINKS),
     ("Firmware", doctor::OF_FIRMWARE),
+    ("One flow", trace::OF_FLOWS),
+    ("One flow, without an agent", trace::OF_STOPPED),
+    ("One flow, to a site that is cut off", trace::SILENT),
+    ("One flow, with nftables", trace::OF_NFTABLES),
+    ("One flow, with iptables", trace::OF_IPTABLES),
 ];
 
 /// Reports whether the lines of a fault stand in an output, one after the other. A line `⋮` stands for any

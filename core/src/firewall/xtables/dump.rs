@@ -153,7 +153,7 @@ fn is_ours(chain: &str) -> bool {
 
 /// Splits a line into words. Words with spaces are in quotes, where a backslash makes the next character
 /// literal.
-fn words(line: &str) -> Vec<String> {
+pub(super) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = None::<String>;
     let mut quoted = false;

@@ -6,6 +6,7 @@
 //! programs' rules refuse unknown packets.
 
 mod compile;
+pub mod counters;
 pub mod dump;
 pub mod text;
 

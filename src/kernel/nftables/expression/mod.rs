@@ -35,6 +35,8 @@ pub(super) enum Expression {
     WriteMark,
     /// Makes the loaded value the mark of the packet's connection.
     WriteConnectionMark,
+    /// Makes the kernel report each step of the packet from here on, if the loaded value is 1.
+    WriteTrace,
     /// Ends the rule unless the loaded value has this relation to a value.
     Compare(Relation, Vec<u8>),
     /// Ends the rule unless the loaded value is in a set, or unless it is not (`inverted`).
@@ -152,7 +154,7 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Meta(..) | Self::WriteMark => "meta",
+            Self::Meta(..) | Self::WriteMark | Self::WriteTrace => "meta",
             Self::Ct(..) | Self::WriteConnectionMark => "ct",
             Self::Payload(..) => "payload",
             Self::Mask(..) | Self::Bits { .. } => "bitwise",
@@ -196,6 +198,10 @@ impl Expression {
             }
             Self::WriteMark => {
                 writer.number(META_KEY, Meta::Mark as u32);
+                writer.number(META_SREG, FIRST);
+            }
+            Self::WriteTrace => {
+                writer.number(META_KEY, libc::NFT_META_NFTRACE.cast_unsigned());
                 writer.number(META_SREG, FIRST);
             }
             Self::WriteConnectionMark => {

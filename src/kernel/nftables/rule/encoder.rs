@@ -86,6 +86,11 @@ impl Encoder {
         }
     }
 
+    /// Returns all expressions of the conditions.
+    pub(super) fn finish(self) -> Vec<Expression> {
+        self.expressions
+    }
+
     /// Ends the rule with its action, and returns all expressions of the rule.
     pub(super) fn action(mut self, action: Action) -> Vec<Expression> {
         match action {

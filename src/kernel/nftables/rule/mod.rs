@@ -9,7 +9,7 @@ use nix::libc;
 use super::chain;
 use super::expression::Expression;
 use crate::base::net::Family;
-use crate::firewall::{Chain, FirewallRule};
+use crate::firewall::{Chain, Condition, FirewallRule};
 use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 use decoder::Decoder;
@@ -38,6 +38,17 @@ pub(super) fn encode(chain: Chain, rule: &FirewallRule, writer: &mut AttributeWr
 pub(super) fn encode_expressions(rule: &FirewallRule, writer: &mut AttributeWriter) {
     let expressions = expressions(rule);
     debug_assert_eq!(rule_of(&expressions).as_ref(), Some(rule), "reads back as another rule");
+    writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
+}
+
+/// Encodes the expressions of a rule that traces the packets that meet these conditions.
+pub(super) fn encode_tracing(conditions: &[Condition], writer: &mut AttributeWriter) {
+    let mut encoder = Encoder::default();
+    for condition in conditions {
+        encoder.condition(condition);
+    }
+    let mut expressions = encoder.finish();
+    expressions.extend([Expression::Value(vec![1]), Expression::WriteTrace]);
     writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
 }
 

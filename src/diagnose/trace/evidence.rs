@@ -1,0 +1,128 @@
+//! All that is known about a flow, before it is put into words.
+
+use std::net::{IpAddr, SocketAddr};
+
+use nix::errno::Errno;
+
+use super::flow::Flow;
+use super::way::Way;
+use crate::kernel::conntrack::Connection;
+
+/// Origin of the packets of a trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Packets {
+    /// Packets of portals' own.
+    Own,
+    /// Packets of the device.
+    Live,
+    /// No packets, for a reason.
+    None(String),
+}
+
+/// Rule that a packet met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MetInHook {
+    /// Hook of the rule.
+    pub(super) hook: usize,
+    /// Table and chain of the rule.
+    pub(super) place: String,
+    /// Rule in words.
+    pub(super) rule: String,
+    /// Set if the rule is one of ours in another program's chain.
+    pub(super) is_pinhole: bool,
+    /// Set if the rule dropped the packet.
+    pub(super) refuses: bool,
+}
+
+/// Answer of the kernel to a route lookup, in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct RouteWords {
+    /// Set if the destination is this host itself.
+    pub(super) is_local: bool,
+    /// Table that the route is in.
+    pub(super) table: String,
+    /// Interface that the packet leaves by.
+    pub(super) device: String,
+    /// Next hop.
+    pub(super) gateway: Option<IpAddr>,
+}
+
+/// Tunnel that the packet goes into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TunnelWords {
+    /// Name of the other end.
+    pub(super) peer: String,
+    /// Address at which the other end was last heard, or is dialled.
+    pub(super) endpoint: Option<SocketAddr>,
+    /// Seconds since the last handshake.
+    pub(super) age: Option<u64>,
+    /// Set if the session can be used.
+    pub(super) is_up: bool,
+}
+
+/// Portal of the flow, as far as it matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct PortalWords {
+    /// Name of the portal.
+    pub(super) name: String,
+    /// Exit in use, or the exits of the list if none is.
+    pub(super) exit: String,
+    /// Obstacle that blocks the portal.
+    pub(super) obstacle: Option<String>,
+}
+
+/// Evidence about a flow.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    pub(super) flow: Flow,
+    pub(super) packets: Packets,
+    /// Set if the kernel reported the steps of packets.
+    pub(super) is_traced: bool,
+    /// Portal of the flow.
+    pub(super) portal: Option<PortalWords>,
+    /// Set if the interface of the entrance is up.
+    pub(super) is_up: bool,
+    pub(super) forth: Way,
+    pub(super) back: Way,
+    /// Rules that the packet met, and the answer: those that the kernel reported, then those of iptables that
+    /// have counted.
+    pub(super) met: [Vec<MetInHook>; 2],
+    /// Interfaces by which the packet left, and by which the answer came and left; empty if the kernel did not
+    /// report them.
+    pub(super) seen: [String; 3],
+    /// Connection that the kernel tracks.
+    pub(super) connection: Option<Connection>,
+    /// Policy rules that the packet meets, in order, up to the one that led to the route.
+    pub(super) rules: Vec<String>,
+    /// Set if the last of these rules belongs to portals.
+    pub(super) is_ours: bool,
+    pub(super) route: Result<RouteWords, Errno>,
+    /// Interface that answers to the device leave by; empty if there is none.
+    pub(super) reverse: String,
+    /// Effective value of `rp_filter`, and whether it is that of the interface.
+    pub(super) rp_filter: u8,
+    /// Kernel setting that switches forwarding on, if it is off.
+    pub(super) not_forwarding: Option<&'static str>,
+    pub(super) tunnel: Option<TunnelWords>,
+}
+
+impl Evidence {
+    /// Destination after all translations.
+    pub(super) fn destination(&self) -> IpAddr {
+        self.connection.as_ref().map_or(self.flow.to, |connection| connection.answering)
+    }
+
+    /// Interface that the packet left by, or would leave by.
+    pub(super) fn outgoing(&self) -> String {
+        match &self.route {
+            Ok(route) if self.seen[0].is_empty() => route.device.clone(),
+            _ => self.seen[0].clone(),
+        }
+    }
+
+    /// Reports whether an answer came.
+    pub(super) fn has_answer(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.has_answer)
+            || !self.back.events.is_empty()
+    }
+}

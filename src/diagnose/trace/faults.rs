@@ -1,0 +1,199 @@
+//! Table of the endings of a flow, with the words for each: the sentence says where the flow ends and why, and
+//! the way out says what to do.
+
+/// Ending of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// An answer came back to the device.
+    Works,
+    /// The packet is for this host itself.
+    Here,
+    /// The packet would leave, but none was sent.
+    Untested,
+    /// No packet of the flow came in.
+    NotSeen,
+    /// The packet that portals sent did not come in.
+    NotEntered,
+    /// The interface is down.
+    Down,
+    /// This host does not forward.
+    NoForwarding,
+    /// The portal has no exit that is up.
+    Closed,
+    /// The portal has an obstacle.
+    Blocked,
+    /// No rule leads to a route.
+    NoRoute,
+    /// A rule or a route of another program refuses the packet.
+    Refused,
+    /// The reverse-path filter drops the packet.
+    ReversePath,
+    /// The source is an address that no packet can come from.
+    Impossible,
+    /// A chain drops the packet.
+    Chain,
+    /// Something drops the packet in a hook.
+    Unknown,
+    /// The tunnel has no session.
+    NoHandshake,
+    /// No answer came.
+    NoAnswer,
+    /// A chain drops the answer.
+    Answer,
+    /// The answer leaves by another interface than that of the device.
+    Astray,
+}
+
+/// Row of the table: words with places for up to three details.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Sentence about the place and the reason.
+    pub(super) words: &'static str,
+    /// Way out; may be empty.
+    pub(super) way_out: &'static str,
+}
+
+/// Words of each ending, in the order of [`Ending`].
+pub(super) const FAULTS: [Fault; 19] = [
+    Fault { words: "It works: the packet left by {0}, and an answer came back.", way_out: "" },
+    Fault { words: "It arrives: {0} is an address of this router itself.", way_out: "" },
+    Fault {
+        words: "The routes of this router lead the packet out of {0}. Its firewall was not tested: {1}.",
+        way_out: "Run the trace with --live, and use the device meanwhile.",
+    },
+    Fault {
+        words: "No packet from {0} to {1} came in within a minute.",
+        way_out: "Use the device while the trace waits. If it was in use, look at its cable or Wi-Fi, and at \
+                  its address.",
+    },
+    Fault {
+        words: "The packet does not come in on {0}: something drops it before the first hook.",
+        way_out: "Look at `nft list ruleset` for chains with the hook `ingress`, and at `tc filter show dev \
+                  {0} ingress`.",
+    },
+    Fault {
+        words: "It stops at the entrance: the interface {0} is down.",
+        way_out: "Plug the cable in, or run `ip link set {0} up`.",
+    },
+    Fault {
+        words: "It stops at the routing decision: this router does not forward packets ({0} is 0).",
+        way_out: "Start the agent with `portals run`, or run `sysctl -w {0}=1`.",
+    },
+    Fault {
+        words: "It stops at the routing decision: the portal {0} is closed, because its exit {1} is not up.",
+        way_out: "See `portals status`. The portal opens by itself as soon as an exit is up.",
+    },
+    Fault {
+        words: "It stops at the routing decision: the portal {0} is blocked. {1}",
+        way_out: "See `portals status`.",
+    },
+    Fault {
+        words: "It stops at the routing decision: no rule leads to a route to {0}.",
+        way_out: "Give this router a default route, or a portal that takes this traffic.",
+    },
+    Fault {
+        words: "It stops at the routing decision: {0} refuses the packet, and does not belong to portals.",
+        way_out: "See `ip rule` and `ip route show table all`, and change the program that made it.",
+    },
+    Fault {
+        words: "It stops at the reverse-path filter of {1}: answers to {0} would leave by {2}.",
+        way_out: "Correct the address of the device, or add a route to it out of {1}. If the way is right as it \
+                  is, run `sysctl -w net.ipv4.conf.{1}.rp_filter=2`.",
+    },
+    Fault {
+        words: "It stops at the routing decision: the kernel takes no packet from {0} to {1}, coming in on {2}.",
+        way_out: "Look for the same address on this router (`ip address`), and for a route that drops packets \
+                  (`ip route show table all type blackhole`).",
+    },
+    Fault { words: "It stops in the chain `{0}` of {1}: {2}.", way_out: "" },
+    Fault {
+        words: "It stops in the hook {0}: something other than nftables and iptables drops it, or a rule that \
+                keeps no count.",
+        way_out: "Look at the kernel's log (`dmesg`), and at the modules of other programs.",
+    },
+    Fault {
+        words: "It stops in the tunnel to {0}: {1}.",
+        way_out: "Look at the other end: is it on, does its agent run, does its UDP port reach it? See \
+                  `portals status`.",
+    },
+    Fault {
+        words: "The packet left by {0}, and no answer came.",
+        way_out: "The fault is behind {0}, or the destination answers no such packets. Run the trace at the \
+                  other site, or to another destination.",
+    },
+    Fault { words: "The answer stops in the chain `{0}` of {1}: {2}.", way_out: "" },
+    Fault {
+        words: "The answer goes astray: it leaves by {1}, and {0} is on {2}.",
+        way_out: "Look for a wrong route to {0}: `ip route get {0}`.",
+    },
+];
+
+/// Owners of chains: the beginning of the name of a table or a chain, the owner, and the way out.
+const OWNERS: [(&str, &str, &str); 11] = [
+    ("portals", "portals", PORTALS),
+    ("PORTALS_", "portals", PORTALS),
+    ("ufw", "ufw", "Run `ufw route allow in on {0} out on {1}`."),
+    ("DOCKER", "Docker", "Accept the traffic in the chain DOCKER-USER, which Docker leaves to you."),
+    ("firewalld", "firewalld", "Put both interfaces into zones with a policy that accepts (`firewall-cmd`)."),
+    ("fw4", "OpenWrt's firewall", "Add a forwarding between the two zones in /etc/config/firewall."),
+    ("LIBVIRT_", "libvirt", "Use a bridge in place of libvirt's own network."),
+    ("UBIOS_", "UniFi", "Allow the traffic in UniFi's firewall settings."),
+    ("WAN_", "the firewall of EdgeOS", "Allow the traffic in the ruleset of that name."),
+    ("ts-", "Tailscale", "Stop Tailscale, or turn its netfilter mode off."),
+    (
+        "",
+        "another program",
+        "Accept the traffic there, or run `portals apply`, which opens what portals needs.",
+    ),
+];
+
+const PORTALS: &str = "This is the protection of a portal: only the traffic of its exits passes. See `portals \
+                       plan --commands` for the rule's reason, and `portals status` for the exit in use.";
+
+/// Returns the owner of a chain, and the way out.
+pub(super) fn owner(place: &str, is_pinhole: bool) -> (&'static str, &'static str) {
+    let belongs = |prefix: &str| place.split(' ').any(|word| word.starts_with(prefix));
+    let of = |(_, owner, way_out): &(&'static str, &'static str, &'static str)| (*owner, *way_out);
+    let mut owners = OWNERS.iter();
+    if is_pinhole { of(&OWNERS[0]) } else { owners.find(|(prefix, ..)| belongs(prefix)).map_or(("", ""), of) }
+}
+
+/// Returns a text of the table with its details.
+pub(super) fn filled(text: &str, details: &[String]) -> String {
+    let mut filled = text.to_owned();
+    for (place, detail) in ["{0}", "{1}", "{2}"].into_iter().zip(details) {
+        filled = filled.replace(place, detail);
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_words_for_every_ending() {
+        assert_eq!(Ending::Astray as usize + 1, FAULTS.len());
+        let details = ["a", "b", "c"].map(str::to_owned);
+        for fault in &FAULTS {
+            assert!(fault.words.ends_with('.') || fault.words.ends_with("{1}"), "{}", fault.words);
+            assert!(!filled(fault.words, &details).contains('{'));
+            assert!(!filled(fault.way_out, &details).contains('{'));
+        }
+    }
+
+    #[test]
+    fn owners_of_chains_are_known() {
+        for (place, owner_of) in [
+            ("inet portals forward", "portals"),
+            ("filter PORTALS_FORWARD", "portals"),
+            ("ip filter ufw-user-forward", "ufw"),
+            ("ip filter DOCKER-ISOLATION-STAGE-2", "Docker"),
+            ("inet fw4 forward", "OpenWrt's firewall"),
+            ("inet mine forward", "another program"),
+        ] {
+            assert_eq!(owner(place, false).0, owner_of, "{place}");
+        }
+        assert_eq!(owner("inet fw4 forward", true).0, "portals");
+    }
+}

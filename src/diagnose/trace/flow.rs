@@ -1,0 +1,229 @@
+//! The flow to trace, from the words of the command line.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::base::error::{Error, Result};
+use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mac};
+use crate::kernel::link::Links;
+use crate::kernel::linux::Linux;
+use crate::kernel::{address, inject, neighbour, route};
+use crate::site::{Entrance, Portal, Site};
+use crate::system::resolver::resolve;
+
+/// Time limit for the lookup of the destination's name.
+const RESOLVING: Duration = Duration::from_secs(3);
+
+/// Word for this router itself.
+const SELF: &str = "self";
+
+/// Flow: packets from a device, or from this host, to a destination.
+#[derive(Debug, Clone)]
+pub(super) struct Flow {
+    /// Sender; `None` for this host.
+    pub(super) device: Option<Device>,
+    /// Portal that takes the traffic of the device in, as far as addresses and interfaces tell.
+    pub(super) portal: Option<String>,
+    /// Destination.
+    pub(super) to: IpAddr,
+    /// Number of the protocol (IPPROTO_*).
+    pub(super) protocol: u8,
+    /// Destination port, if the protocol has ports.
+    pub(super) port: Option<u16>,
+}
+
+/// Device that sends.
+#[derive(Debug, Clone)]
+pub(super) struct Device {
+    /// Address of the device.
+    pub(super) address: IpAddr,
+    /// Hardware address; zeros if it is not known.
+    pub(super) mac: Mac,
+    /// Interface that its packets come in on.
+    pub(super) interface: IfName,
+}
+
+/// Destination as given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Target<'a> {
+    /// Parses `HOST`, `HOST:PORT`, an IPv6 address, or `[IPV6]:PORT`.
+    pub(super) fn parse(text: &'a str) -> Result<Self> {
+        let wrong = || {
+            Error::wrong(format!(
+                "`{text}` is no destination: give an address or a name, and a port if you like, such as \
+                 1.1.1.1:443"
+            ))
+        };
+        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
+            None if text.parse::<IpAddr>().is_ok() => (text, None),
+            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+        };
+        let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong));
+        let port = port.transpose()?;
+        if host.is_empty() { Err(wrong()) } else { Ok(Self { host, port }) }
+    }
+
+    fn address(&self) -> Result<IpAddr> {
+        if let Ok(address) = self.host.parse() {
+            return Ok(address);
+        }
+        let found = resolve(&[self.host].into(), RESOLVING).remove(self.host);
+        found.ok_or_else(|| {
+            Error::failed(format!("the name {} has no address here: give the address", self.host))
+        })
+    }
+}
+
+/// Reads the flow. `is_udp` chooses UDP in place of TCP for a destination with a port.
+pub(super) fn read(
+    site: &Site,
+    kernel: &mut Linux,
+    links: &Links,
+    (from, to): (&str, &str),
+    is_udp: bool,
+) -> Result<Flow> {
+    let target = Target::parse(to)?;
+    let to = target.address()?;
+    let protocol = match (target.port, is_udp) {
+        (Some(_), false) => inject::TCP,
+        (Some(_), true) => inject::UDP,
+        (None, true) => return Err(Error::wrong("--udp needs a port, such as 1.1.1.1:53")),
+        (None, false) if to.is_ipv4() => inject::ICMP,
+        (None, false) => inject::ICMPV6,
+    };
+    let mut flow = Flow { device: None, portal: None, to, protocol, port: target.port };
+    let named = site.portals.iter().find(|portal| portal.name == from);
+    let portal = if from == SELF || named.is_some_and(|portal| portal.entrance == Entrance::Own) {
+        None
+    } else {
+        device(site, kernel, links, named, &mut flow, from)?
+    };
+    let own = || site.portals.iter().find(|portal| portal.entrance == Entrance::Own);
+    let portal = if flow.device.is_some() { portal } else { own() };
+    flow.portal = portal.map(|portal| portal.name.clone());
+    Ok(flow)
+}
+
+/// Fills in the device of a flow, and returns the portal that its traffic enters. An address of this host is
+/// no device.
+fn device<'a>(
+    site: &'a Site,
+    kernel: &mut Linux,
+    links: &Links,
+    named: Option<&'a Portal>,
+    flow: &mut Flow,
+    from: &str,
+) -> Result<Option<&'a Portal>> {
+    let neighbours = neighbour::list(kernel.route())?;
+    let address = match named {
+        Some(portal) => some_device(portal, &neighbours, Family::of(flow.to)).ok_or_else(|| {
+            Error::failed(
+                "no device of this portal is known: give the address of one in place of the portal's name",
+            )
+        })?,
+        None => from.parse::<IpAddr>().map_err(|_| {
+            Error::wrong(
+                [
+                    "`",
+                    from,
+                    "` is no portal of this site: give the name of a portal, the address of a device, or `self`",
+                ]
+                .concat(),
+            )
+        })?,
+    };
+    if Family::of(address) != Family::of(flow.to) {
+        return Err(Error::wrong("the two addresses are not of the same address family"));
+    }
+    if address::list(kernel.route())?.iter().any(|entry| entry.address.address == address) {
+        return Ok(None);
+    }
+    let found = neighbours.iter().find(|neighbour| neighbour.address == address);
+    let mac = found.map_or(Mac([0; 6]), |neighbour| neighbour.mac);
+    let portal = named.or_else(|| site.portals.iter().find(|portal| takes(portal, address, mac)));
+    let behind = found.and_then(|neighbour| links.values().find(|link| link.index == neighbour.index));
+    let interface = match (portal.and_then(Portal::entrance_interface), behind) {
+        (Some(interface), _) => interface.clone(),
+        // The device itself, and not the routes, tells where it is.
+        (None, Some(link)) => link.name.clone(),
+        (None, None) => interface_to(kernel, links, address)?,
+    };
+    let of_interface = |portal: &&Portal| portal.entrance_interface() == Some(&interface);
+    let portal = portal.or_else(|| site.portals.iter().find(of_interface));
+    flow.device = Some(Device { address, mac, interface });
+    Ok(portal)
+}
+
+/// Returns a device that enters a portal: one that the kernel knows, if there is one.
+fn some_device(portal: &Portal, neighbours: &[neighbour::Neighbour], family: Family) -> Option<IpAddr> {
+    let known = neighbours.iter().find(|neighbour| takes(portal, neighbour.address, neighbour.mac));
+    if let Some(neighbour) = known.filter(|_| family == Family::V4) {
+        return Some(neighbour.address);
+    }
+    match &portal.entrance {
+        Entrance::From(sources) => {
+            sources.iter().find(|source| source.family() == family).map(|source| source.address())
+        }
+        Entrance::Mac { .. } | Entrance::Own => None,
+        // The last address of the LAN plays a device.
+        _ => {
+            let of_family = |lan: &Cidr| lan.family() == family;
+            let lan = portal.addresses().map(InterfaceAddress::network).find(of_family)?;
+            let last = if family == Family::V4 { (1 << (32 - lan.length())) - 2 } else { 0xfffe };
+            lan.nth(last)
+        }
+    }
+}
+
+/// Reports whether the traffic of a device enters a portal.
+fn takes(portal: &Portal, address: IpAddr, mac: Mac) -> bool {
+    match &portal.entrance {
+        Entrance::From(sources) => sources.iter().any(|source| source.contains(address)),
+        Entrance::Mac { devices, .. } => devices.contains(&mac),
+        Entrance::Own => false,
+        _ => {
+            let own = portal.addresses().any(|own| own.address == address);
+            !own && portal.addresses().any(|own| own.network().contains(address))
+        }
+    }
+}
+
+/// Returns the interface behind which a device is.
+fn interface_to(kernel: &mut Linux, links: &Links, device: IpAddr) -> Result<IfName> {
+    let route = route::lookup(kernel.route(), device, None, None);
+    let index = route.and_then(|route| route.device);
+    let link = index.and_then(|index| links.values().find(|link| link.index == index));
+    link.map(|link| link.name.clone()).ok_or_else(|| {
+        Error::failed(format!("no interface of this router leads to {device}: it cannot be a device here"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_addresses_or_names_with_or_without_a_port() {
+        for (text, host, port) in [
+            ("1.1.1.1", "1.1.1.1", None),
+            ("1.1.1.1:443", "1.1.1.1", Some(443)),
+            ("example.net:53", "example.net", Some(53)),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("[2001:db8::1]:443", "2001:db8::1", Some(443)),
+        ] {
+            assert_eq!(Target::parse(text).unwrap(), Target { host, port }, "{text}");
+        }
+        for text in ["", ":443", "1.1.1.1:", "1.1.1.1:0", "1.1.1.1:65536", "[::1", "[::1]443", "x:y", "a:b:c"]
+        {
+            assert!(Target::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Pictures of flows with every ending.
+
+use nix::errno::Errno;
+
+use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
+use super::faults::Ending;
+use super::flow::{Device, Flow};
+use super::picture::draw;
+use super::way::tests::{bases, ends, event};
+use super::way::{FORWARD, PREROUTING, PacketMark, Way};
+use crate::base::net::Mac;
+use crate::cli::style::Style;
+use crate::kernel::conntrack::Connection;
+use crate::kernel::inject::ICMP;
+use crate::kernel::nftables::trace::{EventKind, LEFT, TraceEvent};
+
+/// Returns the way of the reports, with these ends.
+fn way(events: &[TraceEvent]) -> Way {
+    let mark = PacketMark { addresses: ends(), protocol: ICMP, ports: [None, None] };
+    Way::of(&mark, events, &bases())
+}
+
+fn passed(chain: &str) -> TraceEvent {
+    event(&["portals-trace ", chain].concat(), EventKind::Accept)
+}
+
+fn met(hook: usize, place: &str, rule: &str, refuses: bool) -> MetInHook {
+    MetInHook { hook, place: place.to_owned(), rule: rule.to_owned(), is_pinhole: false, refuses }
+}
+
+/// Returns the evidence about a flow that works.
+fn works() -> Evidence {
+    Evidence {
+        flow: Flow {
+            device: Some(Device { address: ends().0, mac: Mac([2; 6]), interface: "lan0".parse().unwrap() }),
+            portal: Some("tv".to_owned()),
+            to: ends().1,
+            protocol: ICMP,
+            port: None,
+        },
+        packets: Packets::Own,
+        is_traced: true,
+        portal: Some(PortalWords { name: "tv".to_owned(), exit: "paris".to_owned(), obstacle: None }),
+        is_up: true,
+        forth: way(&[
+            passed("enters"),
+            event("portals marks", EventKind::Met),
+            TraceEvent { mark: 0x8100_0000, ..passed("entered") },
+            passed("forwards"),
+            event("fw4 forward", EventKind::Accept),
+            passed("forwarded"),
+            passed(LEFT),
+        ]),
+        back: Way::default(),
+        met: [
+            vec![
+                met(PREROUTING, "inet portals marks", "meta mark set 1", false),
+                met(FORWARD, "inet fw4 forward", "oifname \"to-paris\" accept", false),
+            ],
+            Vec::new(),
+        ],
+        seen: ["to-paris", "to-paris", "lan0"].map(str::to_owned),
+        connection: Some(Connection {
+            answering: ends().1,
+            answered: [10, 77, 1, 1].into(),
+            has_answer: true,
+            mark: 0,
+        }),
+        rules: vec!["112: from 192.168.1.50/32 lookup 7702".to_owned()],
+        is_ours: true,
+        route: Ok(RouteWords {
+            table: "7702".to_owned(),
+            device: "to-paris".to_owned(),
+            ..RouteWords::default()
+        }),
+        reverse: "lan0".to_owned(),
+        rp_filter: 1,
+        not_forwarding: None,
+        tunnel: Some(TunnelWords {
+            peer: "paris".to_owned(),
+            endpoint: Some("203.0.113.9:51821".parse().unwrap()),
+            age: Some(12),
+            is_up: true,
+        }),
+    }
+}
+
+#[test]
+fn the_picture_of_a_flow_that_works() {
+    let (text, conclusion) = draw(&works(), Style::PLAIN);
+    assert_eq!(conclusion.ending, Ending::Works);
+    assert_eq!(
+        text,
+        "192.168.1.50 on lan0 → 1.1.1.1 icmp\n\
+         seen: a packet of portals, which came in as if the device had sent it; rules and rp_filter: the \
+         kernel's answer to a lookup\n\
+         \n\
+         \u{20} ✓ entrance     lan0, portal tv → paris\n\
+         \u{20} ✓ prerouting   inet portals marks: meta mark set 1\n\
+         \u{20}                mark 0x81000000\n\
+         \u{20} ✓ connection   tracked, leaves as 10.77.1.1\n\
+         \u{20} ✓ rules        112: from 192.168.1.50/32 lookup 7702\n\
+         \u{20}                → table 7702: to-paris\n\
+         \u{20} ✓ rp_filter    strict: answers to 192.168.1.50 leave by lan0\n\
+         \u{20} ✓ forward      inet fw4 forward: oifname \"to-paris\" accept\n\
+         \u{20} ✓ postrouting  no rule\n\
+         \u{20} ✓ tunnel       paris at 203.0.113.9:51821, last handshake 12 s ago\n\
+         \u{20} ✓ answer       came back by to-paris, went on by lan0\n\
+         \n\
+         It works: the packet left by to-paris, and an answer came back.\n"
+    );
+}
+
+/// Changes the evidence of a flow that works.
+type Change = fn(&mut Evidence);
+
+/// Makes the packet stop at the routing decision.
+fn unrouted(evidence: &mut Evidence, errno: Errno, is_ours: bool) {
+    evidence.forth = way(&[passed("enters"), passed("entered")]);
+    (evidence.connection, evidence.seen) = (None, Default::default());
+    (evidence.route, evidence.is_ours, evidence.tunnel) = (Err(errno), is_ours, None);
+}
+
+/// Takes the reports of nftables away, as on a kernel without it.
+fn untraced(evidence: &mut Evidence) {
+    (evidence.is_traced, evidence.forth) = (false, Way::default());
+    (evidence.met, evidence.seen) = Default::default();
+}
+
+/// Changes, the ending that follows from each, and a part of its words.
+const ENDINGS: &[(Ending, &str, Change)] = &[
+    (Ending::Works, "by to-paris", untraced),
+    (Ending::Here, "1.1.1.1 is an address of this router", |evidence| {
+        evidence.route = Ok(RouteWords { is_local: true, ..RouteWords::default() });
+    }),
+    (Ending::Untested, "out of to-paris. Its firewall was not tested: no module", |evidence| {
+        untraced(evidence);
+        evidence.packets = Packets::None("no module".to_owned());
+    }),
+    (Ending::NotSeen, "No packet from 192.168.1.50 to 1.1.1.1", |evidence| {
+        (evidence.packets, evidence.forth) = (Packets::Live, Way::default());
+        evidence.connection = None;
+    }),
+    (Ending::NotEntered, "does not come in on lan0", |evidence| evidence.forth = Way::default()),
+    (Ending::Down, "the interface lan0 is down", |evidence| evidence.is_up = false),
+    (Ending::NoForwarding, "net.ipv4.ip_forward is 0", |evidence| {
+        unrouted(evidence, Errno::EHOSTUNREACH, false);
+        evidence.not_forwarding = Some("net.ipv4.ip_forward");
+    }),
+    (Ending::Closed, "portal tv is closed, because its exit paris", |evidence| {
+        unrouted(evidence, Errno::EHOSTUNREACH, true);
+    }),
+    (Ending::Blocked, "portal tv is blocked. The card is missing.", |evidence| {
+        unrouted(evidence, Errno::ENETUNREACH, true);
+        evidence.portal.as_mut().unwrap().obstacle = Some("The card is missing.".to_owned());
+    }),
+    (Ending::NoRoute, "to a route to 1.1.1.1", |evidence| unrouted(evidence, Errno::ENETUNREACH, false)),
+    (Ending::Refused, "`112: from 192.168.1.50/32 lookup 7702` refuses", |evidence| {
+        unrouted(evidence, Errno::EACCES, false);
+    }),
+    (Ending::ReversePath, "of lan0: answers to 192.168.1.50 would leave by uplink", |evidence| {
+        unrouted(evidence, Errno::EINVAL, false);
+        evidence.reverse = "uplink".to_owned();
+    }),
+    (Ending::ReversePath, "filter of lan0", |evidence| {
+        unrouted(evidence, Errno::EXDEV, false);
+        evidence.reverse = "uplink".to_owned();
+    }),
+    (Ending::Impossible, "no packet from 192.168.1.50 to 1.1.1.1, coming in on lan0", |evidence| {
+        unrouted(evidence, Errno::EINVAL, false);
+    }),
+    (Ending::Chain, "`inet fw4 forward` of OpenWrt's firewall: drop", |evidence| {
+        evidence.forth = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
+        evidence.met[0] = vec![met(FORWARD, "inet fw4 forward", "drop", true)];
+        evidence.connection = None;
+    }),
+    (Ending::Chain, "`filter WAN_IN` of the firewall of EdgeOS: -j DROP", |evidence| {
+        untraced(evidence);
+        evidence.connection = None;
+        evidence.met[0] = vec![
+            met(FORWARD, "filter WAN_IN", "-j LOG", false),
+            met(FORWARD, "filter WAN_IN", "-j DROP", true),
+        ];
+    }),
+    (Ending::Unknown, "in the hook forward", |evidence| {
+        evidence.forth = way(&[passed("enters"), passed("entered"), passed("forwards")]);
+        evidence.connection = None;
+    }),
+    (Ending::NoHandshake, "tunnel to paris: its last handshake was 5 min ago", |evidence| {
+        evidence.connection.as_mut().unwrap().has_answer = false;
+        evidence.seen = ["to-paris", "", ""].map(str::to_owned);
+        let tunnel = evidence.tunnel.as_mut().unwrap();
+        (tunnel.is_up, tunnel.age) = (false, Some(300));
+    }),
+    (Ending::NoAnswer, "left by to-paris, and no answer", |evidence| {
+        evidence.connection.as_mut().unwrap().has_answer = false;
+        evidence.seen[2].clear();
+    }),
+    (Ending::Answer, "answer stops in the chain `inet mine back` of another program", |evidence| {
+        evidence.back = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
+        evidence.met[1] = vec![met(FORWARD, "inet mine back", "drop", true)];
+    }),
+    (Ending::Astray, "leaves by uplink, and 192.168.1.50 is on lan0", |evidence| {
+        evidence.seen[2] = "uplink".to_owned();
+    }),
+];
+
+#[test]
+fn every_ending_is_concluded_from_its_evidence() {
+    for (ending, part, change) in ENDINGS {
+        let mut evidence = works();
+        change(&mut evidence);
+        let (text, conclusion) = draw(&evidence, Style::PLAIN);
+        assert_eq!(conclusion.ending, *ending, "{text}");
+        assert!(text.contains(part), "{part} in\n{text}");
+        let is_good = matches!(ending, Ending::Works | Ending::Here | Ending::Untested);
+        assert_eq!(conclusion.is_good(), is_good);
+        assert!(is_good || text.contains("✗") || *ending == Ending::NoAnswer, "{text}");
+    }
+    for number in 0..=Ending::Astray as usize {
+        assert!(ENDINGS.iter().any(|(ending, ..)| *ending as usize == number), "no test of ending {number}");
+    }
+}

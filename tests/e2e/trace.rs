@@ -1,0 +1,199 @@
+//! `portals trace`: each fault is made for real, and the trace names it at the first try.
+
+use std::net::IpAddr;
+use std::process::{Child, Command, Stdio};
+
+use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, World};
+
+use crate::devices::{BY_MAC, move_in};
+use crate::doctor::{names, setting};
+use crate::filters::everywhere_legacy;
+use crate::snapshot::Snapshot;
+use crate::troubles::Trouble;
+use crate::troubles::trace::{OF_FLOWS, OF_IPTABLES, OF_NFTABLES, OF_STOPPED, SILENT};
+use crate::ways::{each_other, only_nyc};
+use crate::words::{eventually, same, seconds, seen_as, settled, shell, start};
+use crate::{Scenario, program};
+
+/// Scenarios about the abilities of a kernel.
+pub(crate) const IN_THE_LAB: &[Scenario] = &[
+    Scenario { name: "a trace shows the whole way of a flow that works", plots: &[NYC, PARIS], run: works },
+    Scenario { name: "a trace names each fault", plots: &[NYC, PARIS], run: faults },
+    Scenario { name: "nothing of a killed trace stays", plots: &[NYC, PARIS], run: killed },
+];
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "a trace names the tunnel that does not answer", plots: &[NYC, PARIS], run: cut_off },
+    Scenario { name: "a trace tells a translated destination", plots: &[NYC, PARIS], run: translated },
+    Scenario { name: "a trace of a device outside all portals", plots: &[NYC, PARIS], run: outside },
+    Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
+    Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
+    Scenario { name: "a trace waits for packets of the device", plots: &[NYC, PARIS], run: live },
+    Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
+];
+
+const DEVICE: &str = "from = [\"192.168.1.50\"]";
+
+/// Runs a trace, and checks its exit status and the parts that its picture must have.
+fn traced(site: &DemoSite, arguments: &[&str], status: i32, parts: &[&str]) -> Result<()> {
+    let output = site.portals(&[&["trace"], arguments].concat())?;
+    let picture =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if std::env::var_os("PORTALS_TEST_SHOW").is_some() {
+        println!("--- portals trace {}\n{picture}", arguments.join(" "));
+    }
+    same(&format!("status of the trace\n{picture}"), output.status.code(), Some(status))?;
+    for part in parts {
+        same(&format!("{part} in\n{picture}"), picture.contains(part), true)?;
+    }
+    Ok(())
+}
+
+fn works(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    let site = world.site(NYC);
+    seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
+    let before = Snapshot::of(&site.router)?.unnumbered();
+    let (server, guest) = (SERVER.to_string(), NYC.guest().to_string());
+    let parts =
+        ["portal0, portal way → paris", "iif portal0 lookup 7702", "tunnel       paris at", "It works"];
+    traced(site, &["way", "->", &server], 0, &parts)?;
+    let parts = ["tcp/80", "It works: the packet left by to-paris"];
+    traced(site, &[&guest, &format!("{server}:80")], 0, &parts)?;
+    traced(site, &["way", &format!("{server}:7"), "--udp"], 1, &["udp/7", "no answer came"])?;
+    before.same_as(&Snapshot::of(&site.router)?.unnumbered())
+}
+
+fn translated(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let other = PARIS.own_server();
+    let script = if everywhere_legacy() {
+        format!("iptables-legacy -t nat -A PREROUTING -s {HOME} -d {SERVER} -j DNAT --to-destination {other}")
+    } else {
+        format!(
+            "nft 'add table ip mine; add chain ip mine redirects \
+             {{ type nat hook prerouting priority -101; }}; \
+             add rule ip mine redirects ip saddr {HOME} ip daddr {SERVER} dnat to {other}'"
+        )
+    };
+    shell(&site.router, &script)?;
+    traced(site, &["way", &SERVER.to_string()], 0, &[&format!("translated to {other}"), "It works"])
+}
+
+fn outside(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let parts =
+        ["no portal: the traffic goes", "→ table main: uplink", "It works: the packet left by uplink"];
+    traced(world.site(NYC), &["192.168.1.60", &SERVER.to_string()], 0, &parts)
+}
+
+fn marked(world: &mut World) -> Result<()> {
+    let _neighbour = move_in(world)?;
+    start(world, &world.network(only_nyc(BY_MAC)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    traced(site, &["way", &SERVER.to_string()], 0, &["fwmark 0x8", "It works: the packet left by to-paris"])
+}
+
+fn own(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc("self = true")))?;
+    let site = world.site(NYC);
+    seen_as(site.router(seconds(3.0)), SERVER, PARIS.address)?;
+    traced(
+        site,
+        &["self", &SERVER.to_string()],
+        0,
+        &["this router →", "It works: the packet left by to-paris"],
+    )?;
+    let itself = NYC.address.to_string();
+    traced(site, &["192.168.1.50", &itself], 0, &["It arrives: ", "is an address of this router itself."])
+}
+
+fn wrong_words(world: &mut World) -> Result<()> {
+    world
+        .install(&world.network(|_| "[site.nyc.portal.way]\nexit = \"direct\"\nself = true\n".to_owned()))?;
+    let site = world.site(NYC);
+    traced(site, &["nobody", "1.1.1.1"], 2, &["`nobody` is no portal of this site"])?;
+    traced(site, &["192.168.1.50", "1.1.1.1:0"], 2, &["is no destination"])?;
+    traced(site, &["192.168.1.50", "2001:db8::1"], 2, &["not of the same address family"])?;
+    traced(site, &["192.168.1.50", "1.1.1.1", "--udp"], 2, &["--udp needs a port"])
+}
+
+/// Starts a trace, and waits until it is at work.
+fn begun(site: &DemoSite, arguments: &[&str], sign: &str) -> Result<Child> {
+    let mut command = Command::new(program());
+    command.arg("trace").args(arguments).args(["--config", NETWORK_FILE]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = site.router.spawn(&mut command).context(|| "cannot start portals".to_owned())?;
+    eventually("the trace is at work", || shell(&site.router, sign).map(drop))?;
+    Ok(child)
+}
+
+/// Commands that succeed while a trace is at work.
+const TABLE: &str = "nft list table inet portals-trace";
+const DEVICE_OF_TRACE: &str = "ip link show dev portals-trace";
+
+fn live(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    let child = begun(site, &["way", &format!("{SERVER}:80"), "--live"], TABLE)?;
+    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let output = child.wait_with_output().map_err(|error| Error::failed("cannot wait").because(error))?;
+    let picture = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["seen: a packet of the device", "→ table 7702: to-paris", "It works"] {
+        same(&format!("{part} in\n{picture}"), picture.contains(part), true)?;
+    }
+    Ok(())
+}
+
+fn killed(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    let site = world.site(NYC);
+    seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
+    let before = Snapshot::of(&site.router)?.unnumbered();
+    let nowhere = IpAddr::from([192, 0, 2, 77]).to_string();
+    for sign in [TABLE, DEVICE_OF_TRACE] {
+        let mut child = begun(site, &["way", &nowhere], sign)?;
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map_err(|error| Error::failed("cannot kill").because(error))?;
+        eventually("nothing of the trace stays", || {
+            settled(site)?;
+            before.same_as(&Snapshot::of(&site.router)?.unnumbered())
+        })?;
+    }
+    traced(site, &["way", &SERVER.to_string()], 0, &["It works"])
+}
+
+/// Makes one fault after the other, each undone before the next, and demands its words.
+fn faults(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)).from(HOME), SERVER, PARIS.address)?;
+    seen_as(site.home(seconds(3.0)).from(OTHER_HOME), SERVER, NYC.address)?;
+    each(site, OF_FLOWS)?;
+    each(site, if everywhere_legacy() { OF_IPTABLES } else { OF_NFTABLES })?;
+    site.kill_agent();
+    each(site, OF_STOPPED)
+}
+
+fn each(site: &DemoSite, troubles: &[Trouble]) -> Result<()> {
+    for trouble in troubles {
+        shell(&site.router, &[&setting(), trouble.breaks].concat())?;
+        let named = names(site, trouble);
+        shell(&site.router, &[&setting(), trouble.mends].concat())?;
+        named?;
+        println!("named: {}", trouble.fault);
+    }
+    Ok(())
+}
+
+fn cut_off(world: &mut World) -> Result<()> {
+    world.set_cut(NYC, PARIS, true)?;
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    each(world.site(NYC), SILENT)
+}

@@ -1,0 +1,158 @@
+//! Faults that `portals trace` names.
+
+use super::{At, Trouble};
+
+/// Command about the device behind the portal.
+const OF_DEVICE: &str = "portals trace 192.168.1.50 192.175.48.10";
+
+/// Command about a device outside all portals.
+const OF_OTHER: &str = "portals trace 192.168.1.60 192.175.48.10";
+
+const FAULT: Trouble =
+    Trouble { fault: "", command: OF_DEVICE, words: "", at: At::Router, breaks: "", mends: "" };
+
+/// Faults of one flow, while the agent runs.
+pub(crate) const OF_FLOWS: &[Trouble] = &[
+    Trouble {
+        fault: "Answers to a device would leave by another interface, and `rp_filter` is strict",
+        words: "✗ rp_filter    strict: answers to 192.168.1.50 leave by uplink
+
+It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave by uplink.
+→ Correct the address of the device, or add a route to it out of lan0. If the way is right as it is, run \
+                `sysctl -w net.ipv4.conf.lan0.rp_filter=2`.
+",
+        breaks: "ip route add 192.168.1.50 via $gateway",
+        mends: "ip route delete 192.168.1.50",
+        ..FAULT
+    },
+    Trouble {
+        fault: "Answers to a device leave by another interface, and `rp_filter` is loose",
+        words: "✗ answer       came back by to-paris, went on by uplink
+⋮
+The answer goes astray: it leaves by uplink, and 192.168.1.50 is on lan0.
+→ Look for a wrong route to 192.168.1.50: `ip route get 192.168.1.50`.
+",
+        breaks: "ip route add 192.168.1.50 via $gateway; echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter",
+        mends: "ip route delete 192.168.1.50; echo 1 >/proc/sys/net/ipv4/conf/lan0/rp_filter",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A route of another program drops the traffic of a device",
+        command: OF_OTHER,
+        words: "✗ rp_filter    strict: answers to 192.168.1.60 leave by lan0
+
+It stops at the routing decision: the kernel takes no packet from 192.168.1.60 to 192.175.48.10, coming in on lan0.
+",
+        breaks: "ip route add blackhole 192.175.48.10",
+        mends: "ip route delete blackhole 192.175.48.10",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A policy rule of another program refuses the traffic of a device",
+        command: OF_OTHER,
+        words: "✗ rules        50: from 192.168.1.60/32 unreachable
+                 → refused: Network is unreachable
+⋮
+It stops at the routing decision: `50: from 192.168.1.60/32 unreachable` refuses the packet, and does not \
+                belong to portals.
+",
+        breaks: "ip rule add from 192.168.1.60 priority 50 unreachable",
+        mends: "ip rule delete priority 50",
+        ..FAULT
+    },
+];
+
+/// Faults of one flow, while no agent runs.
+pub(crate) const OF_STOPPED: &[Trouble] = &[
+    Trouble {
+        fault: "The tunnel of a portal's exit is gone",
+        words: "✗ rules        112: from 192.168.1.50/32 lookup 7702
+                 → refused: No route to host
+⋮
+It stops at the routing decision: the portal way is closed, because its exit paris is not up.
+→ See `portals status`. The portal opens by itself as soon as an exit is up.
+",
+        breaks: "ip link delete to-paris 2>/dev/null || true",
+        ..FAULT
+    },
+    Trouble {
+        fault: "This router does not forward packets",
+        command: OF_OTHER,
+        words: "It stops at the routing decision: this router does not forward packets (net.ipv4.ip_forward is 0).
+→ Start the agent with `portals run`, or run `sysctl -w net.ipv4.ip_forward=1`.
+",
+        breaks: "echo 0 >/proc/sys/net/ipv4/ip_forward",
+        mends: "echo 1 >/proc/sys/net/ipv4/ip_forward",
+        ..FAULT
+    },
+    Trouble {
+        fault: "This router has no default route",
+        command: OF_OTHER,
+        words: "It stops at the routing decision: no rule leads to a route to 192.175.48.10.
+→ Give this router a default route, or a portal that takes this traffic.
+",
+        breaks: "ip route delete default",
+        mends: "ip route add default via $gateway",
+        ..FAULT
+    },
+];
+
+/// Fault that cuts the sites off from each other.
+pub(crate) const SILENT: &[Trouble] = &[Trouble {
+    fault: "The other end of the tunnel does not answer",
+    words: "✗ tunnel       paris at 203.0.113.9:51821, no handshake yet
+
+It stops in the tunnel to paris: it has had no handshake.
+→ Look at the other end: is it on, does its agent run, does its UDP port reach it? See `portals status`.
+",
+    ..FAULT
+}];
+
+/// Faults of one flow in nftables.
+pub(crate) const OF_NFTABLES: &[Trouble] = &[
+    Trouble {
+        fault: "A chain of another program drops the packets of a device",
+        words: "✗ forward      inet portals forward: ip saddr @from-way oifname \"to-paris\" accept
+                 inet mine forward: jump guard
+                 inet mine guard: ip saddr 192.168.1.50 counter drop
+⋮
+It stops in the chain `inet mine guard` of another program: ip saddr 192.168.1.50 counter drop.
+→ Accept the traffic there, or run `portals apply`, which opens what portals needs.
+",
+        breaks: "nft 'add table inet mine; add chain inet mine guard
+            add chain inet mine forward { type filter hook forward priority 10; }
+            add rule inet mine forward jump guard
+            add rule inet mine guard ip saddr 192.168.1.50 counter drop'",
+        mends: "nft delete table inet mine",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of another program drops the answers",
+        words: "✗ answer       came back by to-paris, went on by lan0
+⋮
+The answer stops in the chain `inet mine forward` of another program: iifname \"to-paris\" drop.
+",
+        breaks: "nft 'add table inet mine
+            add chain inet mine forward { type filter hook forward priority 10; }
+            add rule inet mine forward iifname to-paris drop'",
+        mends: "nft delete table inet mine",
+        ..FAULT
+    },
+];
+
+/// Faults of one flow in legacy iptables.
+pub(crate) const OF_IPTABLES: &[Trouble] = &[Trouble {
+    fault: "A chain of iptables drops the packets of a device",
+    words: "✗ forward      mangle FORWARD: -j PORTALS_FORWARD
+                 mangle FORWARD: -j MINE
+                 mangle MINE: -s 192.168.1.50/32 -j DROP
+⋮
+It stops in the chain `mangle MINE` of another program: -s 192.168.1.50/32 -j DROP.
+→ Accept the traffic there, or run `portals apply`, which opens what portals needs.
+",
+    breaks: "iptables-legacy -t mangle -N MINE; iptables-legacy -t mangle -A FORWARD -j MINE
+        iptables-legacy -t mangle -A MINE -s 192.168.1.50 -j DROP",
+    mends: "iptables-legacy -t mangle -D FORWARD -j MINE; iptables-legacy -t mangle -F MINE
+        iptables-legacy -t mangle -X MINE",
+    ..FAULT
+}];
