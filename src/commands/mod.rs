@@ -158,7 +158,7 @@ fn command_for(command: &str, file: &Path) -> String {
 /// Returns the command that starts the agent with this network file on this platform.
 fn start_command(file: &Path) -> String {
     let of_platform = is_of_platform(file).then(platform::start_command).flatten();
-    of_platform.unwrap_or_else(|| command_for("portals run", file))
+    of_platform.map_or_else(|| command_for("portals run", file), str::to_owned)
 }
 
 /// Returns a path as a word for a shell, quoted if it needs quotes.

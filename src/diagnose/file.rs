@@ -88,7 +88,7 @@ pub(super) fn key(case: &Case, findings: &mut Findings) {
                 &Words {
                     check: KEY,
                     seen: "Other users of this machine can read {0}.",
-                    why: "Whoever has this key can pretend to be this site.",
+                    why: "A machine with this key can pretend to be this site.",
                     way_out: "chmod 600 {0}",
                 },
                 &[&shown],

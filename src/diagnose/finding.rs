@@ -44,40 +44,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Returns the finding that all is well.
-    pub fn ok(check: &'static str, seen: impl Into<String>) -> Self {
-        Self::new(check, Verdict::Ok, seen.into(), "", String::new())
-    }
-
-    /// Returns a fact that somebody should know.
-    pub fn note(
-        check: &'static str,
-        seen: impl Into<String>,
-        why: &'static str,
-        way_out: impl Into<String>,
-    ) -> Self {
-        Self::new(check, Verdict::Note, seen.into(), why, way_out.into())
-    }
-
-    /// Returns a fault.
-    pub fn wrong(
-        check: &'static str,
-        seen: impl Into<String>,
-        why: &'static str,
-        way_out: impl Into<String>,
-    ) -> Self {
-        Self::new(check, Verdict::Wrong, seen.into(), why, way_out.into())
-    }
-
-    /// Returns the finding that a check could not look, and the reason.
-    pub fn not_checked(check: &'static str, seen: impl Into<String>) -> Self {
-        Self::new(check, Verdict::NotChecked, seen.into(), "", String::new())
-    }
-
-    fn new(check: &'static str, verdict: Verdict, seen: String, why: &'static str, way_out: String) -> Self {
-        Self { check, verdict, seen, why, way_out }
-    }
-
     /// Reports whether this is a fault of the key, without which no other check can look at the live state.
     pub fn is_about_key(&self) -> bool {
         self.check == KEY && self.verdict == Verdict::Wrong
@@ -165,7 +131,7 @@ impl Findings {
     #[inline(never)]
     fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
         let (seen, way_out) = (filled(words.seen, values), filled(words.way_out, values));
-        self.0.push(Finding::new(words.check, verdict, seen, words.why, way_out));
+        self.0.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
     }
 }
 
@@ -208,22 +174,19 @@ pub fn json(json: &mut JsonText, findings: &[Finding]) {
     json.end(']');
 }
 
-/// Reports whether a finding is a fault.
-pub fn has_fault(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.verdict == Verdict::Wrong)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn findings() -> Vec<Finding> {
-        vec![
-            Finding::ok("clock", "The clock is right."),
-            Finding::note("DNS", "Seen.", "It matters.", "Do this:\nuci commit"),
-            Finding::wrong("key", "Broken.", "", "chmod 600 \"a\""),
-            Finding::not_checked("links", "This check needs root."),
-        ]
+        let mut findings = Findings::default();
+        findings.ok("clock", "The clock is {0}.", &[&"right"]);
+        let (seen, why) = ("Seen.", "It matters.");
+        findings.note(&Words { check: "DNS", seen, why, way_out: "Do this:\n{0} commit" }, &[&"uci"]);
+        let words = Words { check: "key", seen: "Broken.", why: "", way_out: "chmod 600 \"a\"" };
+        findings.wrong(&words, &[]);
+        findings.not_checked("links", "This check needs root.", &[]);
+        findings.0
     }
 
     #[test]
@@ -239,7 +202,6 @@ mod tests {
                         ✗ key: Broken.\n  → chmod 600 \"a\"\n\
                         - links: This check needs root.\n";
         assert_eq!(for_people(&findings(), Style::PLAIN), expected);
-        assert!(has_fault(&findings()) && !has_fault(&findings()[..2]));
     }
 
     #[test]

@@ -10,8 +10,7 @@ use super::finding::{Findings, Words, append};
 use crate::site::facts::Firmware;
 use crate::state::words;
 use crate::system::disk::{self, FileOrigin};
-use crate::system::packages;
-use crate::system::platform::{Layout, Machine, ServiceAction, layout};
+use crate::system::{packages, platform};
 
 /// Time in which an agent repairs a difference, with room for a busy machine.
 const REPAIR: Duration = Duration::from_secs(3);
@@ -23,11 +22,7 @@ const MOST: usize = 8;
 pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "agent";
     if !live.report.agent {
-        let way_out = match here() {
-            Some(layout) if is_installed(&layout) => layout.keeper.call(ServiceAction::Start).join(" "),
-            Some(_) => "portals install".to_owned(),
-            None => "portals run".to_owned(),
-        };
+        let way_out = platform::start_command().unwrap_or("portals run");
         return findings.wrong(
             &Words {
                 check: CHECK,
@@ -92,7 +87,8 @@ pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
     }
     let points = words::count(live.steps.len(), "point");
     if live.report.agent {
-        let log = here().map_or("portals run writes it to standard error", |_| "portals logs");
+        let installed = platform::layout_here().is_some_and(|layout| platform::is_installed(&layout));
+        let log = if installed { "portals logs" } else { "portals run writes it to standard error" };
         let way_out =
             "If the file was edited: portals reload\nElse another program may undo it; see the log: {2}";
         findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &log]);
@@ -106,19 +102,10 @@ fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-/// Returns the layout of an installation on this machine, if something here can start the agent at boot.
-fn here() -> Option<Layout> {
-    layout(&Machine { is_live: true, has: &exists })
-}
-
-fn is_installed(layout: &Layout) -> bool {
-    exists(&layout.program) && exists(&layout.files[0].path)
-}
-
 /// Checks that the agent starts at boot, and that it still does after an upgrade of the firmware.
 pub(super) fn hook(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "boot";
-    let Some(layout) = here() else { return };
+    let Some(layout) = platform::layout_here() else { return };
     if let Some(command) = packages::removal_command(Path::new("/")) {
         let words = "Portals is a package, which starts the agent at boot (removal:";
         return findings.ok(CHECK, "{0} {1}).", &[&words, &command]);

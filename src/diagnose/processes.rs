@@ -9,7 +9,7 @@ use crate::system::disk::{self, FileOrigin};
 pub(super) struct PortOwner {
     /// Name and number, for people.
     pub(super) words: String,
-    /// Its arguments, with zeros between them.
+    /// Arguments of the process, with zeros between them.
     pub(super) arguments: String,
 }
 

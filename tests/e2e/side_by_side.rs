@@ -16,7 +16,7 @@ use crate::ONLY;
 use crate::words::seconds;
 
 /// Available memory below which no further scenario starts, in kB.
-const LITTLE_MEMORY: u64 = 64 << 10;
+const LITTLE_MEMORY: u64 = 96 << 10;
 
 /// Longest wait for memory.
 const PATIENCE: Duration = Duration::from_mins(3);

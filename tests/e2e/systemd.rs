@@ -186,6 +186,8 @@ fn installed(world: &mut World, machine: &Machine, network: &str) -> Result<()> 
 fn ordered(world: &mut World, machine: &Machine) -> Result<()> {
     machine.run("portals stop")?;
     machine.is("inactive")?;
+    let status = machine.run("portals status")?;
+    same(&status, status.contains("no agent runs: start it with `portals start`"), true)?;
     machine.run("portals start")?;
     machine.is("active")?;
     let before = machine.run("pidof portals")?;

@@ -7,11 +7,7 @@ use crate::engine::status::LinkEnd;
 
 /// Returns the text for people.
 fn shown(report: &Report) -> String {
-    for_people(
-        report,
-        Style::PLAIN,
-        &Terms { is_verbose: false, start: "rc-service portals start".to_owned() },
-    )
+    for_people(report, Style::PLAIN, &Terms { is_verbose: false, start: "portals start".to_owned() })
 }
 
 #[test]
@@ -242,7 +238,7 @@ fn a_machine_without_an_agent_names_the_command_that_starts_it() {
     (report.links[0].endpoint, report.links[0].end) = (None, LinkEnd::Missing);
     let text = shown(&report);
     let head = "home · site nyc · no agent · kernel WireGuard · nftables\n\
-                no agent runs: start it with `rc-service portals start`\n";
+                no agent runs: start it with `portals start`\n";
     assert!(text.starts_with(head) && text.contains("  no tunnel  "), "{text}");
     report.links[0].end = LinkEnd::Member;
     assert!(shown(&report).contains("  waiting to be dialled  "), "the kernel's tunnel waits");

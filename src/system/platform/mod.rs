@@ -46,16 +46,9 @@ fn behind_forwarder_on(has: &dyn Fn(&str) -> bool) -> &'static [&'static str] {
 
 /// Returns the command that starts the agent by the boot hook of this platform, or that installs the hook and
 /// starts the agent; `None` if nothing here starts programs at boot.
-pub fn start_command() -> Option<String> {
-    start_command_on(&Machine { is_live: true, has: &exists_here })
-}
-
-fn start_command_on(machine: &Machine) -> Option<String> {
-    let layout = layout(machine)?;
-    if layout.files.iter().any(|file| (machine.has)(&file.path)) {
-        return Some(layout.keeper.call(ServiceAction::Start).join(" "));
-    }
-    Some("portals install".to_owned())
+pub fn start_command() -> Option<&'static str> {
+    let layout = layout_here()?;
+    Some(if is_installed(&layout) { "portals start" } else { "portals install" })
 }
 
 fn exists_here(path: &str) -> bool {
@@ -305,19 +298,6 @@ mod tests {
             assert_eq!(layout.keeper.call(ServiceAction::Start).join(" "), keeper);
         }
         assert_eq!(layout_with(true, &["/usr/lib/systemd/systemd", "/sbin/openrc-run"]), None);
-    }
-
-    #[test]
-    fn the_platform_has_its_own_command_to_start_the_agent() {
-        let command =
-            |paths: &[&str]| start_command_on(&Machine { is_live: true, has: &|path| paths.contains(&path) });
-        let systemd = "/run/systemd/system";
-        assert_eq!(command(&[systemd]).as_deref(), Some("portals install"));
-        let unit = &systemd::layout().files[0].path;
-        assert_eq!(command(&[systemd, unit]).as_deref(), Some("systemctl start portals.service"));
-        let edgeos = ["/config/scripts/post-config.d", "/config/portals/service"];
-        assert_eq!(command(&edgeos).as_deref(), Some("/config/portals/service start"));
-        assert_eq!(command(&[]), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     Trouble {
         fault: "Other users can read the private key",
         words: "✗ key: Other users of this machine can read /run/demo/private.key.
-    Whoever has this key can pretend to be this site.
+    A machine with this key can pretend to be this site.
   → chmod 600 /run/demo/private.key
 ",
         breaks: "chmod 644 $folder/private.key",
