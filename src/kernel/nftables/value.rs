@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::libc;
 
-use crate::base::net::{Cidr, Family, IfName, netmask};
+use crate::base::net::{Cidr, Family, IfName};
 pub(super) use crate::kernel::attributes::address_bytes;
 
 /// Length of an interface name in bytes: IFNAMSIZ.
@@ -40,11 +40,6 @@ pub(super) fn address_from_prefix(family: Family, prefix: &[u8]) -> Option<IpAdd
 /// Returns the address with exactly these bytes.
 pub(super) fn address_from_bytes(family: Family, bytes: &[u8]) -> Option<IpAddr> {
     address_from_prefix(family, bytes).filter(|_| bytes.len() == address_length(family) as usize)
-}
-
-/// Returns the mask of `network`: ones for its prefix, zeros behind.
-pub(super) fn mask_bytes(network: Cidr) -> Vec<u8> {
-    address_bytes(netmask(network.family(), network.length()))
 }
 
 /// Returns the address behind the last address of `network`; `None` if there is no such address.
