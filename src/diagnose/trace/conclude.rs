@@ -7,17 +7,18 @@ use super::faults::{Ending, FAULTS, filled, owner};
 use super::way::{FORWARD, HOOKS};
 use crate::base::duration::duration;
 
-/// Ending of a flow with its details, and another way out than that of the table.
+/// Ending of a flow with its details, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Conclusion {
     pub(super) ending: Ending,
     pub(super) details: Vec<String>,
-    way_out: Option<String>,
+    way_out: &'static str,
 }
 
 impl Conclusion {
     fn new(ending: Ending, details: &[&str]) -> Self {
-        Self { ending, details: details.iter().map(|text| (*text).to_owned()).collect(), way_out: None }
+        let details = details.iter().map(|text| (*text).to_owned()).collect();
+        Self { ending, details, way_out: FAULTS[ending as usize].way_out }
     }
 
     /// Reports whether the flow works, as far as this router is concerned.
@@ -27,9 +28,8 @@ impl Conclusion {
 
     /// Returns the sentence, and the way out.
     pub(super) fn words(&self) -> (String, String) {
-        let fault = &FAULTS[self.ending as usize];
-        let way_out = self.way_out.clone().unwrap_or_else(|| filled(fault.way_out, &self.details));
-        (filled(fault.words, &self.details), way_out)
+        let words = FAULTS[self.ending as usize].words;
+        (filled(words, &self.details), filled(self.way_out, &self.details))
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
     if evidence.packets == Packets::Live && evidence.forth.events.is_empty() && !is_seen {
         return Conclusion::new(Ending::NotSeen, &[&from, &to]);
     }
-    if let Some((_, hook)) = evidence.forth.drop()
+    if let Some(hook) = evidence.forth.drop()
         && let Some(stop) = by_chain(evidence, Ending::Chain, refusing(evidence, 0, Some(hook)))
     {
         return stop;
@@ -68,7 +68,7 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
     }
     let out = evidence.outgoing();
     if let Packets::None(why) = &evidence.packets {
-        return Conclusion::new(Ending::Untested, &[&out, why]);
+        return Conclusion::new(Ending::Untested, &[out, why]);
     }
     if let Some(stop) = by_chain(evidence, Ending::Answer, refusing(evidence, 1, None)) {
         return stop;
@@ -78,7 +78,7 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         return Conclusion::new(Ending::Astray, &[&from, elsewhere, interface]);
     }
     if evidence.has_answer() {
-        return Conclusion::new(Ending::Works, &[&out]);
+        return Conclusion::new(Ending::Works, &[out]);
     }
     match &evidence.tunnel {
         Some(tunnel) if !tunnel.is_up => {
@@ -88,7 +88,7 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
             );
             Conclusion::new(Ending::NoHandshake, &[&tunnel.peer, &age])
         }
-        _ => Conclusion::new(Ending::NoAnswer, &[&out]),
+        _ => Conclusion::new(Ending::NoAnswer, &[out]),
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn lost(evidence: &Evidence) -> Option<usize> {
 }
 
 /// Returns the first rule that refused the packet, or the answer; in this hook, if one is given.
-fn refusing(evidence: &Evidence, way: usize, hook: Option<usize>) -> Option<&MetInHook> {
+fn refusing<'a>(evidence: &'a Evidence, way: usize, hook: Option<usize>) -> Option<&'a MetInHook> {
     let is_it = |met: &&MetInHook| met.refuses && hook.is_none_or(|hook| met.hook == hook);
     evidence.met[way].iter().find(is_it)
 }
@@ -113,10 +113,8 @@ fn by_chain(evidence: &Evidence, ending: Ending, met: Option<&MetInHook>) -> Opt
     let met = met?;
     let (owner, way_out) = owner(&met.place, met.is_pinhole);
     let incoming = evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str());
-    let details = [incoming.to_owned(), evidence.outgoing()];
-    let mut conclusion = Conclusion::new(ending, &[&met.place, owner, &met.rule]);
-    conclusion.way_out = Some(filled(way_out, &details));
-    Some(conclusion)
+    let details = [&met.place, owner, &met.rule, incoming, evidence.outgoing()];
+    Some(Conclusion { way_out, ..Conclusion::new(ending, &details) })
 }
 
 /// Concludes from the kernel's refusal of a route.

@@ -73,7 +73,7 @@ pub(super) struct PortalWords {
 
 /// Evidence about a flow.
 #[derive(Debug)]
-pub(super) struct Evidence {
+pub(super) struct Evidence<'a> {
     pub(super) flow: Flow,
     pub(super) packets: Packets,
     /// Set if the kernel reported the steps of packets.
@@ -82,8 +82,8 @@ pub(super) struct Evidence {
     pub(super) portal: Option<PortalWords>,
     /// Set if the interface of the entrance is up.
     pub(super) is_up: bool,
-    pub(super) forth: Way,
-    pub(super) back: Way,
+    pub(super) forth: Way<'a>,
+    pub(super) back: Way<'a>,
     /// Rules that the packet met, and the answer: those that the kernel reported, then those of iptables that
     /// have counted.
     pub(super) met: [Vec<MetInHook>; 2],
@@ -106,17 +106,17 @@ pub(super) struct Evidence {
     pub(super) tunnel: Option<TunnelWords>,
 }
 
-impl Evidence {
+impl Evidence<'_> {
     /// Destination after all translations.
     pub(super) fn destination(&self) -> IpAddr {
         self.connection.as_ref().map_or(self.flow.to, |connection| connection.answering)
     }
 
     /// Interface that the packet left by, or would leave by.
-    pub(super) fn outgoing(&self) -> String {
+    pub(super) fn outgoing(&self) -> &str {
         match &self.route {
-            Ok(route) if self.seen[0].is_empty() => route.device.clone(),
-            _ => self.seen[0].clone(),
+            Ok(route) if self.seen[0].is_empty() => &route.device,
+            _ => &self.seen[0],
         }
     }
 

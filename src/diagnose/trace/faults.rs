@@ -44,7 +44,7 @@ pub(super) enum Ending {
     Astray,
 }
 
-/// Row of the table: words with places for up to three details.
+/// Row of the table: words with places for up to five details.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// Sentence about the place and the reason.
@@ -132,7 +132,7 @@ pub(super) const FAULTS: [Fault; 19] = [
 const OWNERS: [(&str, &str, &str); 11] = [
     ("portals", "portals", PORTALS),
     ("PORTALS_", "portals", PORTALS),
-    ("ufw", "ufw", "Run `ufw route allow in on {0} out on {1}`."),
+    ("ufw", "ufw", "Run `ufw route allow in on {3} out on {4}`."),
     ("DOCKER", "Docker", "Accept the traffic in the chain DOCKER-USER, which Docker leaves to you."),
     ("firewalld", "firewalld", "Put both interfaces into zones with a policy that accepts (`firewall-cmd`)."),
     ("fw4", "OpenWrt's firewall", "Add a forwarding between the two zones in /etc/config/firewall."),
@@ -152,16 +152,18 @@ const PORTALS: &str = "This is the protection of a portal: only the traffic of i
 
 /// Returns the owner of a chain, and the way out.
 pub(super) fn owner(place: &str, is_pinhole: bool) -> (&'static str, &'static str) {
-    let belongs = |prefix: &str| place.split(' ').any(|word| word.starts_with(prefix));
-    let of = |(_, owner, way_out): &(&'static str, &'static str, &'static str)| (*owner, *way_out);
-    let mut owners = OWNERS.iter();
-    if is_pinhole { of(&OWNERS[0]) } else { owners.find(|(prefix, ..)| belongs(prefix)).map_or(("", ""), of) }
+    for (prefix, owner, way_out) in OWNERS {
+        if is_pinhole || place.split(' ').any(|word| word.starts_with(prefix)) {
+            return (owner, way_out);
+        }
+    }
+    ("", "")
 }
 
 /// Returns a text of the table with its details.
 pub(super) fn filled(text: &str, details: &[String]) -> String {
     let mut filled = text.to_owned();
-    for (place, detail) in ["{0}", "{1}", "{2}"].into_iter().zip(details) {
+    for (place, detail) in ["{0}", "{1}", "{2}", "{3}", "{4}"].into_iter().zip(details) {
         filled = filled.replace(place, detail);
     }
     filled

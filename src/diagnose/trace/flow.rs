@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::Choices;
 use crate::base::error::{Error, Result};
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mac};
 use crate::kernel::link::Links;
@@ -22,8 +23,6 @@ const SELF: &str = "self";
 pub(super) struct Flow {
     /// Sender; `None` for this host.
     pub(super) device: Option<Device>,
-    /// Portal that takes the traffic of the device in, as far as addresses and interfaces tell.
-    pub(super) portal: Option<String>,
     /// Destination.
     pub(super) to: IpAddr,
     /// Number of the protocol (IPPROTO_*).
@@ -81,34 +80,32 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Reads the flow. `is_udp` chooses UDP in place of TCP for a destination with a port.
-pub(super) fn read(
-    site: &Site,
+/// Reads the flow, and finds the portal that takes its traffic in, as far as addresses and interfaces tell.
+pub(super) fn read<'a>(
+    site: &'a Site,
     kernel: &mut Linux,
     links: &Links,
-    (from, to): (&str, &str),
-    is_udp: bool,
-) -> Result<Flow> {
-    let target = Target::parse(to)?;
+    choices: Choices,
+) -> Result<(Flow, Option<&'a Portal>)> {
+    let target = Target::parse(choices.to)?;
     let to = target.address()?;
-    let protocol = match (target.port, is_udp) {
+    let protocol = match (target.port, choices.is_udp) {
         (Some(_), false) => inject::TCP,
         (Some(_), true) => inject::UDP,
         (None, true) => return Err(Error::wrong("--udp needs a port, such as 1.1.1.1:53")),
         (None, false) if to.is_ipv4() => inject::ICMP,
         (None, false) => inject::ICMPV6,
     };
-    let mut flow = Flow { device: None, portal: None, to, protocol, port: target.port };
-    let named = site.portals.iter().find(|portal| portal.name == from);
-    let portal = if from == SELF || named.is_some_and(|portal| portal.entrance == Entrance::Own) {
-        None
-    } else {
-        device(site, kernel, links, named, &mut flow, from)?
-    };
-    let own = || site.portals.iter().find(|portal| portal.entrance == Entrance::Own);
-    let portal = if flow.device.is_some() { portal } else { own() };
-    flow.portal = portal.map(|portal| portal.name.clone());
-    Ok(flow)
+    let mut flow = Flow { device: None, to, protocol, port: target.port };
+    let named = site.portals.iter().find(|portal| portal.name == choices.from);
+    let is_own = |portal: &&Portal| portal.entrance == Entrance::Own;
+    if choices.from != SELF && !named.as_ref().is_some_and(is_own) {
+        let portal = device(site, kernel, links, named, &mut flow, choices.from)?;
+        if flow.device.is_some() {
+            return Ok((flow, portal));
+        }
+    }
+    Ok((flow, site.portals.iter().find(is_own)))
 }
 
 /// Fills in the device of a flow, and returns the portal that its traffic enters. An address of this host is
@@ -129,14 +126,9 @@ fn device<'a>(
             )
         })?,
         None => from.parse::<IpAddr>().map_err(|_| {
-            Error::wrong(
-                [
-                    "`",
-                    from,
-                    "` is no portal of this site: give the name of a portal, the address of a device, or `self`",
-                ]
-                .concat(),
-            )
+            let way_out =
+                "` is no portal of this site: give the name of a portal, the address of a device, or `self`";
+            Error::wrong(["`", from, way_out].concat())
         })?,
     };
     if Family::of(address) != Family::of(flow.to) {

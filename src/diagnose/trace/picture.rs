@@ -118,7 +118,7 @@ impl Picture {
         }
         self.hook(evidence, if evidence.flow.device.is_some() { PREROUTING } else { OUTPUT });
         self.connection(evidence);
-        if evidence.forth.drop().is_some_and(|(_, hook)| hook == PREROUTING) {
+        if evidence.forth.drop() == Some(PREROUTING) {
             return;
         }
         self.routing(evidence);
@@ -144,7 +144,7 @@ impl Picture {
 
     /// Writes the rules of a hook that the packet met.
     fn hook(&mut self, evidence: &Evidence, hook: usize) {
-        let is_drop = evidence.forth.drop().is_some_and(|(_, of)| of == hook);
+        let is_drop = evidence.forth.drop() == Some(hook);
         let is_loss = matches!(self.ending, Ending::Chain | Ending::Unknown) && lost(evidence) == Some(hook);
         let stops = is_drop || is_loss;
         let is_reached = evidence.forth.reached(hook);

@@ -15,9 +15,9 @@ use crate::kernel::inject::ICMP;
 use crate::kernel::nftables::trace::{EventKind, LEFT, TraceEvent};
 
 /// Returns the way of the reports, with these ends.
-fn way(events: &[TraceEvent]) -> Way {
+fn way(events: &[TraceEvent]) -> Way<'static> {
     let mark = PacketMark { addresses: ends(), protocol: ICMP, ports: [None, None] };
-    Way::of(&mark, events, &bases())
+    Way::of(&mark, events.to_vec().leak(), &bases())
 }
 
 fn passed(chain: &str) -> TraceEvent {
@@ -29,11 +29,10 @@ fn met(hook: usize, place: &str, rule: &str, refuses: bool) -> MetInHook {
 }
 
 /// Returns the evidence about a flow that works.
-fn works() -> Evidence {
+fn works() -> Evidence<'static> {
     Evidence {
         flow: Flow {
             device: Some(Device { address: ends().0, mac: Mac([2; 6]), interface: "lan0".parse().unwrap() }),
-            portal: Some("tv".to_owned()),
             to: ends().1,
             protocol: ICMP,
             port: None,

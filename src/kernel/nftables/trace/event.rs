@@ -62,8 +62,6 @@ pub struct TraceEvent {
     pub chain: String,
     /// Number of the rule; `None` at the end of a chain.
     pub rule: Option<u64>,
-    /// Set if the policy of the chain decided.
-    pub is_policy: bool,
     /// Effect on the packet.
     pub kind: EventKind,
     /// Mark of the packet behind the rule.
@@ -84,16 +82,17 @@ pub(crate) fn decode(frame: &Frame) -> Option<TraceEvent> {
         return None;
     }
     let attributes = attributes(frame.payload);
+    let (table, chain) = (attributes.text(TABLE)?, attributes.text(CHAIN)?);
+    let (id, report) = (attributes.number(ID)?, attributes.number(TYPE)?);
     let verdict = attributes.nested(VERDICT);
-    let policy = attributes.number(POLICY);
+    let code = attributes.number(POLICY).or_else(|| verdict.number(VERDICT_CODE))?;
     Some(TraceEvent {
-        id: attributes.number(ID)?,
+        id,
         family: family_of(frame.payload)?,
-        table: attributes.text(TABLE)?.to_owned(),
-        chain: attributes.text(CHAIN)?.to_owned(),
+        table: table.to_owned(),
+        chain: chain.to_owned(),
         rule: attributes.bytes(RULE_HANDLE).and_then(|bytes| Some(u64::from_be_bytes(*bytes.as_array()?))),
-        is_policy: policy.is_some(),
-        kind: kind(attributes.number(TYPE)?, policy.or(verdict.number(VERDICT_CODE))?, verdict),
+        kind: kind(report, code, verdict),
         mark: attributes.number(MARK).unwrap_or_default(),
         incoming: attributes.number(INCOMING),
         outgoing: attributes.number(OUTGOING),
@@ -140,10 +139,10 @@ pub(super) const FAMILIES: [(u8, &str); 3] = [
 ];
 
 impl TraceEvent {
-    /// Returns the chain as nft names it: `inet fw4 forward`.
-    pub fn place(&self) -> String {
+    /// Returns the words by which nft names the chain: `inet`, `fw4` and `forward`.
+    pub fn place(&self) -> [&str; 3] {
         let family = FAMILIES.iter().find(|(number, _)| *number == self.family).map_or("", |(_, word)| word);
-        [family, " ", &self.table, " ", &self.chain].concat()
+        [family, &self.table, &self.chain]
     }
 }
 
@@ -187,7 +186,7 @@ mod tests {
     fn a_drop_by_a_rule_is_decoded() {
         let bytes = dropped();
         let event = decode(&frames(&bytes).next().unwrap()).unwrap();
-        assert_eq!(event.place(), "inet fw4 forward");
+        assert_eq!(event.place(), ["inet", "fw4", "forward"]);
         assert_eq!((event.id, event.rule, event.kind.clone()), (0x1234_5678, Some(7), EventKind::Drop));
         assert_eq!((event.incoming, event.outgoing, event.mark), (Some(3), Some(2), 0x8100_0000));
         let addresses = event.addresses.unwrap();

@@ -94,8 +94,6 @@ pub struct BaseChain {
     pub name: String,
     /// Hook: NF_INET_* of linux/netfilter.h.
     pub hook: u32,
-    /// Type: `filter`, `nat` or `route`.
-    pub kind: String,
 }
 
 /// Rule of any program.
@@ -160,22 +158,21 @@ impl Tracer {
         }
     }
 
-    /// Returns the rule that made a report, as far as it can be written.
+    /// Returns the rule that made a report, as far as it can be written. The rule may be gone by now.
     pub fn rule(&mut self, event: &TraceEvent) -> RuleWords {
-        let Some(handle) = event.rule else { return RuleWords::default() };
+        let mut words = RuleWords::default();
+        let Some(handle) = event.rule else { return words };
         let answers = self.socket.request_about(event.family, call::GET_RULE, NLM_F_ACK, &|writer| {
             writer.text(TABLE_NAME, &event.table);
             writer.text(RULE_CHAIN, &event.chain);
             writer.bytes(RULE_HANDLE, &handle.to_be_bytes());
         });
-        // The rule may be gone by now.
-        let Ok(answers) = answers else { return RuleWords::default() };
-        let Some(frame) = frames(&answers).find(|frame| frame.kind == call::NEW_RULE) else {
-            return RuleWords::default();
-        };
-        let attributes = attributes(frame.payload);
-        let text = rule::decode_expressions(attributes).map(|rule| text::rule(&rule));
-        RuleWords { text, is_pinhole: is_opening(attributes) }
+        for frame in frames(&answers.unwrap_or_default()).filter(|frame| frame.kind == call::NEW_RULE) {
+            let attributes = attributes(frame.payload);
+            words.text = rule::decode_expressions(attributes).map(|rule| text::rule(&rule));
+            words.is_pinhole = is_opening(attributes);
+        }
+        words
     }
 }
 
@@ -231,19 +228,15 @@ fn table(flow: &TracedFlow, flags: u32) -> Vec<Message> {
 
 /// Returns the base chains in a listing.
 pub(crate) fn bases(chains: &[u8]) -> Vec<BaseChain> {
-    let base = |payload| {
-        let attributes = attributes(payload);
-        Some(BaseChain {
-            family: family_of(payload)?,
-            table: attributes.text(TABLE_NAME)?.to_owned(),
-            name: attributes.text(CHAIN_NAME)?.to_owned(),
-            hook: attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER)?,
-            kind: attributes.text(CHAIN_TYPE)?.to_owned(),
-        })
-    };
     let mut bases = Vec::new();
     for frame in frames(chains).filter(|frame| frame.kind == call::NEW_CHAIN) {
-        bases.extend(base(frame.payload));
+        let attributes = attributes(frame.payload);
+        let hook = attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER);
+        let names = (attributes.text(TABLE_NAME), attributes.text(CHAIN_NAME));
+        if let (Some(family), Some(hook), (Some(table), Some(name))) = (family_of(frame.payload), hook, names)
+        {
+            bases.push(BaseChain { family, table: table.to_owned(), name: name.to_owned(), hook });
+        }
     }
     bases
 }
