@@ -1,11 +1,11 @@
 //! The flow to trace, from the words of the command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::Choices;
 use crate::base::error::{Error, Result};
-use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mac};
+use crate::base::net::{Family, IfName, Mac};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::kernel::{address, inject, neighbour, route};
@@ -52,21 +52,24 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Parses `HOST`, `HOST:PORT`, an IPv6 address, or `[IPV6]:PORT`.
     pub(super) fn parse(text: &'a str) -> Result<Self> {
-        let wrong = || {
-            Error::wrong(format!(
-                "`{text}` is no destination: give an address or a name, and a port if you like, such as \
-                 1.1.1.1:443"
-            ))
+        Self::read(text).ok_or_else(|| {
+            let way_out = "` is no destination: give an address or a name, and a port if you like, such as \
+                           1.1.1.1:443";
+            Error::wrong(["`", text, way_out].concat())
+        })
+    }
+
+    fn read(text: &'a str) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => rest.split_once(']')?,
+            None if text.parse::<IpAddr>().is_ok() => (text, ""),
+            None => text.split_at(text.find(':').unwrap_or(text.len())),
         };
-        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, "")) => (host, None),
-            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
-            None if text.parse::<IpAddr>().is_ok() => (text, None),
-            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+        let port = match port {
+            "" => None,
+            port => Some(port.strip_prefix(':')?.parse().ok().filter(|port| *port != 0)?),
         };
-        let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong));
-        let port = port.transpose()?;
-        if host.is_empty() { Err(wrong()) } else { Ok(Self { host, port }) }
+        (!host.is_empty()).then_some(Self { host, port })
     }
 
     fn address(&self) -> Result<IpAddr> {
@@ -74,9 +77,8 @@ impl<'a> Target<'a> {
             return Ok(address);
         }
         let found = resolve(&[self.host].into(), RESOLVING).remove(self.host);
-        found.ok_or_else(|| {
-            Error::failed(format!("the name {} has no address here: give the address", self.host))
-        })
+        let words = ["the name ", self.host, " has no address here: give the address"];
+        found.ok_or_else(|| Error::failed(words.concat()))
     }
 }
 
@@ -164,12 +166,13 @@ fn some_device(portal: &Portal, neighbours: &[neighbour::Neighbour], family: Fam
             sources.iter().find(|source| source.family() == family).map(|source| source.address())
         }
         Entrance::Mac { .. } | Entrance::Own => None,
-        // The last address of the LAN plays a device.
+        // The last address of the LAN before that of broadcasts plays a device.
         _ => {
-            let of_family = |lan: &Cidr| lan.family() == family;
-            let lan = portal.addresses().map(InterfaceAddress::network).find(of_family)?;
-            let last = if family == Family::V4 { (1 << (32 - lan.length())) - 2 } else { 0xfffe };
-            lan.nth(last)
+            let mut lans = portal.addresses().map(|own| own.network().last());
+            match lans.find(|last| Family::of(*last) == family)? {
+                IpAddr::V4(last) => Some(Ipv4Addr::from_bits(last.to_bits() & !1).into()),
+                IpAddr::V6(last) => Some(Ipv6Addr::from_bits(last.to_bits() & !1).into()),
+            }
         }
     }
 }

@@ -17,11 +17,11 @@ pub(super) fn draw(evidence: &Evidence, style: Style) -> (String, Conclusion) {
     let mut picture = Picture { text: String::new(), style, ending: conclusion.ending, station: None };
     picture.head(evidence);
     picture.stations(evidence);
-    let (sentence, way_out) = conclusion.words();
-    let sentence = if conclusion.is_good() { style.good(&sentence) } else { style.bad(&sentence) };
+    let Conclusion { sentence, way_out, .. } = &conclusion;
+    let sentence = if conclusion.is_good() { style.good(sentence) } else { style.bad(sentence) };
     picture.push(&["\n", &sentence, "\n"]);
     if !way_out.is_empty() {
-        picture.push(&["→ ", &way_out, "\n"]);
+        picture.push(&["→ ", way_out, "\n"]);
     }
     (picture.text, conclusion)
 }

@@ -212,6 +212,7 @@ fn every_ending_is_concluded_from_its_evidence() {
         let (text, conclusion) = draw(&evidence, Style::PLAIN);
         assert_eq!(conclusion.ending, *ending, "{text}");
         assert!(text.contains(part), "{part} in\n{text}");
+        assert!(!text.contains('{'), "a place is not filled in\n{text}");
         let is_good = matches!(ending, Ending::Works | Ending::Here | Ending::Untested);
         assert_eq!(conclusion.is_good(), is_good);
         assert!(is_good || text.contains("✗") || *ending == Ending::NoAnswer, "{text}");
