@@ -66,7 +66,7 @@ pub(super) fn encode_kind(set: &Set, writer: &mut AttributeWriter) {
 }
 
 /// Empty set of each kind that we use.
-static KINDS: [Set; 8] = [
+pub(super) static KINDS: [Set; 8] = [
     Set::Interfaces(SortedSet::new()),
     Set::Devices(SortedSet::new()),
     Set::InterfacePairs(SortedSet::new()),

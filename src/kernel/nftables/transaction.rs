@@ -113,29 +113,31 @@ pub(super) fn explain(edits: &[FirewallEdit], index: Option<usize>, refusal: Ref
     let context = edit.map_or_else(|| "change the firewall".to_owned(), FirewallEdit::to_string);
     let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
     let is_lack = edit.is_some_and(|edit| is_unknown_flag(edit, refusal.errno)) || is_lack(refusal.errno);
-    let message = match missing.filter(|_| is_lack) {
-        Some(missing) => format!("cannot {context}: this kernel has no {missing}"),
-        None => format!("cannot {context}"),
-    };
+    let mut message = ["cannot ", &context].concat();
+    if let Some(missing) = missing.filter(|_| is_lack) {
+        message.push_str(": this kernel has no ");
+        message.push_str(missing);
+    }
     Error::failed(message).because(refusal)
 }
 
 /// Returns the abilities that the kernel lacks, each once, from its refusals of a trial.
 pub(super) fn lacking(edits: &[FirewallEdit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
-    let refused = refusals.iter().filter_map(|(index, errno)| Some((edits.get((*index)?)?, *errno)));
-    let lacks = refused.filter(|(edit, errno)| is_lack(*errno) || is_unknown_flag(edit, *errno));
-    let refused: Vec<&FirewallEdit> = lacks.map(|(edit, _)| edit).collect();
-    // The content of a refused table or chain is refused along with it.
-    let is_own = |edit: &FirewallEdit| match edit {
-        FirewallEdit::AddTable => true,
-        FirewallEdit::AddRule(chain, ..) => {
-            !refused.contains(&&FirewallEdit::AddTable) && !refused.contains(&&FirewallEdit::AddChain(*chain))
+    let (mut lacking, mut chains) = (Vec::new(), Vec::new());
+    for (index, errno) in refusals {
+        let Some(edit) = index.and_then(|index| edits.get(index)) else { continue };
+        if !is_lack(*errno) && !is_unknown_flag(edit, *errno) {
+            continue;
         }
-        _ => !refused.contains(&&FirewallEdit::AddTable),
-    };
-    let mut lacking = Vec::new();
-    for missing in refused.iter().filter(|edit| is_own(edit)).filter_map(|edit| what_is_missing(edit)) {
-        if !lacking.contains(&missing) {
+        let missing = what_is_missing(edit);
+        // The content of a refused table or chain is refused along with it.
+        match edit {
+            FirewallEdit::AddTable => return Vec::from_iter(missing),
+            FirewallEdit::AddChain(chain) => chains.push(*chain),
+            FirewallEdit::AddRule(chain, ..) if chains.contains(chain) => continue,
+            _ => {}
+        }
+        if let Some(missing) = missing.filter(|missing| !lacking.contains(missing)) {
             lacking.push(missing);
         }
     }

@@ -48,6 +48,8 @@ impl<'a> Decoder<'a> {
         Some(Test { steps, end: steps[end] })
     }
 
+    /// Never inlined, like [`Self::condition`]: the parts of the value would be moved one by one.
+    #[inline(never)]
     fn action(&self) -> Option<Action> {
         let value = self.rest.first()?.bytes(IMMEDIATE_DATA);
         match (self.rest.last()?.step, self.rest.len()) {
@@ -94,6 +96,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes a test. The result is empty if the test only precedes another one.
+    #[inline(never)]
     fn condition(&mut self, test: &Test) -> Option<Option<Condition>> {
         let inverted = test.is_inverted();
         let (first, second) = (test.load(0)?, test.load(1));
