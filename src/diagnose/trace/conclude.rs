@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 
 use super::evidence::{Evidence, MetInHook, Packets};
-use super::faults::{Detail, Ending, FAULTS, filled, owner};
+use super::faults::{DETAILS, Ending, FAULTS, filled, owner};
 use super::way::{FORWARD, HOOKS};
 use crate::base::duration::duration;
 
@@ -51,29 +51,30 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         Packets::None(why) => why,
         _ => "",
     };
-    let details: &[Detail] = &[
-        ("{from}", &from),
-        ("{to}", &to),
-        ("{destination}", &destination),
-        ("{in}", interface(evidence)),
-        ("{out}", evidence.outgoing()),
-        ("{why}", why),
-        ("{setting}", evidence.not_forwarding.unwrap_or_default()),
-        ("{portal}", portal),
-        ("{exit}", exit),
-        ("{obstacle}", obstacle.unwrap_or_default()),
-        ("{rule}", last_rule(evidence)),
-        ("{reverse}", &evidence.reverse),
-        ("{place}", place),
-        ("{owner}", owner),
-        ("{met}", rule),
-        ("{hook}", lost(evidence).map_or("", |hook| HOOKS[hook])),
-        ("{peer}", peer),
-        ("{age}", &age),
-        ("{elsewhere}", &evidence.seen[2]),
+    // In the order of the names in the table.
+    let details: [&str; DETAILS.len()] = [
+        &from,
+        &to,
+        &destination,
+        interface(evidence),
+        evidence.outgoing(),
+        why,
+        evidence.not_forwarding.unwrap_or_default(),
+        portal,
+        exit,
+        obstacle.unwrap_or_default(),
+        last_rule(evidence),
+        &evidence.reverse,
+        place,
+        owner,
+        rule,
+        lost(evidence).map_or("", |hook| HOOKS[hook]),
+        peer,
+        &age,
+        &evidence.seen[2],
     ];
     let way_out = if met.is_some() { way_out } else { fault.way_out };
-    Conclusion { ending, sentence: filled(fault.words, details), way_out: filled(way_out, details) }
+    Conclusion { ending, sentence: filled(fault.words, &details), way_out: filled(way_out, &details) }
 }
 
 /// Returns the interface that the packet came in on.
@@ -137,7 +138,9 @@ pub(super) fn lost(evidence: &Evidence) -> Option<usize> {
     is_lost.then(|| refusing(evidence, 0, None).map_or(FORWARD, |met| met.hook))
 }
 
-/// Returns the first rule that refused the packet, or the answer; in this hook, if one is given.
+/// Returns the first rule that refused the packet, or the answer; in this hook, if one is given. Never inlined:
+/// the search has five callers.
+#[inline(never)]
 fn refusing<'a>(evidence: &'a Evidence, way: usize, hook: Option<usize>) -> Option<&'a MetInHook> {
     let is_it = |met: &&MetInHook| met.refuses && hook.is_none_or(|hook| met.hook == hook);
     evidence.met[way].iter().find(is_it)

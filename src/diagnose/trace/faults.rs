@@ -44,8 +44,28 @@ pub(super) enum Ending {
     Astray,
 }
 
-/// Detail of an ending: its place in the words of the table, and its text.
-pub(super) type Detail<'a> = (&'static str, &'a str);
+/// Names of the details in the words of the table.
+pub(super) const DETAILS: [&str; 19] = [
+    "{from}",
+    "{to}",
+    "{destination}",
+    "{in}",
+    "{out}",
+    "{why}",
+    "{setting}",
+    "{portal}",
+    "{exit}",
+    "{obstacle}",
+    "{rule}",
+    "{reverse}",
+    "{place}",
+    "{owner}",
+    "{met}",
+    "{hook}",
+    "{peer}",
+    "{age}",
+    "{elsewhere}",
+];
 
 /// Row of the table: words with places for details.
 #[derive(Debug)]
@@ -164,10 +184,10 @@ pub(super) fn owner(place: &str, is_pinhole: bool) -> (&'static str, &'static st
 }
 
 /// Returns a text of the table with its details.
-pub(super) fn filled(text: &str, details: &[Detail]) -> String {
+pub(super) fn filled(text: &str, details: &[&str; DETAILS.len()]) -> String {
     let mut filled = text.to_owned();
-    for (place, detail) in details {
-        filled = filled.replace(place, detail);
+    for (name, detail) in DETAILS.into_iter().zip(details) {
+        filled = filled.replace(name, detail);
     }
     filled
 }
@@ -181,6 +201,8 @@ mod tests {
         assert_eq!(Ending::Astray as usize + 1, FAULTS.len());
         for fault in &FAULTS {
             assert!(fault.words.ends_with('.') || fault.words.ends_with("{obstacle}"), "{}", fault.words);
+            assert!(!filled(fault.words, &[""; DETAILS.len()]).contains('{'));
+            assert!(!filled(fault.way_out, &[""; DETAILS.len()]).contains('{'));
         }
     }
 

@@ -16,15 +16,15 @@ const MARK: Mark = Mark { value: 1, mask: 1 };
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// Rule of the trial for each feature that depends on a module, or on the kernel's age.
-static NEEDED: [(Chain, &[Condition], Action); 8] = [
-    (Chain::Forward, &[Condition::Established], Action::Accept),
-    (Chain::Forward, &[], Action::Reject),
-    (Chain::Mss, &[Condition::TcpSyn], Action::ClampMss(1240)),
-    (Chain::Prerouting, &[Condition::UdpPort(53, 53)], Action::Redirect(5053)),
-    (Chain::Prerouting, &[Condition::Family(Family::V4)], Action::DestinationNat(IpAddr::V4(HERE))),
-    (Chain::Postrouting, &[], Action::Masquerade),
-    (Chain::Marks, &[Condition::ConnectionMarked(MARK)], Action::SetMark(MARK)),
-    (Chain::OwnMarks, &[], Action::SetConnectionMark(MARK)),
+const NEEDED: [(Chain, Option<Condition>, Action); 8] = [
+    (Chain::Forward, Some(Condition::Established), Action::Accept),
+    (Chain::Forward, None, Action::Reject),
+    (Chain::Mss, Some(Condition::TcpSyn), Action::ClampMss(1240)),
+    (Chain::Prerouting, Some(Condition::UdpPort(53, 53)), Action::Redirect(5053)),
+    (Chain::Prerouting, Some(Condition::Family(Family::V4)), Action::DestinationNat(IpAddr::V4(HERE))),
+    (Chain::Postrouting, None, Action::Masquerade),
+    (Chain::Marks, Some(Condition::ConnectionMarked(MARK)), Action::SetMark(MARK)),
+    (Chain::OwnMarks, None, Action::SetConnectionMark(MARK)),
 ];
 
 /// Returns in words the needs of our rules that the kernel does not meet. The kernel loads the modules that
@@ -36,26 +36,23 @@ pub(super) fn lacks(socket: &mut Nfnetlink, translates: bool) -> Result<Vec<&'st
     for (number, set) in KINDS.iter().enumerate() {
         needed.sets.insert(SetName(number.to_string()), set.clone());
     }
-    for (chain, conditions, action) in &NEEDED {
-        let rule = FirewallRule { conditions: conditions.to_vec(), action: *action };
-        needed.chains.get_or_default(*chain).push(rule);
+    let mut add = |chain, condition, action| {
+        let rule = FirewallRule { conditions: Vec::from_iter(condition), action };
+        needed.chains.get_or_default(chain).push(rule);
+    };
+    for (chain, condition, action) in NEEDED {
+        add(chain, condition, action);
     }
     if translates {
-        needed.chains.get_or_default(Chain::Postrouting).push(translation());
+        let network = Cidr::host(HERE.into());
+        let sources = Condition::Source(Networks::One(network));
+        add(Chain::Postrouting, Some(sources), Action::SourcePrefix(network));
     }
     let edits = edits(None, Some(&needed));
     let trial = transaction::encode_trial(&edits);
-    let refusals = socket.refusals(trial.messages())?.into_iter();
-    let refusals: Vec<_> =
-        refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).collect();
-    Ok(transaction::lacking(&edits, &refusals))
-}
-
-/// Returns a rule that translates a network.
-fn translation() -> FirewallRule {
-    let network = Cidr::host(HERE.into());
-    FirewallRule {
-        conditions: vec![Condition::Source(Networks::One(network))],
-        action: Action::SourcePrefix(network),
+    let mut refusals = Vec::new();
+    for (message, refusal) in socket.refusals(trial.messages())? {
+        refusals.push((trial.edit_of(message), refusal.errno));
     }
+    Ok(transaction::lacking(&edits, &refusals))
 }

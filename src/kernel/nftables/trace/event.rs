@@ -76,7 +76,9 @@ pub struct TraceEvent {
     pub transport: Option<[u8; 8]>,
 }
 
-/// Decodes a report; `None` for any other message.
+/// Decodes a report; `None` for any other message. Never inlined: the parts of the report would be moved one by
+/// one.
+#[inline(never)]
 pub(crate) fn decode(frame: &Frame) -> Option<TraceEvent> {
     if frame.kind != call::TRACE {
         return None;

@@ -151,7 +151,13 @@ impl Tracer {
         let mut buffer = Vec::with_capacity(ROOM);
         loop {
             match self.listener.hear(&mut buffer) {
-                Received::Messages => events.extend(frames(&buffer).filter_map(|frame| decode(&frame))),
+                Received::Messages => {
+                    for frame in frames(&buffer) {
+                        if let Some(event) = decode(&frame) {
+                            events.push(event);
+                        }
+                    }
+                }
                 Received::Lost => {}
                 Received::Nothing => return,
             }
