@@ -142,12 +142,11 @@ fn device<'a>(
     let found = neighbours.iter().find(|neighbour| neighbour.address == address);
     let mac = found.map_or(Mac([0; 6]), |neighbour| neighbour.mac);
     let portal = named.or_else(|| site.portals.iter().find(|portal| takes(portal, address, mac)));
-    let behind = found.and_then(|neighbour| links.values().find(|link| link.index == neighbour.index));
-    let interface = match (portal.and_then(Portal::entrance_interface), behind) {
-        (Some(interface), _) => interface.clone(),
-        // The device itself, and not the routes, tells where it is.
-        (None, Some(link)) => link.name.clone(),
-        (None, None) => interface_to(kernel, links, address)?,
+    let interface = portal.and_then(Portal::entrance_interface);
+    // The device itself, and not the routes, tells where it is.
+    let interface = match interface.or_else(|| named_link(links, found.map(|neighbour| neighbour.index))) {
+        Some(interface) => interface.clone(),
+        None => interface_to(kernel, links, address)?,
     };
     let of_interface = |portal: &&Portal| portal.entrance_interface() == Some(&interface);
     let portal = portal.or_else(|| site.portals.iter().find(of_interface));
@@ -190,12 +189,16 @@ fn takes(portal: &Portal, address: IpAddr, mac: Mac) -> bool {
     }
 }
 
+/// Returns the name of an interface by its number.
+pub(super) fn named_link(links: &Links, index: Option<u32>) -> Option<&IfName> {
+    links.values().find(|link| Some(link.index) == index).map(|link| &link.name)
+}
+
 /// Returns the interface behind which a device is.
 fn interface_to(kernel: &mut Linux, links: &Links, device: IpAddr) -> Result<IfName> {
     let route = route::lookup(kernel.route(), device, None, None);
-    let index = route.and_then(|route| route.device);
-    let link = index.and_then(|index| links.values().find(|link| link.index == index));
-    link.map(|link| link.name.clone()).ok_or_else(|| {
+    let interface = named_link(links, route.and_then(|route| route.device));
+    interface.cloned().ok_or_else(|| {
         Error::failed(format!("no interface of this router leads to {device}: it cannot be a device here"))
     })
 }

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
-use super::flow::Flow;
+use super::flow::{Flow, named_link};
 use super::picture::rule_words;
 use super::watch::Watched;
 use super::way::{FORWARD, HOOKS, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
@@ -39,12 +39,11 @@ pub(super) fn evidence<'a>(
     watched: &'a mut Watched,
 ) -> Evidence<'a> {
     let Watched { tracer, mark, source, incoming, .. } = watched;
-    let (events, bases) = (&watched.events, tracer.as_ref().map_or(&[][..], |tracer| &tracer.bases));
     let connection = watched.connection.take();
     let addresses = connection.as_ref().map(|known| (known.answering, known.answered));
     let addresses = addresses.unwrap_or((flow.to, *source));
     let answer = PacketMark { addresses, protocol: flow.protocol, ports: [flow.port, None] };
-    let (forth, back) = (Way::of(mark, events, bases), Way::of(&answer, events, bases));
+    let (forth, back) = (Way::of(mark, &watched.events), Way::of(&answer, &watched.events));
     let mut met = [reported(tracer.as_mut(), &forth), reported(tracer.as_mut(), &back)];
     add_counted(&mut met[0], &watched.counters, watched.sent, flow.device.is_none());
     let name = |index| name_of(links, index);
@@ -75,8 +74,7 @@ pub(super) fn evidence<'a>(
 
 /// Returns the name of an interface; empty if there is none.
 fn name_of(links: &Links, index: Option<u32>) -> String {
-    let link = links.values().find(|link| Some(link.index) == index);
-    link.map(|link| link.name.to_string()).unwrap_or_default()
+    named_link(links, index).map(ToString::to_string).unwrap_or_default()
 }
 
 /// Returns the rules of all telling reports of a way.

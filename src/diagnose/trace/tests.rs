@@ -6,7 +6,7 @@ use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, Tun
 use super::faults::Ending;
 use super::flow::{Device, Flow};
 use super::picture::draw;
-use super::way::tests::{bases, ends, event};
+use super::way::tests::{ends, event};
 use super::way::{FORWARD, PREROUTING, PacketMark, Way};
 use crate::base::net::Mac;
 use crate::cli::style::Style;
@@ -17,7 +17,7 @@ use crate::kernel::nftables::trace::{EventKind, LEFT, TraceEvent};
 /// Returns the way of the reports, with these ends.
 fn way(events: &[TraceEvent]) -> Way<'static> {
     let mark = PacketMark { addresses: ends(), protocol: ICMP, ports: [None, None] };
-    Way::of(&mark, events.to_vec().leak(), &bases())
+    Way::of(&mark, events.to_vec().leak())
 }
 
 fn passed(chain: &str) -> TraceEvent {

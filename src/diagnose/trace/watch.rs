@@ -194,7 +194,7 @@ impl Watched {
     /// Looks for the packet and its connection. Reports whether the packet was seen, and whether all is known
     /// about it: it was dropped, or answered.
     fn look(&mut self) -> (bool, bool) {
-        let way = self.way(&self.mark);
+        let way = Way::of(&self.mark, &self.events);
         let first = way.events.first().map(|(event, _)| event.transport);
         if first.is_none() && self.tracer.is_some() {
             return (false, false);
@@ -212,11 +212,6 @@ impl Watched {
             self.hear();
         }
         (is_seen, is_answered || is_dropped)
-    }
-
-    /// Returns the way of the first packet with a mark.
-    pub(super) fn way(&self, mark: &PacketMark) -> Way<'_> {
-        Way::of(mark, &self.events, self.tracer.as_ref().map_or(&[], |tracer| &tracer.bases))
     }
 
     /// Receives the kernel's reports for a moment.

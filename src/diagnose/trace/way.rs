@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::kernel::inject::{ICMP, ICMPV6};
-use crate::kernel::nftables::trace::{ARRIVED, BaseChain, EventKind, LEFT, TRACE_TABLE, TraceEvent};
+use crate::kernel::nftables::trace::{ARRIVED, EventKind, LEFT, TRACE_TABLE, TraceEvent};
 
 /// Names of the hooks, by number: NF_INET_* of linux/netfilter.h.
 pub(super) const HOOKS: [&str; 5] = ["prerouting", "input", "forward", "output", "postrouting"];
@@ -55,7 +55,7 @@ pub(super) fn numbers(protocol: u8, transport: [u8; 8]) -> [u16; 2] {
 
 impl<'a> Way<'a> {
     /// Returns the way of the first packet of a flow in `events`.
-    pub(super) fn of(mark: &PacketMark, events: &'a [TraceEvent], bases: &[BaseChain]) -> Self {
+    pub(super) fn of(mark: &PacketMark, events: &'a [TraceEvent]) -> Self {
         let mut way = Self::default();
         let (mut id, mut hook) = (None, 0);
         for event in events {
@@ -65,12 +65,7 @@ impl<'a> Way<'a> {
             if id != Some(event.id) {
                 continue;
             }
-            let is_base = |base: &&BaseChain| {
-                base.family == event.family && base.table == event.table && base.name == event.chain
-            };
-            if let Some(base) = bases.iter().find(is_base) {
-                hook = base.hook as usize;
-            }
+            hook = event.hook.map_or(hook, |hook| hook as usize);
             way.events.push((event, hook));
             // The kernel gives the number to other packets later.
             if way.is_over() {
@@ -161,23 +156,16 @@ pub(super) mod tests {
 
     const INET: u8 = 1;
 
-    pub(in super::super) fn bases() -> Vec<BaseChain> {
-        let base = |table: &str, name: &str, hook| BaseChain {
-            family: INET,
-            table: table.to_owned(),
-            name: name.to_owned(),
-            hook,
-        };
-        vec![
-            base(TRACE_TABLE, "enters", 0),
-            base(TRACE_TABLE, "entered", 0),
-            base("portals", "marks", 0),
-            base(TRACE_TABLE, "forwards", 2),
-            base("fw4", "forward", 2),
-            base(TRACE_TABLE, "forwarded", 2),
-            base(TRACE_TABLE, LEFT, 4),
-        ]
-    }
+    /// Base chains with their hooks.
+    const BASES: [(&str, u32); 7] = [
+        ("portals-trace enters", 0),
+        ("portals-trace entered", 0),
+        ("portals marks", 0),
+        ("portals-trace forwards", 2),
+        ("fw4 forward", 2),
+        ("portals-trace forwarded", 2),
+        ("portals-trace left", 4),
+    ];
 
     pub(in super::super) fn event(place: &str, kind: EventKind) -> TraceEvent {
         let (table, chain) = place.split_once(' ').unwrap();
@@ -187,6 +175,7 @@ pub(super) mod tests {
             family: INET,
             table: table.to_owned(),
             chain: chain.to_owned(),
+            hook: BASES.iter().find(|(base, _)| *base == place).map(|(_, hook)| *hook),
             rule: (!is_policy).then_some(3),
             kind,
             mark: if table == "portals" { 0x8100_0000 } else { 0 },
@@ -206,7 +195,7 @@ pub(super) mod tests {
     }
 
     fn way(events: &[TraceEvent]) -> Way<'_> {
-        Way::of(&mark(), events, &bases())
+        Way::of(&mark(), events)
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::transaction::NftablesBatch;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::firewall::{Chain, FirewallRule, ForeignChain, PINHOLE_COMMENT, PinholeChain, TABLE, TableFamily};
-use crate::kernel::attributes::{AttributeWriter, Attributes};
+use crate::kernel::attributes::Attributes;
 use crate::kernel::constant::of_8_bits;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::{Frame, Refusal, frames};
@@ -111,30 +111,30 @@ pub(super) fn batch(
             old.extend(attributes.bytes(RULE_HANDLE));
         }
     }
-    let new: Vec<&FirewallRule> = to.rules.iter().flatten().collect();
-    let last = old.len() + new.len();
-    let mut number = 0;
-    let mut batch = NftablesBatch::begin();
-    let mut send = |kind, flags, body: &dyn Fn(&mut AttributeWriter)| {
-        number += 1;
-        let acknowledge = if number == last { NLM_F_ACK } else { 0 };
-        batch.push(kind, flags | acknowledge, family_number(chain.family), &|writer| {
-            writer.text(TABLE_NAME, &chain.table);
-            writer.text(RULE_CHAIN, &chain.name);
-            body(writer);
-        });
+    let mut left = old.len() + to.rules.iter().flatten().count();
+    if left == 0 {
+        return Ok(None);
+    }
+    let mut batch = NftablesBatch::begin(family_number(chain.family), &chain.table);
+    let mut push = |kind, flags, (attribute, value): (u16, &[u8]), rule: Option<&FirewallRule>| {
+        left -= 1;
+        let acknowledge = if left == 0 { NLM_F_ACK } else { 0 };
+        let mut object = batch.object();
+        object.text(RULE_CHAIN, &chain.name);
+        if let Some(rule) = rule {
+            rule::encode_expressions(rule, &mut object);
+        }
+        object.bytes(attribute, value);
+        batch.push(kind, flags | acknowledge, object);
     };
     for handle in old {
-        send(call::DELETE_RULE, 0, &|writer| writer.bytes(RULE_HANDLE, handle));
+        push(call::DELETE_RULE, 0, (RULE_HANDLE, handle), None);
     }
     // The kernel puts each new rule in front of all others, so the last rule comes first.
-    for opened in new.into_iter().rev() {
-        send(call::NEW_RULE, NLM_F_CREATE, &|writer| {
-            rule::encode_expressions(opened, writer);
-            writer.bytes(RULE_USERDATA, &comment());
-        });
+    for opened in to.rules.iter().flatten().rev() {
+        push(call::NEW_RULE, NLM_F_CREATE, (RULE_USERDATA, &comment()), Some(opened));
     }
-    Ok((last > 0).then(|| batch.end()))
+    Ok(Some(batch.end()))
 }
 
 /// Chains and rules of other programs, as far as they matter here.

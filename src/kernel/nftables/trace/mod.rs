@@ -83,19 +83,6 @@ pub struct TracedFlow {
     pub is_own: bool,
 }
 
-/// Base chain of any program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseChain {
-    /// Family of its table: NFPROTO_*.
-    pub family: u8,
-    /// Name of its table.
-    pub table: String,
-    /// Name of the chain.
-    pub name: String,
-    /// Hook: NF_INET_* of linux/netfilter.h.
-    pub hook: u32,
-}
-
 /// Rule of any program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleWords {
@@ -109,8 +96,8 @@ pub struct RuleWords {
 pub struct Tracer {
     socket: Nfnetlink,
     listener: Listener,
-    /// Base chains of all programs, as of the beginning.
-    pub bases: Vec<BaseChain>,
+    /// Listing of the chains of all programs, as of the beginning.
+    chains: Vec<u8>,
     guardian: Option<Guardian>,
 }
 
@@ -138,7 +125,7 @@ impl Tracer {
             made => made?,
         }
         let chains = socket.dump_all(call::GET_CHAIN)?;
-        Ok(Self { socket, listener, bases: bases(&chains), guardian })
+        Ok(Self { socket, listener, chains, guardian })
     }
 
     /// Returns the descriptor to poll for reports.
@@ -153,7 +140,7 @@ impl Tracer {
             match self.listener.hear(&mut buffer) {
                 Received::Messages => {
                     for frame in frames(&buffer) {
-                        if let Some(event) = decode(&frame) {
+                        if let Some(event) = decode(&frame, &self.chains) {
                             events.push(event);
                         }
                     }
@@ -196,53 +183,49 @@ impl Drop for Tracer {
 /// have been killed as well.
 pub fn remove_leftover() {
     let Ok(mut socket) = Nfnetlink::open(INET) else { return };
-    let mut batch = NftablesBatch::begin();
-    batch.push(call::DELETE_TABLE, NLM_F_ACK, INET, &|writer| writer.text(TABLE_NAME, TRACE_TABLE));
+    let mut batch = NftablesBatch::begin(INET, TRACE_TABLE);
+    batch.push(call::DELETE_TABLE, NLM_F_ACK, batch.object());
     // There is none, or another trace owns it.
     drop(socket.transact(&batch.end()));
 }
 
 /// Returns the transaction that makes the table.
 fn table(flow: &TracedFlow, flags: u32) -> Vec<Message> {
-    let mut batch = NftablesBatch::begin();
-    batch.push(call::NEW_TABLE, NLM_F_CREATE | NLM_F_EXCL, INET, &|writer| {
-        writer.text(TABLE_NAME, TRACE_TABLE);
-        writer.number(TABLE_FLAGS, flags);
-    });
+    let mut batch = NftablesBatch::begin(INET, TRACE_TABLE);
+    let mut table = batch.object();
+    table.number(TABLE_FLAGS, flags);
+    batch.push(call::NEW_TABLE, NLM_F_CREATE | NLM_F_EXCL, table);
     for (name, hook, priority) in WATCHES {
-        batch.push(call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL, INET, &|writer| {
-            writer.text(TABLE_NAME, TRACE_TABLE);
-            writer.text(CHAIN_NAME, name);
-            writer.text(CHAIN_TYPE, "filter");
-            writer.nest(CHAIN_HOOK, |writer| {
-                writer.number(HOOK_NUMBER, hook);
-                writer.number(HOOK_PRIORITY, priority.cast_unsigned());
-            });
+        let mut chain = batch.object();
+        chain.text(CHAIN_NAME, name);
+        chain.text(CHAIN_TYPE, "filter");
+        chain.nest(CHAIN_HOOK, |writer| {
+            writer.number(HOOK_NUMBER, hook);
+            writer.number(HOOK_PRIORITY, priority.cast_unsigned());
         });
+        batch.push(call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL, chain);
     }
     let opening = if flow.is_own { SENDS } else { ENTERS };
     for (chain, conditions, acknowledge) in [(opening, &flow.packets, 0), (ANSWERS, &flow.answers, NLM_F_ACK)]
     {
-        batch.push(call::NEW_RULE, NLM_F_CREATE | NLM_F_APPEND | acknowledge, INET, &|writer| {
-            writer.text(TABLE_NAME, TRACE_TABLE);
-            writer.text(RULE_CHAIN, chain);
-            rule::encode_tracing(conditions, writer);
-        });
+        let mut rule = batch.object();
+        rule.text(RULE_CHAIN, chain);
+        rule::encode_tracing(conditions, &mut rule);
+        batch.push(call::NEW_RULE, NLM_F_CREATE | NLM_F_APPEND | acknowledge, rule);
     }
     batch.end()
 }
 
-/// Returns the base chains in a listing.
-pub(crate) fn bases(chains: &[u8]) -> Vec<BaseChain> {
-    let mut bases = Vec::new();
+/// Returns the hook of a chain in a listing, if it is a base chain.
+fn hook_of(chains: &[u8], family: u8, table: &str, name: &str) -> Option<u32> {
     for frame in frames(chains).filter(|frame| frame.kind == call::NEW_CHAIN) {
         let attributes = attributes(frame.payload);
-        let hook = attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER);
-        let names = (attributes.text(TABLE_NAME), attributes.text(CHAIN_NAME));
-        if let (Some(family), Some(hook), (Some(table), Some(name))) = (family_of(frame.payload), hook, names)
+        if family_of(frame.payload) == Some(family)
+            && attributes.text(TABLE_NAME) == Some(table)
+            && attributes.text(CHAIN_NAME) == Some(name)
         {
-            bases.push(BaseChain { family, table: table.to_owned(), name: name.to_owned(), hook });
+            return attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER);
         }
     }
-    bases
+    None
 }
