@@ -36,11 +36,11 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
     let to = evidence.flow.to.to_string();
     let destination = evidence.destination().to_string();
     let (portal, exit, obstacle) = match &evidence.portal {
-        Some(portal) => (portal.name.as_str(), portal.exit.as_str(), portal.obstacle.as_deref()),
+        Some(portal) => (portal.name, portal.exit.as_str(), portal.obstacle.as_deref()),
         None => ("", "", None),
     };
     let (peer, age) = match &evidence.tunnel {
-        Some(tunnel) => (tunnel.peer.as_str(), tunnel.age),
+        Some(tunnel) => (tunnel.peer, tunnel.age),
         None => ("", None),
     };
     let age = match age {
@@ -64,14 +64,14 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         exit,
         obstacle.unwrap_or_default(),
         last_rule(evidence),
-        &evidence.reverse,
+        evidence.reverse,
         place,
         owner,
         rule,
         lost(evidence).map_or("", |hook| HOOKS[hook]),
         peer,
         &age,
-        &evidence.seen[2],
+        evidence.seen[2],
     ];
     let way_out = if met.is_some() { way_out } else { fault.way_out };
     Conclusion { ending, sentence: filled(fault.words, &details), way_out: filled(way_out, &details) }
@@ -87,14 +87,16 @@ fn last_rule<'a>(evidence: &'a Evidence) -> &'a str {
     evidence.rules.last().map_or("a route", String::as_str)
 }
 
-/// Finds the place where the flow ends, with the rule of a chain that dropped the packet or the answer.
+/// Finds the place where the flow ends, with the rule of a chain that dropped the packet or the answer. Never
+/// inlined: its results would not stay in registers.
+#[inline(never)]
 fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
     let no_reports = evidence.forth.events.is_empty();
     let is_seen = evidence.connection.is_some() || refusing(evidence, 0, None).is_some();
     let refused = evidence.forth.drop().and_then(|hook| refusing(evidence, 0, Some(hook)));
     let by_route = if evidence.forth.is_over() { None } else { not_routed(evidence) };
     let answer = refusing(evidence, 1, None);
-    let elsewhere = &evidence.seen[2];
+    let elsewhere = evidence.seen[2];
     let ending = if !evidence.is_up {
         Ending::Down
     } else if evidence.packets == Packets::Live && no_reports && !is_seen {
@@ -149,7 +151,7 @@ fn refusing<'a>(evidence: &'a Evidence, way: usize, hook: Option<usize>) -> Opti
 /// Concludes from the kernel's refusal of a route.
 fn not_routed(evidence: &Evidence) -> Option<Ending> {
     let errno = *evidence.route.as_ref().err()?;
-    let reverse = &evidence.reverse;
+    let reverse = evidence.reverse;
     let is_elsewhere = !reverse.is_empty() && reverse != interface(evidence) && evidence.rp_filter != 0;
     Some(match (errno, &evidence.portal) {
         (Errno::EHOSTUNREACH, _) if evidence.not_forwarding.is_some() => Ending::NoForwarding,

@@ -13,7 +13,7 @@ use super::picture::rule_words;
 use super::watch::Watched;
 use super::way::{FORWARD, HOOKS, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
 use crate::base::error::Result;
-use crate::base::net::Family;
+use crate::base::net::{Family, IfName};
 use crate::firewall::xtables::counters::{self, MetRule};
 use crate::kernel::host_rule::{self, HostRule};
 use crate::kernel::link::Links;
@@ -21,7 +21,7 @@ use crate::kernel::linux::Linux;
 use crate::kernel::nftables::trace::{EventKind, TraceEvent, Tracer};
 use crate::kernel::route::{self, RouteAnswer, RoutedPacket};
 use crate::kernel::{Kernel as _, sysctl};
-use crate::site::{Exit, Portal, Site};
+use crate::site::{Exit, Portal, Site, SitePeer};
 use crate::state::{FORWARDING6, PRIORITIES};
 use crate::system::child::path_of;
 use crate::system::command::Command;
@@ -32,10 +32,10 @@ const FORWARDING: [(&str, &str); 2] =
 
 /// Collects the evidence about a flow, and about the portal that it enters.
 pub(super) fn evidence<'a>(
-    site: &Site,
+    site: &'a Site,
     kernel: &mut Linux,
-    links: &Links,
-    (flow, portal): (Flow, Option<&Portal>),
+    links: &'a Links,
+    (flow, portal): (Flow, Option<&'a Portal>),
     watched: &'a mut Watched,
 ) -> Evidence<'a> {
     let Watched { tracer, mark, source, incoming, .. } = watched;
@@ -60,7 +60,7 @@ pub(super) fn evidence<'a>(
         rules: Vec::new(),
         is_ours: false,
         route: Err(Errno::EINVAL),
-        reverse: String::new(),
+        reverse: "",
         rp_filter: 0,
         not_forwarding: None,
         tunnel: None,
@@ -73,8 +73,8 @@ pub(super) fn evidence<'a>(
 }
 
 /// Returns the name of an interface; empty if there is none.
-fn name_of(links: &Links, index: Option<u32>) -> String {
-    named_link(links, index).map(ToString::to_string).unwrap_or_default()
+fn name_of(links: &Links, index: Option<u32>) -> &str {
+    named_link(links, index).map_or("", IfName::as_str)
 }
 
 /// Returns the rules of all telling reports of a way.
@@ -135,7 +135,7 @@ fn add_counted(met: &mut Vec<MetInHook>, counters: &[String; 2], sent: u32, is_o
     }
 }
 
-fn portal_words(portal: &Portal) -> PortalWords {
+fn portal_words(portal: &Portal) -> PortalWords<'_> {
     let exit = match &portal.exit {
         Exit::Nowhere => {
             let names: Vec<String> = portal.exits.iter().map(ToString::to_string).collect();
@@ -144,14 +144,14 @@ fn portal_words(portal: &Portal) -> PortalWords {
         exit => exit.to_string(),
     };
     let obstacle = portal.obstacle.as_ref().map(ToString::to_string);
-    PortalWords { name: portal.name.clone(), exit, obstacle }
+    PortalWords { name: &portal.name, exit, obstacle }
 }
 
 /// Asks the kernel for the route of the packet, and looks for the rules that led there.
-fn routes(
-    evidence: &mut Evidence,
+fn routes<'a>(
+    evidence: &mut Evidence<'a>,
     kernel: &mut Linux,
-    links: &Links,
+    links: &'a Links,
     portal: Option<&Portal>,
     (from, incoming): (Option<IpAddr>, Option<u32>),
 ) {
@@ -177,7 +177,7 @@ fn routes(
     evidence.route = match answer {
         Ok(Some(answer)) => Ok(RouteWords {
             is_local: answer.kind == libc::RTN_LOCAL,
-            table: answer.table.to_string(),
+            table: answer.table,
             device: name_of(links, answer.device),
             gateway: answer.gateway,
         }),
@@ -236,20 +236,18 @@ fn is_of_portals(rule: &HostRule) -> bool {
 }
 
 /// Returns the tunnel that the packet goes into.
-fn tunnel(site: &Site, kernel: &mut Linux, evidence: &Evidence) -> Option<TunnelWords> {
-    let out = evidence.outgoing();
-    let interface = site.tunnels.keys().find(|name| name.as_str() == out)?;
-    let tunnel = &site.tunnels[interface];
-    let to = evidence.destination();
-    let takes = |peer: &crate::site::SitePeer| peer.allowed_ips.iter().any(|network| network.contains(to));
+fn tunnel<'a>(site: &'a Site, kernel: &mut Linux, evidence: &Evidence) -> Option<TunnelWords<'a>> {
+    let (out, to) = (evidence.outgoing(), evidence.destination());
+    let (interface, tunnel) = site.tunnels.iter().find(|(name, _)| name.as_str() == out)?;
+    let takes = |peer: &SitePeer| peer.allowed_ips.iter().any(|network| network.contains(to));
     let (name, peer) = tunnel.ends().find(|(_, peer)| takes(peer))?;
     let reading = kernel.own_tunnel(interface).ok().flatten()?;
-    let statistics = reading.peers.get(&peer.public_key).copied().unwrap_or_default();
+    let statistics = reading.peers.get(&peer.public_key);
     let now = SystemTime::now();
     Some(TunnelWords {
-        peer: name.clone(),
-        endpoint: statistics.endpoint,
-        age: statistics.age(now).map(|age| age.as_secs()),
-        is_up: statistics.alive(now),
+        peer: name,
+        endpoint: statistics.and_then(|peer| peer.endpoint),
+        age: statistics.and_then(|peer| peer.age(now)).map(|age| age.as_secs()),
+        is_up: statistics.is_some_and(|peer| peer.alive(now)),
     })
 }

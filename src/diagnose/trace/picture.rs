@@ -137,7 +137,7 @@ impl Picture {
             "entrance",
         );
         match &evidence.portal {
-            Some(portal) => self.line(&[interface, ", portal ", &portal.name, " → ", &portal.exit]),
+            Some(portal) => self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]),
             None => self.line(&[interface, ", no portal: the traffic goes the way of this router's own"]),
         }
     }
@@ -189,11 +189,11 @@ impl Picture {
             }
             match &evidence.route {
                 Ok(route) => {
-                    let device = if route.is_local { "this router" } else { &route.device };
+                    let device = if route.is_local { "this router" } else { route.device };
                     let gateway = route.gateway.map(|gateway| gateway.to_string());
                     let via = if gateway.is_some() { " via " } else { "" };
                     let gateway = gateway.unwrap_or_default();
-                    self.line(&["→ table ", &route.table, ": ", device, via, &gateway]);
+                    self.line(&["→ table ", &route.table.to_string(), ": ", device, via, &gateway]);
                 }
                 Err(errno) => self.line(&["→ refused: ", errno.desc()]),
             }
@@ -204,13 +204,13 @@ impl Picture {
             let is_told = is_refused && !is_source;
             self.begin(if is_told { Mark::Told } else { mark(is_source) }, "rp_filter");
             let device = device.address.to_string();
-            self.line(&[mode, ": answers to ", &device, " leave by ", &evidence.reverse]);
+            self.line(&[mode, ": answers to ", &device, " leave by ", evidence.reverse]);
         }
     }
 
     fn tunnel(&mut self, evidence: &Evidence) {
         let Some(tunnel) = &evidence.tunnel else { return };
-        let mut line = tunnel.peer.clone();
+        let mut line = tunnel.peer.to_owned();
         match tunnel.endpoint {
             Some(endpoint) => _ = write!(line, " at {endpoint}"),
             None => line.push_str(", which has not dialled"),

@@ -8,11 +8,10 @@ use super::flow::Flow;
 use super::way::{PacketMark, Way, numbers};
 use crate::base::error::{Error, Result};
 use crate::base::moment::after;
-use crate::base::net::{Cidr, Family, Mac};
+use crate::base::net::{Family, Mac};
 use crate::base::random;
-use crate::firewall::{Condition, Networks};
 use crate::kernel::conntrack::{self, Connection};
-use crate::kernel::inject::{Injector, Probe, TCP, UDP};
+use crate::kernel::inject::{Injector, Probe};
 use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
@@ -83,7 +82,9 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
     };
     if watched.is_up {
         if kernel.has_nftables() {
-            watched.tracer = Some(Tracer::begin(&traced(flow, source))?);
+            let from = flow.device.as_ref().map(|device| device.address);
+            let traced = TracedFlow { from, to: flow.to, protocol: flow.protocol, port: flow.port };
+            watched.tracer = Some(Tracer::begin(traced)?);
         }
         let family = Family::of(flow.to);
         watched.counters[0] = counters(kernel, family);
@@ -124,23 +125,6 @@ fn counters(kernel: &mut Linux, family: Family) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// Returns the conditions of the flow's packets and of their answers.
-fn traced(flow: &Flow, source: IpAddr) -> TracedFlow {
-    let [from, to] = [source, flow.to].map(|address| Networks::One(Cidr::host(address)));
-    let mut packets = Vec::new();
-    if flow.device.is_some() {
-        packets.push(Condition::Source(from));
-    }
-    packets.push(Condition::Destination(to.clone()));
-    match (flow.protocol, flow.port) {
-        (TCP, Some(port)) => packets.push(Condition::TcpPort(port, port)),
-        (UDP, Some(port)) => packets.push(Condition::UdpPort(port, port)),
-        _ => {}
-    }
-    let answers = vec![Condition::Source(to), Condition::FromResponder];
-    TracedFlow { packets, answers, is_own: flow.device.is_none() }
 }
 
 impl Watched {

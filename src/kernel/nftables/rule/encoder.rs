@@ -10,7 +10,8 @@ use super::super::expression::{
 };
 use super::super::value::{MAC_LENGTH, address_bytes, address_length};
 use super::{
-    DESTINATION, DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, SOURCE, TCP, UDP, family_number,
+    DESTINATION, DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, SOURCE, TCP, TracedFlow, UDP,
+    family_number,
 };
 use crate::base::net::{Cidr, Family, Mark, netmask};
 use crate::firewall::{
@@ -83,8 +84,20 @@ impl Encoder {
         }
     }
 
-    /// Ends the rule: makes the kernel report each step of the packet from here on. Returns all expressions.
-    pub(super) fn tracing(mut self) -> Vec<u8> {
+    /// Returns the expressions of a rule that makes the kernel report each step of a flow's packets, or of their
+    /// answers, from here on.
+    pub(super) fn tracing(mut self, flow: TracedFlow, are_answers: bool) -> Vec<u8> {
+        let (from, to) = if are_answers { (Some(flow.to), None) } else { (flow.from, Some(flow.to)) };
+        for (field, address) in [(Load::source as fn(_) -> _, from), (Load::destination, to)] {
+            if let Some(address) = address {
+                self.address(field, &Networks::One(Cidr::host(address)), false);
+            }
+        }
+        match flow.port {
+            _ if are_answers => self.direction(DIRECTION_REPLY),
+            Some(port) => self.port(flow.protocol, port, port),
+            None => {}
+        }
         self.writer.value(FIRST, &[1]);
         self.writer.push(Step::Meta, &expression::WRITE_TRACE);
         self.writer.finish()

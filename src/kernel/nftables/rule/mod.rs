@@ -4,12 +4,14 @@
 mod decoder;
 mod encoder;
 
+use std::net::IpAddr;
+
 use nix::libc;
 
 use super::chain;
 use super::expression::{Expression, without_ranges};
 use crate::base::net::Family;
-use crate::firewall::{Chain, Condition, FirewallRule};
+use crate::firewall::{Chain, FirewallRule};
 use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 use decoder::Decoder;
@@ -32,6 +34,19 @@ const ICMPV6: u8 = of_8_bits(libc::IPPROTO_ICMPV6);
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 
+/// Flow that is traced.
+#[derive(Debug, Clone, Copy)]
+pub struct TracedFlow {
+    /// Source; `None` if this host opens the flow.
+    pub from: Option<IpAddr>,
+    /// Destination.
+    pub to: IpAddr,
+    /// Number of the protocol (IPPROTO_*).
+    pub protocol: u8,
+    /// Destination port, if the protocol is TCP or UDP.
+    pub port: Option<u16>,
+}
+
 /// Encodes a rule at the end of a chain.
 pub(super) fn encode(chain: Chain, rule: &FirewallRule, writer: &mut AttributeWriter) {
     encode_chain(chain, writer);
@@ -45,9 +60,9 @@ pub(super) fn encode_expressions(rule: &FirewallRule, writer: &mut AttributeWrit
     writer.nest(RULE_EXPRESSIONS, |writer| writer.append(&expressions));
 }
 
-/// Encodes the expressions of a rule that traces the packets that meet these conditions.
-pub(super) fn encode_tracing(conditions: &[Condition], writer: &mut AttributeWriter) {
-    let expressions = encoder(conditions).tracing();
+/// Encodes the expressions of a rule that traces the packets of a flow, or their answers.
+pub(super) fn encode_tracing(flow: TracedFlow, are_answers: bool, writer: &mut AttributeWriter) {
+    let expressions = Encoder::default().tracing(flow, are_answers);
     writer.nest(RULE_EXPRESSIONS, |writer| writer.append(&expressions));
 }
 
@@ -67,15 +82,11 @@ pub(super) fn decode_expressions(attributes: Attributes) -> Option<FirewallRule>
 }
 
 fn expressions(rule: &FirewallRule) -> Vec<u8> {
-    encoder(&rule.conditions).action(rule.action)
-}
-
-fn encoder(conditions: &[Condition]) -> Encoder {
     let mut encoder = Encoder::default();
-    for condition in conditions {
+    for condition in &rule.conditions {
         encoder.condition(condition);
     }
-    encoder
+    encoder.action(rule.action)
 }
 
 /// Returns the rule that encodes to these expressions.

@@ -15,9 +15,10 @@ use std::os::fd::BorrowedFd;
 use super::call::{self, INET, TABLE_NAME};
 use super::foreign::is_opening;
 use super::rule;
+pub use super::rule::TracedFlow;
 use super::transaction::NftablesBatch;
 use crate::base::error::{Context as _, Result};
-use crate::firewall::{Condition, text};
+use crate::firewall::text;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::protocols::NETLINK_NETFILTER;
 use crate::kernel::netlink::{Listener, Received, Refusal, frames};
@@ -72,17 +73,6 @@ pub const ARRIVED: &str = "arrived";
 /// Chain of the temporary table that a packet reaches last if it leaves.
 pub const LEFT: &str = "left";
 
-/// Flow that is traced.
-#[derive(Debug, Clone, Default)]
-pub struct TracedFlow {
-    /// Conditions of its packets in the direction in which it was opened.
-    pub packets: Vec<Condition>,
-    /// Conditions of the answers.
-    pub answers: Vec<Condition>,
-    /// Set if this host opens the flow.
-    pub is_own: bool,
-}
-
 /// Rule of any program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleWords {
@@ -106,13 +96,13 @@ impl Tracer {
     ///
     /// # Errors
     /// If the kernel has no nftables, or if this process may not change it.
-    pub fn begin(flow: &TracedFlow) -> Result<Self> {
+    pub fn begin(flow: TracedFlow) -> Result<Self> {
         remove_leftover();
         let socket = Nfnetlink::open(INET)?;
         Self::with(socket, flow).context(|| "cannot trace with the kernel's nftables".to_owned())
     }
 
-    fn with(mut socket: Nfnetlink, flow: &TracedFlow) -> Result<Self, Refusal> {
+    fn with(mut socket: Nfnetlink, flow: TracedFlow) -> Result<Self, Refusal> {
         let listener = Listener::open(NETLINK_NETFILTER, &[TRACE_GROUP])?;
         let mut guardian = None;
         let mut attempt = |flags| socket.transact(&table(flow, flags)).map_err(|(_, refusal)| refusal);
@@ -190,7 +180,7 @@ pub fn remove_leftover() {
 }
 
 /// Returns the transaction that makes the table.
-fn table(flow: &TracedFlow, flags: u32) -> Vec<Message> {
+fn table(flow: TracedFlow, flags: u32) -> Vec<Message> {
     let mut batch = NftablesBatch::begin(INET, TRACE_TABLE);
     let mut table = batch.object();
     table.number(TABLE_FLAGS, flags);
@@ -205,12 +195,11 @@ fn table(flow: &TracedFlow, flags: u32) -> Vec<Message> {
         });
         batch.push(call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL, chain);
     }
-    let opening = if flow.is_own { SENDS } else { ENTERS };
-    for (chain, conditions, acknowledge) in [(opening, &flow.packets, 0), (ANSWERS, &flow.answers, NLM_F_ACK)]
-    {
+    let opening = if flow.from.is_some() { ENTERS } else { SENDS };
+    for (chain, acknowledge) in [(opening, 0), (ANSWERS, NLM_F_ACK)] {
         let mut rule = batch.object();
         rule.text(RULE_CHAIN, chain);
-        rule::encode_tracing(conditions, &mut rule);
+        rule::encode_tracing(flow, chain == ANSWERS, &mut rule);
         batch.push(call::NEW_RULE, NLM_F_CREATE | NLM_F_APPEND | acknowledge, rule);
     }
     batch.end()
