@@ -130,14 +130,14 @@ pub struct Connection {
 /// place of the first port; a `None` is not compared. The result is `None` if the first packet was dropped
 /// before it left, or if the kernel tracks no connections: the kernel remembers a connection when its first
 /// packet leaves, or arrives.
-pub fn find(between: (IpAddr, IpAddr), protocol: u8, ports: [Option<u16>; 2]) -> Result<Option<Connection>> {
+pub fn find(between: &(IpAddr, IpAddr), protocol: u8, ports: [Option<u16>; 2]) -> Result<Option<Connection>> {
     let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
     let mut found = None::<Connection>;
     let listed = socket.dump_each(GET, &mut |frame| {
         let entry = attributes(frame.payload);
         let numbers = entry.nested(ORIGINAL).nested(PROTOCOL);
         let first = [SOURCE_PORT, ECHO, ECHO6].iter().find_map(|kind| numbers.bytes(*kind));
-        let is_it = ends(entry, ORIGINAL) == Some(between)
+        let is_it = ends(entry, ORIGINAL).as_ref() == Some(between)
             && numbers.bytes(PROTOCOL_NUMBER) == Some(&[protocol])
             && ports[0].is_none_or(|port| is_port(first, port))
             && ports[1].is_none_or(|port| is_port(numbers.bytes(DESTINATION_PORT), port));

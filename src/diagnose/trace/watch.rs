@@ -188,7 +188,7 @@ impl Watched {
             ports[0] = Some(numbers(self.mark.protocol, transport)[0]);
         }
         let is_dropped = way.drop().is_some();
-        let connection = conntrack::find(self.mark.addresses, self.mark.protocol, ports).ok().flatten();
+        let connection = conntrack::find(&self.mark.addresses, self.mark.protocol, ports).ok().flatten();
         let is_answered = connection.as_ref().is_some_and(|connection| connection.has_answer);
         let is_seen = first.is_some() || connection.is_some();
         self.connection = connection;

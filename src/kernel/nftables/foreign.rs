@@ -78,9 +78,8 @@ pub struct Survey {
     pub translating: Option<ForeignChain>,
 }
 
-/// Surveys the ruleset. The answers of the kernel are returned too, because they tell whether the ruleset
-/// changed meanwhile.
-pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Refusal> {
+/// Asks for all that a survey of the ruleset needs. The answers also tell whether the ruleset changed meanwhile.
+pub(super) fn ask(socket: &mut Nfnetlink) -> Result<Vec<u8>, Refusal> {
     let mut answers = socket.dump_all(call::GET_CHAIN)?;
     let ruleset = ForeignRuleset::of(&answers);
     // Most routers have no chains of other programs, and then no more questions are necessary.
@@ -88,7 +87,7 @@ pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Refusa
         answers.extend(socket.dump_all(call::GET_RULE)?);
         answers.extend(socket.dump_all(call::GET_TABLE)?);
     }
-    Ok((read(&answers), answers))
+    Ok(answers)
 }
 
 /// Reads a survey from all answers together.
@@ -279,11 +278,12 @@ fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Frame<'_>> {
 /// that names the chain.
 fn place(frame: &Frame, name: u16) -> Option<ForeignChain> {
     let attributes = attributes(frame.payload);
-    let table = attributes.text(TABLE_NAME)?;
+    let (table, name) = (attributes.text(TABLE_NAME)?, attributes.text(name)?);
     let family = family(nfnetlink::family_of(frame.payload)?)?;
-    let ours = family == TableFamily::Inet && table == TABLE;
-    let chain = ForeignChain { family, table: table.to_owned(), name: attributes.text(name)?.to_owned() };
-    (!ours).then_some(chain)
+    if family == TableFamily::Inet && table == TABLE {
+        return None;
+    }
+    Some(ForeignChain { family, table: table.to_owned(), name: name.to_owned() })
 }
 
 /// Reports whether only its owner may change the table of a chain.

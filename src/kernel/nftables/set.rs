@@ -101,30 +101,45 @@ pub(super) fn first_elements(set: &Set) -> Vec<Element> {
 
 /// Returns the elements to add or delete for the content of `set`.
 pub(super) fn elements(set: &Set) -> Vec<Element> {
+    let mut elements = Vec::new();
+    let mut add = |parts: &[&[u8]], role| elements.push(Element { key: parts.concat(), role });
     match set {
-        Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
-        Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).collect(),
+        Set::Interfaces(names) => {
+            for name in names {
+                add(&[name.padded()], Role::Key);
+            }
+        }
+        Set::Devices(devices) => {
+            for mac in devices {
+                add(&[&mac.0], Role::Key);
+            }
+        }
         Set::InterfacePairs(paths) => {
-            paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).collect()
+            for (incoming, outgoing) in paths {
+                add(&[incoming.padded(), outgoing.padded()], Role::Key);
+            }
         }
         Set::NetworksAtInterfaces(_, places) => {
-            places.iter().map(|(name, address)| Element::pair(name, &address_bytes(*address))).collect()
+            for (name, address) in places {
+                add(&[name.padded(), &address_bytes(*address)], Role::Key);
+            }
         }
         Set::MarksAtInterfaces(pairs) => {
-            pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
+            for (name, mark) in pairs {
+                add(&[name.padded(), &mark.to_ne_bytes()], Role::Key);
+            }
         }
         Set::Networks(_, networks) => {
-            let mut bounds = Vec::new();
             for network in networks {
-                bounds.push(Element::key(address_bytes(network.address())));
+                add(&[&address_bytes(network.address())], Role::Key);
                 let behind = behind(*network);
                 if behind.iter().any(|byte| *byte != 0) {
-                    bounds.push(Element { key: behind, role: Role::End });
+                    add(&[&behind], Role::End);
                 }
             }
-            bounds
         }
     }
+    elements
 }
 
 /// Returns a set of the kind of `kind` with these elements; `None` if there are none, or some that we do not
@@ -206,16 +221,6 @@ impl SetKind {
             Set::Networks(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), FLAG_INTERVAL),
         };
         Self { key_type, key_length, flags }
-    }
-}
-
-impl Element {
-    fn key(key: Vec<u8>) -> Self {
-        Self { key, role: Role::Key }
-    }
-
-    fn pair(interface: &IfName, other: &[u8]) -> Self {
-        Self::key([interface.padded(), other].concat())
     }
 }
 

@@ -212,9 +212,9 @@ impl<'a> Expression<'a> {
 
 /// Returns a list of expressions in which the test of a range, which nft 1.1 writes as one expression, is the
 /// two comparisons that we and earlier versions write.
-pub(super) fn without_ranges(list: Attributes) -> Vec<u8> {
+pub(super) fn without_ranges(expressions: Attributes) -> Vec<u8> {
     let mut writer = Writer::default();
-    for (_, element) in list.iter() {
+    for (_, element) in expressions.iter() {
         let data = Attributes::of(element).nested(EXPR_DATA);
         let ends = [RANGE_FROM, RANGE_TO].map(|end| data.nested(end).bytes(DATA_VALUE));
         let is_range = Attributes::of(element).text(EXPR_NAME) == Some("range")

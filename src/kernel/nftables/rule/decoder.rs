@@ -33,8 +33,7 @@ impl<'a> Decoder<'a> {
 
     pub(super) fn rule(&mut self) -> Option<FirewallRule> {
         while let Some(test) = self.test() {
-            let condition = self.condition(&test)?;
-            self.conditions.extend(condition);
+            self.condition(&test)?;
         }
         Some(FirewallRule { action: self.action()?, conditions: mem::take(&mut self.conditions) })
     }
@@ -95,19 +94,19 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// Decodes a test. The result is empty if the test only precedes another one.
+    /// Decodes a test. It is a condition, unless it only precedes another one.
     #[inline(never)]
-    fn condition(&mut self, test: &Test) -> Option<Option<Condition>> {
+    fn condition(&mut self, test: &Test) -> Option<()> {
         let inverted = test.is_inverted();
         let (first, second) = (test.load(0)?, test.load(1));
-        Some(Some(match (first, second) {
+        let condition = match (first, second) {
             (Load::Family, None) => return self.family(test.value()?),
             (Load::Protocol, None) => match *test.value()? {
                 [ICMP] => Condition::Icmp(Family::V4),
                 [ICMPV6] => Condition::Icmp(Family::V6),
                 [protocol] => {
                     self.protocol = protocol;
-                    return Some(None);
+                    return Some(());
                 }
                 _ => return None,
             },
@@ -136,7 +135,7 @@ impl<'a> Decoder<'a> {
                     (false, true) => Condition::NotOutgoing(interfaces),
                 }
             }
-            (Load::IncomingType, None) => return Some(None),
+            (Load::IncomingType, None) => return Some(()),
             (Load::Device, None) => Condition::Device(match test.set() {
                 Some(set) => Devices::In(set),
                 None => Devices::One(Mac(*test.value()?.as_array()?)),
@@ -177,18 +176,22 @@ impl<'a> Decoder<'a> {
                     (false, true) => Condition::NotDestination(networks),
                 }
             }
-        }))
+        };
+        self.conditions.push(condition);
+        Some(())
     }
 
     /// Decodes a test of the family. It is a condition, unless it only precedes the test of an address.
-    fn family(&mut self, number: &[u8]) -> Option<Option<Condition>> {
+    fn family(&mut self, number: &[u8]) -> Option<()> {
         let &[number] = number else { return None };
         let family = family_of(number.into())?;
         let is_address = |step: &Expression| step.load().and_then(Load::family) == Some(family);
         let leads_to_address = self.rest.iter().take(2).any(is_address);
-        let is_condition = !leads_to_address || self.family == Some(family);
+        if !leads_to_address || self.family == Some(family) {
+            self.conditions.push(Condition::Family(family));
+        }
         self.family = Some(family);
-        Some(is_condition.then_some(Condition::Family(family)))
+        Some(())
     }
 }
 

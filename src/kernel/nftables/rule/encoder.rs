@@ -69,7 +69,7 @@ impl Encoder {
             Condition::NotMarked(mark) => self.mark(Load::Mark, *mark, Relation::NotEqual),
             Condition::ConnectionMarked(mark) => self.mark(Load::ConnectionMark, *mark, Relation::Equal),
             Condition::ConnectionNotMarked(mark) => {
-                self.mark(Load::ConnectionMark, *mark, Relation::NotEqual)
+                self.mark(Load::ConnectionMark, *mark, Relation::NotEqual);
             }
             Condition::Icmp(family) => self.ask_protocol(icmp(*family)),
             Condition::UdpPort(first, last) => self.port(UDP, *first, *last),

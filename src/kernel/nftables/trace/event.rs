@@ -7,7 +7,6 @@ use nix::libc;
 
 use super::super::call;
 use super::hook_of;
-use crate::base::net::Family;
 use crate::kernel::attributes::{Attributes, address};
 use crate::kernel::constant::of_8_bits;
 use crate::kernel::netlink::Frame;
@@ -126,16 +125,15 @@ fn kind(report: u32, code: u32, verdict: Attributes) -> EventKind {
     }
 }
 
-/// Returns source and destination of an IPv4 or IPv6 header.
+/// Returns source and destination of an IPv4 or IPv6 header. Never inlined, for the same reason as [`decode`].
+#[inline(never)]
 fn addresses(header: &[u8]) -> Option<(IpAddr, IpAddr)> {
-    let (family, first) = match header.first()? >> 4 {
-        4 => (Family::V4, 12),
-        6 => (Family::V6, 8),
+    let (from, to) = match header.first()? >> 4 {
+        4 => header.get(12..20)?.split_at(4),
+        6 => header.get(8..40)?.split_at(16),
         _ => return None,
     };
-    let length = usize::from(family.bits() / 8);
-    let part = |start: usize| address(header.get(start..start + length)?);
-    Some((part(first)?, part(first + length)?))
+    Some((address(from)?, address(to)?))
 }
 
 /// NFPROTO_* of tables for IPv4, IPv6 and both, with the words of nft.
