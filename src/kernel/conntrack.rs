@@ -156,7 +156,8 @@ fn cannot_list() -> String {
     "cannot list the tracked connections".to_owned()
 }
 
-/// Decodes a connection.
+/// Decodes a connection. Never inlined: its parts would be moved one by one.
+#[inline(never)]
 pub(crate) fn connection(frame: &Frame) -> Option<Connection> {
     /// IPS_SEEN_REPLY of linux/netfilter/nf_conntrack_common.h.
     const HAS_ANSWER: u32 = 2;

@@ -83,21 +83,17 @@ impl Picture {
     /// Writes the flow, and the origin of the packets.
     fn head(&mut self, evidence: &Evidence) {
         let flow = &evidence.flow;
-        let mut title = match &flow.device {
-            Some(device) => [device.address.to_string().as_str(), " on ", device.interface.as_str()].concat(),
-            None => "this router".to_owned(),
+        let (from, on, interface) = match &flow.device {
+            Some(device) => (device.address.to_string(), " on ", device.interface.as_str()),
+            None => ("this router".to_owned(), "", ""),
         };
         let protocol = match flow.protocol {
             inject::TCP => " tcp/",
             inject::UDP => " udp/",
             _ => " icmp",
         };
-        for part in [" → ", &flow.to.to_string(), protocol] {
-            title.push_str(part);
-        }
-        if let Some(port) = flow.port {
-            title.push_str(&port.to_string());
-        }
+        let port = flow.port.map(|port| port.to_string()).unwrap_or_default();
+        let title = [&from, on, interface, " → ", &flow.to.to_string(), protocol, &port].concat();
         let packets = match &evidence.packets {
             Packets::Own if flow.device.is_some() => {
                 "a packet of portals, which came in as if the device had sent it"
@@ -256,7 +252,7 @@ pub(super) fn rule_words(text: Option<String>, kind: &EventKind, handle: Option<
         EventKind::Jump(chain) => return ["jump ", chain].concat(),
     };
     match handle {
-        Some(handle) => format!("{effect} (rule with handle {handle})"),
+        Some(handle) => [effect, " (rule with handle ", &handle.to_string(), ")"].concat(),
         None => ["policy ", effect].concat(),
     }
 }
