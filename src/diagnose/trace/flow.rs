@@ -72,6 +72,8 @@ impl<'a> Target<'a> {
         (!host.is_empty()).then_some(Self { host, port })
     }
 
+    /// Never inlined: the bytes of the address would be moved one by one.
+    #[inline(never)]
     fn address(&self) -> Result<IpAddr> {
         if let Ok(address) = self.host.parse() {
             return Ok(address);
@@ -154,7 +156,9 @@ fn device<'a>(
     Ok(portal)
 }
 
-/// Returns a device that enters a portal: one that the kernel knows, if there is one.
+/// Returns a device that enters a portal: one that the kernel knows, if there is one. Never inlined, for the same
+/// reason as [`Target::address`].
+#[inline(never)]
 fn some_device(portal: &Portal, neighbours: &[neighbour::Neighbour], family: Family) -> Option<IpAddr> {
     let known = neighbours.iter().find(|neighbour| takes(portal, neighbour.address, neighbour.mac));
     if let Some(neighbour) = known.filter(|_| family == Family::V4) {

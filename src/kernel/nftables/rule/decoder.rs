@@ -33,7 +33,10 @@ impl<'a> Decoder<'a> {
 
     pub(super) fn rule(&mut self) -> Option<FirewallRule> {
         while let Some(test) = self.test() {
-            self.condition(&test)?;
+            if !self.precedes(&test)? {
+                let condition = self.condition(&test)?;
+                self.conditions.push(condition);
+            }
         }
         Some(FirewallRule { action: self.action()?, conditions: mem::take(&mut self.conditions) })
     }
@@ -94,22 +97,34 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// Decodes a test. It is a condition, unless it only precedes another one.
+    /// Reports whether a test is no condition, because it only precedes the test of an address, of a field of
+    /// TCP or UDP, or of a hardware address.
+    fn precedes(&mut self, test: &Test) -> Option<bool> {
+        match test.load(0)? {
+            Load::Family => {
+                let family = test.family()?;
+                let is_address = |step: &Expression| step.load().and_then(Load::family) == Some(family);
+                let leads_to_address = self.rest.iter().take(2).any(is_address);
+                Some(self.family.replace(family) != Some(family) && leads_to_address)
+            }
+            Load::Protocol => {
+                self.protocol = *test.value()?.first()?;
+                Some(!matches!(self.protocol, ICMP | ICMPV6))
+            }
+            first => Some(first == Load::IncomingType),
+        }
+    }
+
     #[inline(never)]
-    fn condition(&mut self, test: &Test) -> Option<()> {
+    fn condition(&mut self, test: &Test) -> Option<Condition> {
         let inverted = test.is_inverted();
         let (first, second) = (test.load(0)?, test.load(1));
-        let condition = match (first, second) {
-            (Load::Family, None) => return self.family(test.value()?),
-            (Load::Protocol, None) => match *test.value()? {
-                [ICMP] => Condition::Icmp(Family::V4),
-                [ICMPV6] => Condition::Icmp(Family::V6),
-                [protocol] => {
-                    self.protocol = protocol;
-                    return Some(());
-                }
-                _ => return None,
-            },
+        Some(match (first, second) {
+            (Load::Family, None) => Condition::Family(test.family()?),
+            (Load::Protocol, None) => {
+                let is_of_v6 = self.protocol == ICMPV6;
+                Condition::Icmp(if is_of_v6 { Family::V6 } else { Family::V4 })
+            }
             (Load::IncomingName, Some(Load::OutgoingName)) => Condition::InterfacePair(test.set()?),
             (_, Some(Load::ConnectionMark)) => {
                 let mask = native_number(test.mask()?)?;
@@ -135,7 +150,6 @@ impl<'a> Decoder<'a> {
                     (false, true) => Condition::NotOutgoing(interfaces),
                 }
             }
-            (Load::IncomingType, None) => return Some(()),
             (Load::Device, None) => Condition::Device(match test.set() {
                 Some(set) => Devices::In(set),
                 None => Devices::One(Mac(*test.value()?.as_array()?)),
@@ -176,22 +190,7 @@ impl<'a> Decoder<'a> {
                     (false, true) => Condition::NotDestination(networks),
                 }
             }
-        };
-        self.conditions.push(condition);
-        Some(())
-    }
-
-    /// Decodes a test of the family. It is a condition, unless it only precedes the test of an address.
-    fn family(&mut self, number: &[u8]) -> Option<()> {
-        let &[number] = number else { return None };
-        let family = family_of(number.into())?;
-        let is_address = |step: &Expression| step.load().and_then(Load::family) == Some(family);
-        let leads_to_address = self.rest.iter().take(2).any(is_address);
-        if !leads_to_address || self.family == Some(family) {
-            self.conditions.push(Condition::Family(family));
-        }
-        self.family = Some(family);
-        Some(())
+        })
     }
 }
 
@@ -211,6 +210,11 @@ impl<'a> Test<'a> {
             Step::Lookup => self.end.number(LOOKUP_FLAGS) == Some(LOOKUP_INVERTED),
             _ => self.end.number(CMP_OP) == Some(Relation::NotEqual as u32),
         }
+    }
+
+    fn family(&self) -> Option<Family> {
+        let [number] = self.value()? else { return None };
+        family_of(u32::from(*number))
     }
 
     fn set(&self) -> Option<SetName> {
