@@ -192,8 +192,8 @@ fn ends(entry: Attributes, direction: u16) -> Option<Ends> {
     Some((end(SOURCE)?, end(DESTINATION)?))
 }
 
-/// Reports whether packets of a UDP connection in a direction come from the address and port of a path, and go
-/// to its port.
+/// Reports whether packets of a UDP connection in a direction come from the address and port of a path, and
+/// go to its port.
 fn is_on((from, to): &(SocketAddr, u16), entry: Attributes, direction: u16) -> bool {
     let numbers = entry.nested(direction).nested(PROTOCOL);
     numbers.bytes(PROTOCOL_NUMBER) == Some(&[UDP])

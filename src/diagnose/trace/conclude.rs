@@ -140,8 +140,8 @@ pub(super) fn lost(evidence: &Evidence) -> Option<usize> {
     is_lost.then(|| refusing(evidence, 0, None).map_or(FORWARD, |met| met.hook))
 }
 
-/// Returns the first rule that refused the packet, or the answer; in this hook, if one is given. Never inlined:
-/// the search has five callers.
+/// Returns the first rule that refused the packet, or the answer; in this hook, if one is given. Never
+/// inlined: the search has five callers.
 #[inline(never)]
 fn refusing<'a>(evidence: &'a Evidence, way: usize, hook: Option<usize>) -> Option<&'a MetInHook> {
     let is_it = |met: &&MetInHook| met.refuses && hook.is_none_or(|hook| met.hook == hook);

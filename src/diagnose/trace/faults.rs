@@ -103,7 +103,8 @@ pub(super) const FAULTS: [Fault; 19] = [
         way_out: "Start the agent with `portals run`, or run `sysctl -w {setting}=1`.",
     },
     Fault {
-        words: "It stops at the routing decision: the portal {portal} is closed, because its exit {exit} is not up.",
+        words: "It stops at the routing decision: the portal {portal} is closed, because its exit {exit} is not \
+                up.",
         way_out: "See `portals status`. The portal opens by itself as soon as an exit is up.",
     },
     Fault {
@@ -115,23 +116,25 @@ pub(super) const FAULTS: [Fault; 19] = [
         way_out: "Give this router a default route, or a portal that takes this traffic.",
     },
     Fault {
-        words: "It stops at the routing decision: `{rule}` refuses the packet, and does not belong to portals.",
+        words: "It stops at the routing decision: `{rule}` refuses the packet, and does not belong to \
+                portals.",
         way_out: "See `ip rule` and `ip route show table all`, and change the program that made it.",
     },
     Fault {
         words: "It stops at the reverse-path filter of {in}: answers to {from} would leave by {reverse}.",
-        way_out: "Correct the address of the device, or add a route to it out of {in}. If the way is right as it \
-                  is, run `sysctl -w net.ipv4.conf.{in}.rp_filter=2`.",
+        way_out: "Correct the address of the device, or add a route to it out of {in}. If the way is right as \
+                  it is, run `sysctl -w net.ipv4.conf.{in}.rp_filter=2`.",
     },
     Fault {
-        words: "It stops at the routing decision: the kernel takes no packet from {from} to {destination}, coming in on {in}.",
+        words: "It stops at the routing decision: the kernel takes no packet from {from} to {destination}, \
+                coming in on {in}.",
         way_out: "Look for the same address on this router (`ip address`), and for a route that drops packets \
                   (`ip route show table all type blackhole`).",
     },
     Fault { words: "It stops in the chain `{place}` of {owner}: {met}.", way_out: "" },
     Fault {
-        words: "It stops in the hook {hook}: something other than nftables and iptables drops it, or a rule that \
-                keeps no count.",
+        words: "It stops in the hook {hook}: something other than nftables and iptables drops it, or a rule \
+                that keeps no count.",
         way_out: "Look at the kernel's log (`dmesg`), and at the modules of other programs.",
     },
     Fault {
@@ -141,8 +144,8 @@ pub(super) const FAULTS: [Fault; 19] = [
     },
     Fault {
         words: "The packet left by {out}, and no answer came.",
-        way_out: "The fault is behind {out}, or the destination answers no such packets. Run the trace at the \
-                  other site, or to another destination.",
+        way_out: "The fault is behind {out}, or the destination answers no such packets. Run the trace at \
+                  the other site, or to another destination.",
     },
     Fault { words: "The answer stops in the chain `{place}` of {owner}: {met}.", way_out: "" },
     Fault {

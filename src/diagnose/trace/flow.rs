@@ -156,8 +156,8 @@ fn device<'a>(
     Ok(portal)
 }
 
-/// Returns a device that enters a portal: one that the kernel knows, if there is one. Never inlined, for the same
-/// reason as [`Target::address`].
+/// Returns a device that enters a portal: one that the kernel knows, if there is one. Never inlined, for the
+/// same reason as [`Target::address`].
 #[inline(never)]
 fn some_device(portal: &Portal, neighbours: &[neighbour::Neighbour], family: Family) -> Option<IpAddr> {
     let known = neighbours.iter().find(|neighbour| takes(portal, neighbour.address, neighbour.mac));

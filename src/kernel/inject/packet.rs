@@ -32,8 +32,8 @@ pub struct Probe {
 }
 
 /// Packet without its header: the protocol, the bytes, the place of the ports or of identifier and sequence
-/// number, and the place of the checksum (RFC 792 and RFC 4443, RFC 9293, RFC 768). The one of TCP has the flag
-/// SYN, a window of 64 kB, and the option for the segment size: 1460.
+/// number, and the place of the checksum (RFC 792 and RFC 4443, RFC 9293, RFC 768). The one of TCP has the
+/// flag SYN, a window of 64 kB, and the option for the segment size: 1460.
 const CONTENTS: [(u8, &[u8], usize, usize); 4] = [
     (ICMP, &[8, 0, 0, 0, 0, 0, 0, 0], 4, 2),
     (ICMPV6, &[128, 0, 0, 0, 0, 0, 0, 0], 4, 2),

@@ -78,7 +78,8 @@ pub struct Survey {
     pub translating: Option<ForeignChain>,
 }
 
-/// Asks for all that a survey of the ruleset needs. The answers also tell whether the ruleset changed meanwhile.
+/// Asks for all that a survey of the ruleset needs. The answers also tell whether the ruleset changed
+/// meanwhile.
 pub(super) fn ask(socket: &mut Nfnetlink) -> Result<Vec<u8>, Refusal> {
     let mut answers = socket.dump_all(call::GET_CHAIN)?;
     let ruleset = ForeignRuleset::of(&answers);
@@ -229,8 +230,8 @@ impl ForeignRuleset {
 }
 
 impl ChainContent {
-    /// Adds a rule. A rule without a condition decides on the packets that no rule before it knew. Packets that
-    /// any other condition than an interface picks, such as a blocked address, are known.
+    /// Adds a rule. A rule without a condition decides on the packets that no rule before it knew. Packets
+    /// that any other condition than an interface picks, such as a blocked address, are known.
     fn add_rule(&mut self, attributes: Attributes) {
         if is_opening(attributes) {
             self.ours.at_top = !self.has_others;

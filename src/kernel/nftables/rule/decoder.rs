@@ -115,6 +115,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Decodes a test that is a condition.
     #[inline(never)]
     fn condition(&mut self, test: &Test) -> Option<Condition> {
         let inverted = test.is_inverted();

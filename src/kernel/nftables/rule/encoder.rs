@@ -84,8 +84,8 @@ impl Encoder {
         }
     }
 
-    /// Returns the expressions of a rule that makes the kernel report each step of a flow's packets, or of their
-    /// answers, from here on.
+    /// Returns the expressions of a rule that makes the kernel report each step of a flow's packets, or of
+    /// their answers, from here on.
     pub(super) fn tracing(mut self, flow: TracedFlow, are_answers: bool) -> Vec<u8> {
         let (from, to) = if are_answers { (Some(flow.to), None) } else { (flow.from, Some(flow.to)) };
         for (field, address) in [(Load::source as fn(_) -> _, from), (Load::destination, to)] {

@@ -78,8 +78,8 @@ pub struct TraceEvent {
     pub transport: Option<[u8; 8]>,
 }
 
-/// Decodes a report, with the listing of all chains; `None` for any other message. Never inlined: the parts of the report would be moved one by
-/// one.
+/// Decodes a report, with the listing of all chains; `None` for any other message. Never inlined: the parts
+/// of the report would be moved one by one.
 #[inline(never)]
 pub(crate) fn decode(frame: &Frame, chains: &[u8]) -> Option<TraceEvent> {
     if frame.kind != call::TRACE {
@@ -125,7 +125,7 @@ fn kind(report: u32, code: u32, verdict: Attributes) -> EventKind {
     }
 }
 
-/// Returns source and destination of an IPv4 or IPv6 header. Never inlined, for the same reason as [`decode`].
+/// Returns source and destination of an IPv4 or IPv6 header. Never inlined, like [`decode`].
 #[inline(never)]
 fn addresses(header: &[u8]) -> Option<(IpAddr, IpAddr)> {
     let (from, to) = match header.first()? >> 4 {
