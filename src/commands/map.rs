@@ -7,10 +7,12 @@ use super::{ExitStatus, status};
 use crate::base::error::{Context as _, Error, Errors};
 use crate::base::net::PublicKey;
 use crate::base::path::folder_of;
+use crate::base::sorted::SortedMap;
 use crate::cli::MapCommand;
 use crate::cli::output::{complain, print, say};
 use crate::config::model::Network;
 use crate::control::PathKind;
+use crate::engine::here::Here;
 use crate::engine::{network_file, on_paper, own_key};
 use crate::map::packet::{self, PacketPath};
 use crate::map::{self, Look, Map};
@@ -70,8 +72,11 @@ fn packet_path(
         ))
         .into());
     }
-    let mut site =
-        if is_here { status::Here::open(file)?.site()? } else { on_paper::whole_site(file, network, name)? };
+    let mut site = if is_here {
+        Here::open(file)?.site(&SortedMap::new())?
+    } else {
+        on_paper::whole_site(file, network, name)?
+    };
     // The agent's file may be a moment newer than the one that was read first.
     PacketPath::new(&mut site, portal).ok_or_else(|| unknown(network, wanted).into())
 }
@@ -88,7 +93,8 @@ fn unknown(network: &Network, wanted: &str) -> Error {
 
 /// Adds the state of this site's links and portals, where its agent runs and this user may ask.
 fn add_state(map: &mut Map, file: &Path) {
-    let report = match status::Here::open(file).and_then(|mut here| here.report(file, SystemTime::now())) {
+    let report = match Here::open(file).and_then(|mut here| status::look(&mut here, file, SystemTime::now()))
+    {
         Ok(report) if report.agent => report,
         Ok(_) => return,
         Err(error) => return complain!("note: the map is without the state of links: {error}"),

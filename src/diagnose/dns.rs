@@ -16,7 +16,7 @@ const DHCP: u16 = 67;
 pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
     // The agent has named what is missing, and what failed.
     if live.agent().is_none() {
-        for words in services::missing(&services::plan(&live.site, live.journal.folder())) {
+        for words in services::missing(&services::plan(&live.site, live.here.journal.folder())) {
             findings.fault(PROGRAMS, &words);
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
     if !live.site.portals.iter().any(|portal| portal.dhcp) {
         return;
     }
-    let ours = services::folder(live.journal.folder(), "");
+    let ours = services::folder(live.here.journal.folder(), "");
     for owner in owners_of(DHCP) {
         if !owner.arguments.contains(&*ours.to_string_lossy()) {
             findings.note(

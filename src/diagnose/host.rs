@@ -199,7 +199,7 @@ pub(super) fn uplink(live: &mut Live, findings: &mut Findings) {
         return findings.wrong(&words, &[&way_out]);
     };
     let interface = uplink.interface.as_str();
-    if live.links.get(&uplink.interface).is_some_and(HostLink::is_tunnel) {
+    if live.here.links.get(&uplink.interface).is_some_and(HostLink::is_tunnel) {
         findings.note(
             &Words {
                 check: CHECK,

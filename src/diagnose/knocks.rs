@@ -62,7 +62,7 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
 
 /// Reports whether a key is one of this network.
 fn is_known(live: &Live, key: PublicKey) -> bool {
-    let sites = &live.files.network.sites;
+    let sites = &live.here.files.network.sites;
     sites.values().any(|site| site.public_key == key)
         || live.site.peers().any(|(_, _, peer)| peer.public_key == key)
 }

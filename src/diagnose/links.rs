@@ -22,7 +22,7 @@ pub(super) fn links(live: &mut Live, findings: &mut Findings) {
 
 fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Findings) {
     let name = &link.peer;
-    if !live.links.contains_key(&link.interface) {
+    if !live.here.links.contains_key(&link.interface) {
         return findings.wrong(
             &Words {
                 check: CHECK,

@@ -52,10 +52,10 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
 
 /// Checks that NetworkManager does not manage interfaces to which portals gives addresses.
 pub(super) fn network_manager(live: &mut Live, findings: &mut Findings) {
-    let Live { site, links, .. } = live;
+    let Live { site, here, .. } = live;
     for portal in site.portals.iter().filter(|portal| portal.has_wire()) {
         let Some(name) = portal.entrance_interface() else { continue };
-        let Some(link) = links.get(name) else { continue };
+        let Some(link) = here.links.get(name) else { continue };
         let path = ["/run/NetworkManager/devices/", &link.index.to_string()].concat();
         let state = disk::text_or_empty(Path::new(&path), FileOrigin::Host);
         if state.lines().any(|line| line == "managed=true" || line == "managed=1") {

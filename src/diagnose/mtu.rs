@@ -30,7 +30,7 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
         let Some(peer) = tunnel.peers.get(&link.peer) else { continue };
         let (from, to) = (site.address_in(tunnel, peer.address), peer.address);
         let path = EchoPath { interface: link.interface.clone(), from, to, mark: None };
-        let Ok(mut echo) = live.kernel.echo_socket(&path) else { continue };
+        let Ok(mut echo) = live.here.kernel.echo_socket(&path) else { continue };
         let (most, name) = (site.mtu_of(tunnel), &link.peer);
         match measured(&mut *echo, most) {
             MtuVerdict::Whole => {

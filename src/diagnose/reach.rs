@@ -16,7 +16,7 @@ const PORTS: &str = "ports";
 
 /// Checks that no peer's endpoint is this machine, and that all names have addresses.
 pub(super) fn own_endpoint(live: &mut Live, findings: &mut Findings) {
-    let own = address::list(live.kernel.route()).unwrap_or_default();
+    let own = address::list(live.here.kernel.route()).unwrap_or_default();
     for (_, name, peer) in live.site.peers() {
         let Some(PeerEndpoint { host, port, address }) = &peer.endpoint else { continue };
         let Some(address) = address else {
@@ -78,7 +78,7 @@ pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
     let expected = match &live.entry().endpoint {
         None => return,
         Some(EndpointHost::Address(address)) => *address,
-        Some(EndpointHost::Name(name)) => match live.files.resolved_name(name) {
+        Some(EndpointHost::Name(name)) => match live.here.files.resolved_name(name) {
             Some(address) => address,
             None => {
                 return findings.wrong(
