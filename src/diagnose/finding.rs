@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use crate::base::json::JsonText;
+use crate::base::text::push_all;
 use crate::cli::style::Style;
 
 /// Name of the check of this site's key.
@@ -58,18 +59,12 @@ impl Finding {
             Verdict::NotChecked => style.faint("-"),
         };
         let colon = if self.seen.is_empty() { "" } else { ": " };
-        for part in [mark.as_str(), " ", &style.strong(self.check), colon, &self.seen, "\n"] {
-            text.push_str(part);
-        }
+        push_all(text, &[&mark, " ", &style.strong(self.check), colon, &self.seen, "\n"]);
         if !self.why.is_empty() {
-            for part in ["    ", self.why, "\n"] {
-                text.push_str(part);
-            }
+            push_all(text, &["    ", self.why, "\n"]);
         }
         for (index, line) in self.way_out.lines().enumerate() {
-            for part in [if index == 0 { "  → " } else { "    " }, line, "\n"] {
-                text.push_str(part);
-            }
+            push_all(text, &[if index == 0 { "  → " } else { "    " }, line, "\n"]);
         }
     }
 
@@ -150,11 +145,6 @@ fn filled(text: &str, values: &[&dyn Display]) -> String {
     }
     filled.push_str(rest);
     filled
-}
-
-/// Adds an item to a list with commas.
-pub fn append(list: &mut String, item: &dyn Display) {
-    let _ = write!(list, "{}{item}", if list.is_empty() { "" } else { ", " });
 }
 
 /// Returns the lines of all findings for people.

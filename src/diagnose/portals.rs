@@ -1,8 +1,9 @@
 //! Checks of the portals of this site.
 
 use super::case::Live;
-use super::finding::{Findings, Words, append};
+use super::finding::{Findings, Words};
 use super::firewall::is_about_filters;
+use crate::base::text::append;
 use crate::engine::status::PortalState;
 
 const CHECK: &str = "portals";

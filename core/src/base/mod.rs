@@ -10,3 +10,4 @@ pub mod package_manager;
 pub mod path;
 pub mod random;
 pub mod sorted;
+pub mod text;

@@ -21,8 +21,8 @@ fn cut(text: &mut String, width: usize) {
 }
 
 /// Adds a character to a text as often as it takes to make it this wide.
-fn fill(text: &mut String, width: usize, with: char) {
+fn fill(text: &mut String, width: usize, letter: char) {
     for _ in text.chars().count()..width {
-        text.push(with);
+        text.push(letter);
     }
 }

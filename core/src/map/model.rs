@@ -1,9 +1,10 @@
 //! Content of a map, which the text and the drawing share.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::slice;
 
 use crate::base::json::Json;
+use crate::base::text::append;
 use crate::config::model::{EntranceConfig, ExitRef, Name, Network, PortalConfig};
 use crate::site::linked;
 use crate::state::words::count;
@@ -167,29 +168,27 @@ pub(super) fn hops(exit: &ExitRef) -> &[Name] {
 
 fn entrance(portal: &PortalConfig) -> String {
     let mut words = String::new();
-    let _ = match &portal.entrance {
-        EntranceConfig::Interface(interface) => write!(words, "{interface}"),
-        EntranceConfig::Vlan { parent, id } => write!(words, "VLAN {id} of {parent}"),
-        EntranceConfig::Wifi(wifi) => write!(words, "Wi-Fi {}", Json::text(&wifi.ssid)),
+    match &portal.entrance {
+        EntranceConfig::Interface(interface) => append(&mut words, interface),
+        EntranceConfig::Vlan { parent, id } => append(&mut words, &format_args!("VLAN {id} of {parent}")),
+        EntranceConfig::Wifi(wifi) => {
+            append(&mut words, &format_args!("Wi-Fi {}", Json::text(&wifi.ssid)));
+        }
         EntranceConfig::From(sources) => {
-            sources.iter().for_each(|source| append(&mut words, source));
+            for source in sources {
+                append(&mut words, source);
+            }
             words = words.replace("/32", "");
-            Ok(())
         }
         EntranceConfig::Mac(devices) => {
-            devices.iter().for_each(|device| append(&mut words, device));
-            Ok(())
+            for device in devices {
+                append(&mut words, device);
+            }
         }
-        EntranceConfig::Own => write!(words, "this router"),
-    };
+        EntranceConfig::Own => words.push_str("this router"),
+    }
     for ports in &portal.ports {
         let _ = write!(words, " {ports}");
     }
     words
-}
-
-/// Adds an item to a list with commas.
-#[inline(never)]
-fn append(list: &mut String, item: &dyn Display) {
-    let _ = write!(list, "{}{item}", if list.is_empty() { "" } else { ", " });
 }

@@ -5,6 +5,7 @@ mod curve;
 use super::cut;
 use super::model::{Map, Row, hops};
 use super::svg::{COLOURS, Svg};
+use crate::base::text::push_all;
 use curve::{Card, Curve, Point};
 
 /// Width of a card.
@@ -53,7 +54,9 @@ pub fn picture(map: &Map) -> String {
     for link in &map.links {
         let look = ["", " up", " relayed", " down"][link.look as usize];
         let thin = if link.exits == [false, false] { " thin" } else { "" };
-        picture.curve(link.ends, 0).draw(&mut picture.svg, &["link", thin, look].concat());
+        let Curve(points) = picture.curve(link.ends, 0);
+        let markup = "<path class=\"link~~\" d=\"M# #Q# # # #\"/>\n";
+        picture.svg.put(markup, points.as_flattened(), &[thin, look]);
     }
     picture.draw_ways();
     picture.draw_cards();
@@ -106,9 +109,8 @@ fn place(map: &Map, cards: &mut Vec<Card>) -> (Point, [i32; 2]) {
     }
     let middle = [MARGIN - first[0], HEADING - first[1]];
     for card in cards {
-        for axis in 0..2 {
-            card.centre[axis] += middle[axis];
-        }
+        card.centre[0] += middle[0];
+        card.centre[1] += middle[1];
     }
     // The legend has room, too.
     (middle, [(last[0] + middle[0] + MARGIN).max(640), last[1] + middle[1] + MARGIN])
@@ -196,17 +198,17 @@ impl Picture<'_> {
 fn ways(row: &Row) -> String {
     let mut words = String::new();
     for name in hops(&row.exits[row.used]) {
-        words.push_str(&["→ ", name, " "].concat());
+        push_all(&mut words, &["→ ", name, " "]);
     }
     if words.is_empty() {
         words.push_str("→ internet ");
     }
     let others = row.exits.len() - 1;
     if others > 0 {
-        words.push_str(&["or ", &others.to_string(), " more "].concat());
+        push_all(&mut words, &["or ", &others.to_string(), " more "]);
     }
     if !row.state.is_empty() {
-        words.push_str(&["· ", row.state].concat());
+        push_all(&mut words, &["· ", row.state]);
     }
     words
 }

@@ -2,6 +2,7 @@
 
 use super::model::{Map, MapLink, Row, hops};
 use super::{cut, fill};
+use crate::base::text::push_all;
 
 /// Width of a box without its borders.
 const INNER: usize = 76;
@@ -18,24 +19,22 @@ pub fn text(map: &Map) -> String {
         let mut place = site.place.clone();
         cut(&mut place, 40);
         fill(&mut line, INNER - width(&place), '─');
-        text.push_str(&["\n", &line, " ", &place, " ─┐\n"].concat());
+        push_all(&mut text, &["\n", &line, " ", &place, " ─┐\n"]);
         add_rows(&mut text, &site.rows);
         let links = link_lines(map, at);
         line.clear();
         line.push_str(if links.is_empty() { "└" } else { "└──┬" });
         fill(&mut line, INNER + 3, '─');
-        line.push_str("┘\n");
-        text.push_str(&line);
+        push_all(&mut text, &[&line, "┘\n"]);
         for (number, line) in links.iter().enumerate() {
-            text.push_str(if number + 1 < links.len() { "   ├" } else { "   └" });
-            text.push_str(line);
-            text.push('\n');
+            let branch = if number + 1 < links.len() { "   ├" } else { "   └" };
+            push_all(&mut text, &[branch, line, "\n"]);
         }
     }
     if !map.links.is_empty() {
         let has_exits = map.links.iter().any(|link| link.exits != [false, false]);
-        text.push_str(if has_exits { "\n━━▶ leads to an exit   " } else { "\n" });
-        text.push_str("━━━ access only\n");
+        let exits = if has_exits { "━━▶ leads to an exit   " } else { "" };
+        push_all(&mut text, &["\n", exits, "━━━ access only\n"]);
     }
     text
 }
@@ -61,12 +60,11 @@ fn add_rows(text: &mut String, rows: &[Row]) {
             fill(&mut line, indent, ' ');
             line.push_str(if at > 0 { " else" } else { "     " });
             for name in hops(exit) {
-                line.push_str(" ━▶ ");
-                line.push_str(name);
+                push_all(&mut line, &[" ━▶ ", name]);
             }
             line.push_str(" ━▶ internet");
             if at == row.used && !row.state.is_empty() {
-                line.push_str(&[" (", row.state, ")"].concat());
+                push_all(&mut line, &[" (", row.state, ")"]);
             }
             add_line(text, &mut line);
         }
@@ -77,7 +75,7 @@ fn add_rows(text: &mut String, rows: &[Row]) {
 fn add_line(text: &mut String, line: &mut String) {
     cut(line, INNER);
     fill(line, INNER, ' ');
-    text.push_str(&["│ ", line, " │\n"].concat());
+    push_all(text, &["│ ", line, " │\n"]);
     line.clear();
 }
 
@@ -96,7 +94,7 @@ fn link_lines(map: &Map, at: usize) -> Vec<String> {
             [true, false] => "◀━━ ",
             [true, true] => "◀━▶ ",
         };
-        let mut line = start.to_owned();
+        let mut line = String::from(start);
         for other in &map.links[number..] {
             if !looks_same(other) {
                 continue;
@@ -107,14 +105,12 @@ fn link_lines(map: &Map, at: usize) -> Vec<String> {
             }
             if width(&line) + width(name) > INNER - 4 {
                 lines.push(line);
-                line = start.to_owned();
+                line = String::from(start);
             }
-            line.push(' ');
-            line.push_str(name);
+            push_all(&mut line, &[" ", name]);
         }
         if !link.state.is_empty() {
-            line.push_str("  ");
-            line.push_str(&link.state);
+            push_all(&mut line, &["  ", &link.state]);
         }
         lines.push(line);
     }

@@ -1,7 +1,8 @@
 //! Public address at the exit, as the helper of a third site sees it.
 
 use super::Subject;
-use crate::diagnose::finding::{Findings, Words, append};
+use crate::base::text::append;
+use crate::diagnose::finding::{Findings, Words};
 use crate::diagnose::helpers::helpers;
 
 /// Name of the check.

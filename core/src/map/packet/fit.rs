@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
+use crate::base::text::push_all;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action, Chain, Condition, Devices, Firewall, Interfaces, MarksAtInterfaces, Networks, Set, text,
@@ -86,8 +87,7 @@ impl<'a> Packet<'a> {
             if fit == Fit::No {
                 continue;
             }
-            lines.push_str(&text::rule(rule));
-            lines.push('\n');
+            push_all(&mut lines, &[&text::rule(rule), "\n"]);
             match rule.action {
                 Action::SetMark(mark) => self.mark = set(self.mark, mark),
                 Action::SetConnectionMark(mark) => self.connection_mark = set(self.connection_mark, mark),
@@ -108,14 +108,13 @@ impl<'a> Packet<'a> {
             if fit == Fit::No || next > Some(rule.priority) {
                 continue;
             }
-            lines.push_str(&words::rule(rule));
-            lines.push('\n');
+            push_all(&mut lines, &[&words::rule(rule), "\n"]);
             match rule.action {
                 RuleAction::Goto(priority) if fit == Fit::Yes => next = Some(priority),
                 RuleAction::Lookup(table) if !is_routed => {
                     for route in &state.routes {
                         if route.table == table && route.destination.contains(self.to) {
-                            lines.push_str(&["  ", &words::route(route), "\n"].concat());
+                            push_all(&mut lines, &["  ", &words::route(route), "\n"]);
                             is_routed |= fit == Fit::Yes;
                             self.take_source(&route.target);
                         }
@@ -251,12 +250,12 @@ fn members<'a>(networks: &'a Networks, set: Option<&'a Set>) -> &'a [Cidr] {
 }
 
 fn is_among(names: &Interfaces, set: Option<&Set>, interface: Option<&str>) -> bool {
-    let named = match (names, set) {
+    let members = match (names, set) {
         (Interfaces::One(name), _) => slice::from_ref(name),
         (Interfaces::In(_), Some(Set::Interfaces(all))) => all.as_slice(),
         _ => &[],
     };
-    interface.is_some_and(|interface| named.iter().any(|name| name.as_str() == interface))
+    interface.is_some_and(|interface| members.iter().any(|name| name.as_str() == interface))
 }
 
 fn is_set(value: u32, mark: Mark) -> bool {

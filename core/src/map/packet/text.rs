@@ -1,6 +1,7 @@
 //! Way of a packet as text for a terminal of 80 columns.
 
 use super::PacketPath;
+use crate::base::text::push_all;
 use crate::map::fill;
 
 /// Column of the places, and of the rules.
@@ -26,9 +27,9 @@ pub fn text(path: &PacketPath) -> String {
         fill(&mut line, PLACE, ' ');
         let name = stage.kind.0;
         let gap = if name.is_empty() { "" } else { " " };
-        text.push_str(&[&line, name, gap, &stage.place, "\n"].concat());
+        push_all(&mut text, &[&line, name, gap, &stage.place, "\n"]);
         for line in wrapped(&stage.lines, WIDTH - RULE - INDENT.len()) {
-            text.push_str(&["     │          ", &line, "\n"].concat());
+            push_all(&mut text, &["     │          ", &line, "\n"]);
         }
     }
     text
@@ -44,7 +45,7 @@ pub(super) fn wrapped(lines: &str, width: usize) -> Vec<String> {
         for word in words.split(' ') {
             if part.len() + word.len() >= room {
                 parts.push(part);
-                part = INDENT.to_owned();
+                part = String::from(INDENT);
                 room = width + INDENT.len();
             } else if !part.trim_start().is_empty() {
                 part.push(' ');

@@ -27,7 +27,7 @@ impl Card {
 }
 
 /// Quadratic Bézier curve.
-pub(super) struct Curve([Point; 3]);
+pub(super) struct Curve(pub(super) [Point; 3]);
 
 /// Number of steps from one end of a curve to the other.
 const STEPS: i32 = 256;
@@ -80,12 +80,6 @@ impl Curve {
         self.at(i32::midpoint(first, self.steps_to(other)))
     }
 
-    /// Draws the curve with a class.
-    pub(super) fn draw(&self, svg: &mut Svg, class: &str) {
-        let numbers = self.0.as_flattened();
-        svg.put("<path class=\"~\" d=\"M# #Q# # # #\"/>\n", numbers, &[class]);
-    }
-
     /// Draws the curve as an arrow that ends at the border of a card.
     pub(super) fn draw_arrow(&self, svg: &mut Svg, class: &str, target: &Card) {
         let end = self.steps_to(target);
@@ -95,11 +89,15 @@ impl Curve {
         let [along, down] = towards(control, [x, y], TIP.0);
         let [neck_x, neck_y] = [x - along, y - down];
         let (wide_x, wide_y) = (down * TIP.1 / TIP.0, along * TIP.1 / TIP.0);
-        Self([from, control, [neck_x, neck_y]]).draw(svg, &["way ", class].concat());
         svg.put(
-            "<path class=\"fill ~\" d=\"M# #L# # # #Z\"/>\n",
-            &[x, y, neck_x - wide_x, neck_y + wide_y, neck_x + wide_x, neck_y - wide_y],
-            &[class],
+            "<path class=\"way ~\" d=\"M# #Q# # # #\"/>\n<path class=\"fill ~\" d=\"M# #L# # # #Z\"/>\n",
+            [
+                [from, control, [neck_x, neck_y]],
+                [[x, y], [neck_x - wide_x, neck_y + wide_y], [neck_x + wide_x, neck_y - wide_y]],
+            ]
+            .as_flattened()
+            .as_flattened(),
+            &[class, class],
         );
     }
 }
