@@ -38,11 +38,16 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
                 if report.endpoint.is_some_and(|to| is_own(site, to.ip())) { LinkEnd::Itself } else { end };
             report
         };
-        links.extend(tunnel.peers.iter().map(|(name, peer)| link(name, peer)));
-        phones.extend(tunnel.phones.iter().map(|(name, phone)| PhoneReport {
-            link: link(name, &phone.peer),
-            exit: if phone.exit == Exit::Direct { site.name.clone() } else { phone.exit.to_string() },
-        }));
+        for (name, peer) in &tunnel.peers {
+            links.push(link(name, peer));
+        }
+        for (name, phone) in &tunnel.phones {
+            let exit = match &phone.exit {
+                Exit::Direct => site.name.clone(),
+                exit => exit.to_string(),
+            };
+            phones.push(PhoneReport { link: link(name, &phone.peer), exit });
+        }
     }
     // The firewall of choice can change with the host. Until the next change of ours, the firewall in place
     // guards the portals.

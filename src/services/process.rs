@@ -194,14 +194,19 @@ impl Process {
 
 /// Returns the arguments of [`Service::if_known`] that the program knows.
 fn known(service: &Service, program: &Path) -> Vec<&'static str> {
+    let mut known = Vec::new();
     if service.if_known.is_empty() {
-        return Vec::new();
+        return known;
     }
     let help = Command::new(program).arg("--help").output(&[]);
     let help = help.map(|output| output.stdout).unwrap_or_default();
     let help = String::from_utf8_lossy(&help);
-    let is_known = |argument: &&str| help.split_whitespace().any(|word| word == *argument);
-    service.if_known.iter().copied().filter(is_known).collect()
+    for argument in service.if_known {
+        if help.split_whitespace().any(|word| word == *argument) {
+            known.push(*argument);
+        }
+    }
+    known
 }
 
 /// Reports whether the process names the folder in its arguments. Otherwise it is another process that has
@@ -259,7 +264,10 @@ impl ProgramOutput {
         match byte {
             b'\n' if !self.line.trim_ascii().is_empty() => {
                 let line = String::from_utf8_lossy(self.line.trim_ascii());
-                self.last = line.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+                self.last.clear();
+                for letter in line.chars() {
+                    self.last.push(if letter.is_control() { '?' } else { letter });
+                }
                 self.line.clear();
                 log::debug!("{}", self.last);
             }
