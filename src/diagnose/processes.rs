@@ -1,7 +1,7 @@
 //! Processes that have a UDP port.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::system::disk::{self, FileOrigin};
 
@@ -26,8 +26,8 @@ pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
     if inodes.is_empty() {
         return owners;
     }
-    for process in entries(Path::new("/proc")) {
-        for file in entries(&process.join("fd")) {
+    for process in disk::entries("/proc".as_ref()).unwrap_or_default() {
+        for file in disk::entries(&process.join("fd")).unwrap_or_default() {
             let Ok(target) = fs::read_link(file) else { continue };
             if inodes.iter().any(|inode| target == Path::new(inode)) {
                 let text = |name| disk::text_or_empty(&process.join(name), FileOrigin::Kernel);
@@ -39,18 +39,6 @@ pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
         }
     }
     owners
-}
-
-/// Returns the paths in a folder; none if it cannot be read.
-pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    if let Ok(entries) = fs::read_dir(folder) {
-        for entry in entries {
-            let Ok(entry) = entry else { break };
-            paths.push(entry.path());
-        }
-    }
-    paths
 }
 
 /// Returns the name of the socket in a line of /proc/net/udp, if its local address ends like this: fields are

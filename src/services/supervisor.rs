@@ -14,6 +14,7 @@ use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::moment::{after, earlier};
 use crate::base::sorted::SortedMap;
+use crate::system::disk;
 use crate::system::logging as log;
 
 /// Longest wait for all services to end, including services that must be killed.
@@ -36,8 +37,7 @@ impl Supervisor {
         let mut keepers = SortedMap::new();
         if folder.is_dir() {
             let context = || format!("cannot read the folder {}", folder.display());
-            for entry in fs::read_dir(&folder).context(context)? {
-                let path = entry.context(context)?.path();
+            for path in disk::entries(&folder).context(context)? {
                 if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
                     keepers.insert(name.to_owned(), ServiceKeeper::of(path.clone()));
                 }
