@@ -5,17 +5,18 @@ use std::time::SystemTime;
 
 use super::{ExitStatus, status};
 use crate::base::error::{Context as _, Error, Errors};
-use crate::base::net::PublicKey;
 use crate::base::path::folder_of;
 use crate::base::sorted::SortedMap;
+use crate::base::text::append;
 use crate::cli::MapCommand;
 use crate::cli::output::{complain, print, say};
-use crate::config::model::Network;
+use crate::config::model::{Name, Network};
 use crate::control::PathKind;
 use crate::engine::here::Here;
 use crate::engine::{network_file, on_paper, own_key};
 use crate::map::packet::{self, PacketPath};
 use crate::map::{self, Look, Map};
+use crate::site::own_name;
 use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Prints the map, or writes it as a drawing.
@@ -24,14 +25,15 @@ pub(super) fn run(file: &Path, options: &MapCommand) -> Result<ExitStatus, Error
     let origin = if named.is_some() { FileOrigin::Named } else { FileOrigin::Ours };
     let shown = named.unwrap_or(file);
     let (_, network) = network_file::load_from(shown, origin)?;
-    let own = own_key::owner(&folder_of(file), &network).filter(|_| named.is_none());
+    let key = if named.is_none() { own_key::owner(&folder_of(file), &network) } else { None };
+    let own = key.and_then(|key| own_name(&network, key).ok());
     let is_drawing = options.svg.is_some();
     let picture = if let Some(portal) = &options.packet_path {
         let path = packet_path(shown, own, &network, portal)?;
         if is_drawing { packet::picture(&path) } else { packet::text(&path) }
     } else {
         let mut map = Map::new(&network);
-        if network.sites.values().any(|site| Some(site.public_key) == own) {
+        if own.is_some() {
             add_state(&mut map, file);
         }
         if is_drawing { map::picture(&map) } else { map::text(&map) }
@@ -47,10 +49,10 @@ pub(super) fn run(file: &Path, options: &MapCommand) -> Result<ExitStatus, Error
 }
 
 /// Returns the way of a packet from a portal, `PORTAL` or `SITE/PORTAL`. Without a site, it is a portal of
-/// the site with the key `own`, or of the only site that has one of that name.
+/// the site `own`, or of the only site that has one of that name.
 fn packet_path(
     file: &Path,
-    own: Option<PublicKey>,
+    own: Option<&Name>,
     network: &Network,
     wanted: &str,
 ) -> Result<PacketPath, Errors> {
@@ -58,14 +60,14 @@ fn packet_path(
     let (mut found, mut number) = (None, 0);
     for (name, entry) in &network.sites {
         if site.is_none_or(|site| site == name) && entry.portals.iter().any(|other| other.name == portal) {
-            let is_here = Some(entry.public_key) == own;
-            if number == 0 || is_here {
-                found = Some((name, is_here));
+            if number == 0 || own == Some(name) {
+                found = Some(name);
             }
             number += 1;
         }
     }
-    let Some((name, is_here)) = found else { return Err(unknown(network, wanted).into()) };
+    let Some(name) = found else { return Err(unknown(network, wanted).into()) };
+    let is_here = own == Some(name);
     if number > 1 && !is_here {
         return Err(Error::wrong(format!(
             "several sites have a portal `{portal}`: name the site, too, such as `{name}/{portal}`"
@@ -82,13 +84,13 @@ fn packet_path(
 }
 
 fn unknown(network: &Network, wanted: &str) -> Error {
-    let mut known = Vec::new();
+    let mut known = String::new();
     for (name, site) in &network.sites {
         for portal in &site.portals {
-            known.push([name, "/", &portal.name].concat());
+            append(&mut known, &format_args!("{name}/{}", portal.name));
         }
     }
-    Error::wrong(format!("there is no portal `{wanted}`; there are: {}", known.join(", ")))
+    Error::wrong(format!("there is no portal `{wanted}`; there are: {known}"))
 }
 
 /// Adds the state of this site's links and portals, where its agent runs and this user may ask.

@@ -53,7 +53,7 @@ pub(super) fn run(file: &Path, options: &cli::StatusCommand, is_verbose: bool) -
 
 /// Returns the report about this site, with the leases, the agent's status, and the faults.
 pub(super) fn look(here: &mut Here, file: &Path, now: SystemTime) -> Result<Report, Errors> {
-    let site = here.site(&SortedMap::new())?;
+    let mut site = here.site(&SortedMap::new())?;
     let Here { files, journal, kernel, .. } = here;
     let agent = journal.has_agent()?;
     let mut report = report(&site, agent, kernel, now)?;
@@ -65,14 +65,14 @@ pub(super) fn look(here: &mut Here, file: &Path, now: SystemTime) -> Result<Repo
         report.take_agent_status(agent_status);
     }
     report.find_exit_addresses();
-    report.missing = if let Some(agent_status) = &report.agent_status {
-        agent_status.failures.clone()
+    if let Some(agent_status) = &report.agent_status {
+        report.missing.clone_from(&agent_status.failures);
     } else {
-        let clock = LastKnown::next_to(file).judge(now).complaint(now);
-        clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
-    };
+        report.missing.extend(LastKnown::next_to(file).judge(now).complaint(now));
+        report.missing.append(&mut services::missing(&services::plan(&site, journal.folder())));
+    }
     report.missing.extend(files.former_site());
-    report.missing.extend(site.wifi.notes);
+    report.missing.append(&mut site.wifi.notes);
     Ok(report)
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{ExitStatus, need_agent};
 use crate::base::error::{Error, Errors};
 use crate::base::json::JsonText;
+use crate::base::text::append;
 use crate::cli;
 use crate::cli::output;
 use crate::cli::style::Style;
@@ -41,10 +42,10 @@ pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus,
 }
 
 fn unknown(site: &Site, portal: &str) -> Error {
-    let mut names = String::new();
-    for known in &site.portals {
-        names.push_str(if names.is_empty() { "; it has: " } else { ", " });
-        names.push_str(&known.name);
+    let mut known = String::new();
+    for portal in &site.portals {
+        append(&mut known, &portal.name);
     }
-    Error::wrong(["this site has no portal `", portal, "`", &names].concat())
+    let has = if known.is_empty() { "" } else { "; it has: " };
+    Error::wrong(["this site has no portal `", portal, "`", has, &known].concat())
 }

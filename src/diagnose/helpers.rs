@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::net::PublicKey;
 use crate::nat::packet::{Ask, Header, Message};
 use crate::nat::seal::PairKey;
 use crate::nat::search::HelperView;
@@ -13,7 +14,8 @@ use crate::system::resolver::exchange;
 pub(super) struct Helper<'a> {
     /// Name of the site.
     pub(super) name: &'a str,
-    key: PairKey,
+    site: &'a Site,
+    key: PublicKey,
     link: &'a SearchedLink,
     view: &'a HelperView,
 }
@@ -24,11 +26,10 @@ pub(super) fn helpers(site: &Site) -> Vec<Helper<'_>> {
     for link in &site.nat.links {
         for view in &link.view.helpers {
             let (name, key) = (link.helper_names.get(&view.id), site.nat.helper_keys.get(&view.id));
-            if let Some((name, key)) = name.zip(key)
+            if let (Some(name), Some(key)) = (name, key)
                 && !all.iter().any(|known| known.view.id == view.id)
-                && let Some(key) = PairKey::derive(&site.private_key, *key)
             {
-                all.push(Helper { name, key, link, view });
+                all.push(Helper { name, site, key: *key, link, view });
             }
         }
     }
@@ -40,6 +41,7 @@ impl Helper<'_> {
     /// `None` if no answer comes. A question without a cookie changes nothing there.
     pub(super) fn sees(&self, source: Option<IpAddr>) -> Option<IpAddr> {
         let link = &self.link.view;
+        let key = PairKey::derive(&self.site.private_key, self.key)?;
         let question = Message::Ask(Ask {
             peer: link.peer,
             has_opened: false,
@@ -50,12 +52,12 @@ impl Helper<'_> {
             addresses: Vec::new(),
         });
         let salt = *key_files::generate().bytes()[8..].first_chunk()?;
-        let question = self.key.seal(link.own, self.view.id, salt, &question);
+        let question = key.seal(link.own, self.view.id, salt, &question);
+        let port = self.view.port;
         let mut seen = None;
-        for place in [Some(self.view.port), self.view.extra_port, Some(self.view.port)].into_iter().flatten()
-        {
+        for place in [port, self.view.extra_port.unwrap_or(port), port] {
             exchange(source, place, &question, &mut |packet| {
-                let answer = Header::decode(packet).and_then(|header| self.key.open(&header, packet));
+                let answer = Header::decode(packet).and_then(|header| key.open(&header, packet));
                 if let Some(Message::Answer(answer)) = answer
                     && salt.starts_with(&answer.question)
                 {

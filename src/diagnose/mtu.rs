@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::case::Live;
 use super::finding::{Findings, Words};
-use crate::base::moment::after;
+use crate::base::moment::{after, has_come};
 use crate::engine::mtu_search::{MtuSearch, MtuVerdict};
 use crate::kernel::Kernel as _;
 use crate::kernel::echo::EchoPath;
@@ -82,7 +82,7 @@ pub(super) fn hears(echo: &mut dyn EchoSocket, numbers: [u16; 2]) -> [bool; 2] {
             heard[0] |= answer == numbers[0];
             heard[1] |= answer == numbers[1];
         }
-        let is_over = heard == [true; 2] || Instant::now() >= until;
+        let is_over = heard == [true; 2] || has_come(until);
         if is_over || wait_for_input(&[echo.descriptor()], Some(until)).is_err() {
             return heard;
         }

@@ -11,6 +11,7 @@ use defguard_boringtun::x25519::{self, StaticSecret};
 use nix::errno::Errno;
 
 use super::datagram::{open_raw_udp, receive_raw_udp};
+use crate::base::moment::has_come;
 use crate::base::net::{PublicKey, Secret};
 use crate::base::sorted::SortedSet;
 use crate::system::wait::wait_for_input;
@@ -41,7 +42,7 @@ impl Knocks {
 
     /// Waits for the next handshake at one of these ports; `None` if none comes in time.
     pub fn next(&self, ports: &SortedSet<u16>, until: Instant) -> Option<Knock> {
-        while Instant::now() < until {
+        while !has_come(until) {
             let Some((port, from, payload)) = receive_raw_udp(&self.socket) else {
                 wait_for_input(&[self.socket.as_fd()], Some(until)).ok()?;
                 continue;

@@ -27,7 +27,7 @@ use dnsmasq::PortalPath;
 pub use supervisor::Supervisor;
 
 /// Program of another vendor.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Program {
     /// Name of its file, without a folder.
     pub name: &'static str,
@@ -41,6 +41,15 @@ pub struct Program {
     /// Arguments that keep it from becoming another user, for hosts that have no other user.
     pub stays: &'static [&'static str],
 }
+
+/// Programs are told apart by their names.
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Program {}
 
 impl Program {
     /// Returns a sentence that names the missing program and the way to install it; `None` if the program is

@@ -18,6 +18,12 @@ pub fn after(moment: Instant, time: Duration) -> Instant {
     moment + time
 }
 
+/// Reports whether a moment has come. Never inlined: see [`after`].
+#[inline(never)]
+pub fn has_come(moment: Instant) -> bool {
+    Instant::now() >= moment
+}
+
 /// Returns twice a wait, but at least `first` and at most `longest`.
 pub fn doubled(wait: Duration, first: Duration, longest: Duration) -> Duration {
     (wait * 2).clamp(first, longest)

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
 use super::{EXIT, Subject};
-use crate::base::moment::after;
+use crate::base::moment::{after, has_come};
 use crate::diagnose::finding::{Findings, Words};
 use crate::diagnose::mtu::{SMALL, hears, measured};
 use crate::engine::mtu_search::MtuVerdict;
@@ -127,7 +127,7 @@ fn test_speed(echo: &mut dyn EchoSocket, bytes: u32, findings: &mut Findings) {
     let begun = Instant::now();
     let end = after(begun, SPEED_TIME);
     let (mut window, mut waiting, mut answered) = (FIRST_WINDOW, 0, 0);
-    while Instant::now() < end {
+    while !has_come(end) {
         // A full queue of the interface gets room in a moment.
         while waiting < window && echo.ask_in(size).is_ok() {
             waiting += 1;

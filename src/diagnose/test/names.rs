@@ -12,6 +12,9 @@ use crate::system::resolver::time_of_answer;
 /// Name to ask for: any answer is right.
 const NAME: &str = "example.com";
 
+/// Number of queries to a server that does not answer.
+const TRIES: usize = 2;
+
 /// Port of resolvers (RFC 1035 § 4.2).
 const DNS: u16 = 53;
 
@@ -23,22 +26,28 @@ pub(super) fn test(subject: &Subject, findings: &mut Findings) {
         let seen = "This machine answers no queries of the portal's devices.";
         return findings.not_checked(CHECK, seen, &[]);
     };
-    let mut list = String::new();
-    let (mut asked, mut silent) = (0, 0);
-    let mut ask = |from, server| {
-        let time = time_of_answer(from, server, NAME).or_else(|| time_of_answer(from, server, NAME));
-        let _ = match time {
-            Some(time) => write!(list, "{} ({})", server.ip(), Short(micros(time), " ms")),
-            None => write!(list, "{} (no answer)", server.ip()),
-        };
-        list.push_str(if from.is_none() { "." } else { "; " });
-        time.is_none()
-    };
+    let mut servers = Vec::new();
     for resolver in portal.resolvers.iter().filter(|resolver| resolver.is_ipv4()) {
-        asked += 1;
-        silent += u32::from(ask(Some(own), SocketAddr::new(*resolver, DNS)));
+        servers.push(SocketAddr::new(*resolver, DNS));
     }
-    let is_silent = ask(None, SocketAddr::new(own, RESOLVER_PORT));
+    let asked = servers.len();
+    servers.push(SocketAddr::new(own, RESOLVER_PORT));
+    let (mut list, mut silent, mut is_silent) = (String::new(), 0, false);
+    for (at, server) in servers.iter().enumerate() {
+        let is_own = at == asked;
+        let from = if is_own { None } else { Some(own) };
+        let mut time = None;
+        for _ in 0..TRIES {
+            time = time.or_else(|| time_of_answer(from, *server, NAME));
+        }
+        let end = if is_own { "." } else { "; " };
+        let _ = match time {
+            Some(time) => write!(list, "{} ({}){end}", server.ip(), Short(micros(time), " ms")),
+            None => write!(list, "{} (no answer){end}", server.ip()),
+        };
+        silent += usize::from(time.is_none() && !is_own);
+        is_silent = time.is_none();
+    }
     let (verdict, why, way_out) = match (silent, is_silent) {
         (0, false) => (Verdict::Ok, "", ""),
         (silent, _) if silent == asked => (

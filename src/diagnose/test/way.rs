@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::Subject;
-use crate::base::moment::after;
+use crate::base::moment::{after, has_come};
 use crate::base::net::{Family, IfName};
 use crate::diagnose::finding::{Findings, Words};
 use crate::kernel::linux::Linux;
@@ -127,7 +127,7 @@ pub(super) fn test_cut(subject: &Subject, kernel: &mut Linux, findings: &mut Fin
     let leaks = subject.source().is_some_and(|source| socket_to(Some(source), (to, 9).into()).is_ok());
     let end = after(Instant::now(), REPAIR);
     let mut is_back = false;
-    while !is_back && Instant::now() < end {
+    while !is_back && !has_come(end) {
         sleep(Duration::from_millis(50));
         is_back = kernel.links().is_ok_and(|links| links.get(interface).is_some_and(|link| link.up))
             && !matches!(way(subject, to, kernel), Ok(None));

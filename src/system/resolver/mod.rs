@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::base::moment::{after, earlier};
+use crate::base::moment::{after, earlier, has_come};
 use crate::base::random;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -195,7 +195,7 @@ pub fn exchange(
     let end = after(begun, PATIENCE);
     socket.send(packet).ok()?;
     let mut bytes = [0; LONGEST_ANSWER];
-    while Instant::now() < end {
+    while !has_come(end) {
         wait_for_input(&[socket.as_fd()], Some(end)).ok()?;
         // An ICMP error says that nobody is there.
         match socket.recv(&mut bytes) {

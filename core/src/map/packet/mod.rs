@@ -125,9 +125,8 @@ impl Walk<'_> {
     }
 
     fn track(&mut self, hook: &'static str) {
-        for (kind, priority) in [(RAW, "-300"), (CONNTRACK, "-200")] {
-            self.add(hook, kind, priority.to_owned(), String::new());
-        }
+        self.add(hook, RAW, "-300".to_owned(), String::new());
+        self.add(hook, CONNTRACK, "-200".to_owned(), String::new());
     }
 
     fn route(&mut self, place: &str) {
