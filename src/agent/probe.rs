@@ -113,7 +113,9 @@ impl ProbedExit {
             self.echo = kernel.echo_socket(&self.path.echo).ok();
         }
         // If sending fails, the interface may have been made anew: the next probe goes through a new socket.
-        self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
+        if self.echo.as_mut().is_some_and(|echo| echo.ask().is_err()) {
+            self.echo = None;
+        }
         self.health.asked(now);
         self.next = after(now, interval(self.health.times()));
     }

@@ -26,7 +26,7 @@ pub fn has_come(moment: Instant) -> bool {
 
 /// Returns twice a wait, but at least `first` and at most `longest`.
 pub fn doubled(wait: Duration, first: Duration, longest: Duration) -> Duration {
-    (wait * 2).clamp(first, longest)
+    (wait + wait).clamp(first, longest)
 }
 
 #[cfg(test)]

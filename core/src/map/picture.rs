@@ -86,7 +86,7 @@ fn place(map: &Map, cards: &mut Vec<Card>) -> (Point, [i32; 2]) {
     let mut tallest = 0;
     for (at, card) in cards.iter().enumerate() {
         let next = cards.get(at + 1).unwrap_or(&cards[0]);
-        tallest = tallest.max(i32::midpoint(card.size[1], next.size[1]));
+        tallest = tallest.max((card.size[1] + next.size[1]) >> 1);
     }
     // Neighbours at the sides of an ellipse of six are one radius apart.
     let sixth = number.max(6);

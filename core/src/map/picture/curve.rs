@@ -48,7 +48,7 @@ impl Curve {
         };
         let (ends, bow) = (aside((lane * 10).clamp(-MOST_ASIDE, MOST_ASIDE)), aside(lane * 14));
         let control = [0, 1].map(|axis| {
-            let half = i32::midpoint(from[axis], to[axis]);
+            let half = (from[axis] + to[axis]) >> 1;
             half + bow[axis] + middle.map_or(0, |middle| (middle[axis] - half) / 4)
         });
         let moved = |point: Point| [point[0] + ends[0], point[1] + ends[1]];
@@ -77,7 +77,7 @@ impl Curve {
         while first < STEPS && one.has(self.at(first)) {
             first += 1;
         }
-        self.at(i32::midpoint(first, self.steps_to(other)))
+        self.at((first + self.steps_to(other)) >> 1)
     }
 
     /// Draws the curve as an arrow that ends at the border of a card.
