@@ -134,8 +134,8 @@ pub fn far_end(site: &Site, exit: &Exit) -> Option<EchoPath> {
 }
 
 /// Returns the paths of the probes through an exit, if it has a tunnel: to its other end, and to hosts on the
-/// internet behind it. The source of probes through a chain leads them through the whole chain, and the answers
-/// back.
+/// internet behind it. The source of probes through a chain leads them through the whole chain, and the
+/// answers back.
 pub(super) fn paths(site: &Site, exit: &Exit) -> Vec<ProbePath> {
     let mut paths = Vec::new();
     let mut add = |exit: &Name, interface: &IfName, from, to, mark, is_beyond| {

@@ -37,8 +37,8 @@ pub(super) fn helpers(site: &Site) -> Vec<Helper<'_>> {
 }
 
 impl Helper<'_> {
-    /// Asks for the address of a packet from `source`, an address of this host, or of the tunnels' own packets;
-    /// `None` if no answer comes. A question without a cookie changes nothing there.
+    /// Asks for the address of a packet from `source`, an address of this host, or of the tunnels' own
+    /// packets; `None` if no answer comes. A question without a cookie changes nothing there.
     pub(super) fn sees(&self, source: Option<IpAddr>) -> Option<IpAddr> {
         let link = &self.link.view;
         let key = PairKey::derive(&self.site.private_key, self.key)?;

@@ -120,8 +120,8 @@ fn test_width(echo: &mut dyn EchoSocket, most: u32, findings: &mut Findings) -> 
     most
 }
 
-/// Tests the speed there and back at the same time, by echoes of this size: the kernel of the other end answers
-/// them, so that no agent has to. The number on their way grows while they come back.
+/// Tests the speed there and back at the same time, by echoes of this size: the kernel of the other end
+/// answers them, so that no agent has to. The number on their way grows while they come back.
 fn test_speed(echo: &mut dyn EchoSocket, bytes: u32, findings: &mut Findings) {
     let size = usize::try_from(bytes).unwrap_or(SMALL);
     let begun = Instant::now();

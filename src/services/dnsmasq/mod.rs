@@ -141,8 +141,8 @@ fn configuration_of(
     text
 }
 
-/// Adds the resolvers that the exit reaches, or all resolvers if it reaches none of them; each with the address
-/// of its family from which to ask. Policy rules route queries from that address through the exit.
+/// Adds the resolvers that the exit reaches, or all resolvers if it reaches none of them; each with the
+/// address of its family from which to ask. Policy rules route queries from that address through the exit.
 fn resolvers(text: &mut String, portal: &Portal, path: &PortalPath) {
     for needs_exit in [true, false] {
         let begin = text.len();
