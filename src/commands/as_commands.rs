@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 
 use crate::base::net::{Family, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
+use crate::base::text::push_all;
 use crate::engine::load::Files;
 use crate::firewall::text;
 use crate::firewall::xtables;
@@ -231,7 +232,7 @@ fn write_firewall(script: &mut String, step: &FirewallStep) {
                 let rules = xtables::text::script(from, to, family);
                 if !rules.is_empty() {
                     let program = program.name(family, "-restore");
-                    script.push_str(&[&program, " --noflush <<'EOF'\n", &rules, "EOF\n"].concat());
+                    push_all(script, &[&program, " --noflush <<'EOF'\n", &rules, "EOF\n"]);
                 }
             }
         }
@@ -248,7 +249,7 @@ fn write_firewall(script: &mut String, step: &FirewallStep) {
 
 /// Writes the command that passes rules to nft, without line breaks at their end.
 fn put_nft(script: &mut String, rules: &str) {
-    script.push_str(&["nft -f - <<'EOF'\n", rules.trim_end(), "\nEOF\n"].concat());
+    push_all(script, &["nft -f - <<'EOF'\n", rules.trim_end(), "\nEOF\n"]);
 }
 
 /// Shell function that derives the pre-shared key of a link, as the documentation of the network's secret

@@ -8,6 +8,7 @@ use crate::base::json::JsonText;
 use crate::base::net::IfName;
 use crate::base::path::folder_of;
 use crate::base::sorted::SortedMap;
+use crate::base::text::push_all;
 use crate::cli::output::{complain, print, say};
 use crate::config::model::{EntranceConfig, SiteConfig};
 use crate::engine::host::interfaces::{self, HostInterface};
@@ -106,9 +107,8 @@ fn abilities(card: &Card) -> String {
     let mut words = bands(card).join(" and ");
     let number = card.access_points.to_string();
     let networks = if card.access_points == 1 { " network" } else { " networks" };
-    for part in [", ", &number, networks, if card.is_switched_off { ", switched off" } else { "" }] {
-        words.push_str(part);
-    }
+    let off = if card.is_switched_off { ", switched off" } else { "" };
+    push_all(&mut words, &[", ", &number, networks, off]);
     words
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{ExitStatus, show_notes, show_nothing_to_do, ssh};
 use crate::base::error::Errors;
+use crate::base::text::push_all;
 use crate::cli::PlanCommand;
 use crate::cli::amounts;
 use crate::cli::output::{self, say};
@@ -81,20 +82,17 @@ pub fn head(site: &Site) -> String {
 fn add_portal(text: &mut String, portal: &Portal) {
     let entrance = portal.entrance_words();
     let entrance = entrance.strip_prefix("interface ").unwrap_or(&entrance);
-    for part in [&portal.name, ": ", entrance] {
-        text.push_str(part);
-    }
+    push_all(text, &[&portal.name, ": ", entrance]);
     let mut before = " → ";
     for exit in &portal.exits {
-        text.push_str(before);
-        text.push_str(&exit.to_string());
+        push_all(text, &[before, &exit.to_string()]);
         before = ", else ";
     }
     if let Some((first, last)) = portal.leased() {
         let (first, last) = (first.to_string(), last.to_string());
         let (beginning, end) = last.rsplit_once('.').unwrap_or_default();
         let is_near = first.rsplit_once('.').is_some_and(|(other, _)| other == beginning);
-        text.push_str(&[", DHCP ", &first, "–", if is_near { end } else { &last }].concat());
+        push_all(text, &[", DHCP ", &first, "–", if is_near { end } else { &last }]);
     }
     text.push('\n');
 }

@@ -25,7 +25,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
-use crate::base::moment::earlier;
+use crate::base::moment::{earlier, has_come};
 use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::wait::poll_until;
@@ -109,7 +109,7 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
         match UnixStream::connect(path) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
-                    && Instant::now() < until =>
+                    && !has_come(until) =>
             {
                 sleep(Duration::from_millis(20));
             }
@@ -235,7 +235,7 @@ impl ControlListener {
 
     /// Returns the next client that runs as root or as the user of this process.
     fn accept(&mut self) -> Option<ControlClient> {
-        if self.closed_until.is_some_and(|until| Instant::now() < until) {
+        if self.closed_until.is_some_and(|until| !has_come(until)) {
             return None;
         }
         self.closed_until = None;

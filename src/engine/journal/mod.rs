@@ -23,7 +23,7 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::getpid;
 
 use crate::base::error::{Context as _, Error, Result};
-use crate::base::moment::after;
+use crate::base::moment::{after, has_come};
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
@@ -334,7 +334,7 @@ pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
     let give_up = after(Instant::now(), time);
     loop {
         match try_lock(path, FlockArg::LockExclusiveNonblock)? {
-            None if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(20)),
+            None if !has_come(give_up) => std::thread::sleep(Duration::from_millis(20)),
             result => return Ok(result),
         }
     }

@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Context as _, Error, Result};
-use crate::base::moment::after;
+use crate::base::moment::{after, has_come};
 use crate::base::net::Family;
 use crate::firewall::xtables::dump::Dump;
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset, text};
@@ -135,7 +135,7 @@ fn patiently(attempt: &dyn Fn() -> Result<Output>) -> Result<Output> {
     let end = after(Instant::now(), LOCK_WAIT);
     loop {
         let output = attempt()?;
-        if output.status.code() != Some(BUSY) || Instant::now() >= end {
+        if output.status.code() != Some(BUSY) || has_come(end) {
             return Ok(output);
         }
         sleep(BREATH);
