@@ -10,6 +10,8 @@ use crate::cli::MapCommand;
 use crate::cli::output::{complain, print, say};
 use crate::config::model::Network;
 use crate::control::PathKind;
+use crate::engine::here::Here;
+use crate::engine::load::Files;
 use crate::engine::status::Report;
 use crate::engine::{network_file, on_paper, own_key};
 use crate::map::packet::{self, PacketPath};
@@ -59,8 +61,11 @@ fn packet_path(
             .into());
         }
     };
-    let mut site =
-        if is_here { status::Here::open(file)?.site()? } else { on_paper::whole_site(file, network, name)? };
+    let mut site = if is_here {
+        Here::observed(Files::read(file)?)?.site
+    } else {
+        on_paper::whole_site(file, network, name)?
+    };
     // The agent's file may be a moment newer than the one that was read first.
     PacketPath::new(&mut site, portal).ok_or_else(|| unknown(network, wanted).into())
 }
@@ -96,7 +101,8 @@ fn live(file: &Path, network: &Network) -> Option<Live> {
     if !network.sites.values().any(|site| site.public_key == own) {
         return None;
     }
-    match status::Here::open(file).and_then(|mut here| here.report(file, SystemTime::now())) {
+    let here = Files::read(file).and_then(Here::observed);
+    match here.and_then(|mut here| status::report(&mut here, file, SystemTime::now())) {
         Ok(report) if report.agent => Some(from_report(&report)),
         Ok(_) => None,
         Err(error) => {

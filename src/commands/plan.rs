@@ -9,11 +9,7 @@ use crate::cli::amounts;
 use crate::cli::output::{self, say};
 use crate::commands::as_commands::Script;
 use crate::engine::apply::prepare;
-use crate::engine::journal::Journal;
-use crate::engine::load::Files;
-use crate::engine::observed::choose_observed;
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
+use crate::engine::here::Here;
 use crate::plan::{lockout_warnings, plan};
 use crate::services;
 use crate::site::{Portal, Site};
@@ -22,26 +18,22 @@ use crate::state::words;
 
 /// Prints the steps, or a shell script that does the same.
 pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Errors> {
-    let files = Files::read(file)?;
-    let resolved = files.resolved()?;
-    let mut kernel = Linux::open()?;
-    let links = kernel.links()?;
-    let journal = Journal::open()?;
-    let mut site = files.site(&mut kernel, &journal, &links, &resolved)?;
-    if journal.has_agent()? {
+    let mut here = Here::open(file)?;
+    if here.journal.has_agent()? {
         // The exits that the agent has chosen are the desired state, and no difference.
-        choose_observed(&mut site, &mut kernel)?;
+        here.choose_observed()?;
     }
-    let prepared = prepare(&mut kernel, &journal, &plan(&site), Some(&links))?;
-    ssh::warn(&site, &mut kernel, &links);
+    ssh::warn(&mut here);
+    let Here { files, journal, kernel, links, site } = &mut *here;
+    let prepared = prepare(kernel, journal, &plan(site), Some(links))?;
     show_notes(&site.notes);
-    show_notes(&lockout_warnings(&site, &prepared.steps));
-    show_notes(&services::missing(&services::plan(&site, journal.folder())));
+    show_notes(&lockout_warnings(site, &prepared.steps));
+    show_notes(&services::missing(&services::plan(site, journal.folder())));
     if !options.commands && !options.check {
-        output::print(format_args!("{}", head(&site)));
+        output::print(format_args!("{}", head(site)));
     }
     if options.commands {
-        output::print(format_args!("{}", Script::new(&files, &site).write(&prepared.steps)));
+        output::print(format_args!("{}", Script::new(files, site).write(&prepared.steps)));
     } else if prepared.steps.is_empty() {
         show_nothing_to_do(file);
     } else {

@@ -13,30 +13,26 @@ use std::time::{Duration, SystemTime};
 use super::{ExitStatus, prometheus, start_command, wifi};
 use crate::base::error::{Errors, Result};
 use crate::base::json::JsonText;
-use crate::base::sorted::SortedMap;
 use crate::cli;
 use crate::cli::amounts::{duration, ports};
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{AgentStatus, LinkPathStatus, TimedState, ask_status};
 use crate::engine::file_report::FileReport;
-use crate::engine::journal::Journal;
+use crate::engine::here::Here;
 use crate::engine::load::Files;
-use crate::engine::observed::choose_observed;
-use crate::engine::status::{LanReport, LinkReport, PortalReport, PortalState, Report, report};
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
+use crate::engine::status::{self, LanReport, LinkReport, PortalReport, PortalState, Report};
 use crate::services::{self, leases};
-use crate::site::{Relay, Site};
+use crate::site::Relay;
 use crate::system::clock::LastKnown;
 
 /// Shows the status once, or every second.
 pub(super) fn run(file: &Path, options: &cli::StatusCommand, is_verbose: bool) -> Result<ExitStatus, Errors> {
-    let mut here = Here::open(file)?;
+    let mut here = Here::observed(Files::read(file)?)?;
     let style = Style::for_stdout();
     loop {
         let now = SystemTime::now();
-        let report = here.report(file, now)?;
+        let report = report(&mut here, file, now)?;
         let text = match options {
             cli::StatusCommand { json: true, .. } => json(&report) + "\n",
             cli::StatusCommand { prometheus: true, .. } => prometheus::text(&report, now),
@@ -52,56 +48,32 @@ pub(super) fn run(file: &Path, options: &cli::StatusCommand, is_verbose: bool) -
             return Ok(ExitStatus::Done);
         }
         sleep(Duration::from_secs(1));
+        here.look_again()?;
     }
 }
 
-/// This site, as its files and its kernel have it.
-pub(super) struct Here {
-    files: Files,
-    journal: Journal,
-    kernel: Linux,
-}
-
-impl Here {
-    /// Reads the files, and opens the kernel.
-    pub(super) fn open(file: &Path) -> Result<Box<Self>, Errors> {
-        let files = Files::read(file)?;
-        Ok(Box::new(Self { files, journal: Journal::open()?, kernel: Linux::open()? }))
+/// Returns the report about the site, with the leases, the agent's status, and the faults.
+pub(super) fn report(here: &mut Here, file: &Path, now: SystemTime) -> Result<Report, Errors> {
+    let Here { files, journal, kernel, site, .. } = here;
+    let agent = journal.has_agent()?;
+    let mut report = status::report(site, agent, kernel, now)?;
+    report.file = FileReport::of(&files.text, &files.network);
+    for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
+        shown.leases = leases::leases(journal.folder(), portal, now)?;
     }
-
-    /// Returns the site with the exits that are in use. No name is resolved: endpoints come from the live
-    /// tunnels.
-    pub(super) fn site(&mut self) -> Result<Site, Errors> {
-        let links = self.kernel.links()?;
-        let mut site = self.files.site(&mut self.kernel, &self.journal, &links, &SortedMap::new())?;
-        choose_observed(&mut site, &mut self.kernel)?;
-        Ok(site)
+    if let Some(agent_status) = agent.then(ask_status).flatten() {
+        report.take_agent_status(agent_status);
     }
-
-    /// Returns the report about the site, with the leases, the agent's status, and the faults.
-    pub(super) fn report(&mut self, file: &Path, now: SystemTime) -> Result<Report, Errors> {
-        let site = self.site()?;
-        let Self { files, journal, kernel } = self;
-        let agent = journal.has_agent()?;
-        let mut report = report(&site, agent, kernel, now)?;
-        report.file = FileReport::of(&files.text, &files.network);
-        for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
-            shown.leases = leases::leases(journal.folder(), portal, now)?;
-        }
-        if let Some(agent_status) = agent.then(ask_status).flatten() {
-            report.take_agent_status(agent_status);
-        }
-        report.find_exit_addresses();
-        report.missing = if let Some(agent_status) = &report.agent_status {
-            agent_status.failures.clone()
-        } else {
-            let clock = LastKnown::next_to(file).judge(now).complaint(now);
-            clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
-        };
-        report.missing.extend(files.former_site());
-        report.missing.extend(site.wifi.notes);
-        Ok(report)
-    }
+    report.find_exit_addresses();
+    report.missing = if let Some(agent_status) = &report.agent_status {
+        agent_status.failures.clone()
+    } else {
+        let clock = LastKnown::next_to(file).judge(now).complaint(now);
+        clock.into_iter().chain(services::missing(&services::plan(site, journal.folder()))).collect()
+    };
+    report.missing.extend(files.former_site());
+    report.missing.extend_from_slice(&site.wifi.notes);
+    Ok(report)
 }
 
 /// Returns the report as JSON.

@@ -10,29 +10,22 @@ use crate::cli::output;
 use crate::cli::style::Style;
 use crate::diagnose::finding::{self, Verdict};
 use crate::diagnose::test::{self, Subject};
-use crate::engine::journal::Journal;
-use crate::engine::load::Files;
-use crate::engine::observed::choose_observed;
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
+use crate::engine::here::Here;
 use crate::site::Site;
 
 /// Tests the portal, and prints a line for each test.
 pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus, Errors> {
-    let files = Files::read(file)?;
     if options.cut {
         // It puts the link back.
         need_agent()?;
     }
-    let journal = Journal::open()?;
-    let mut kernel = Linux::open()?;
-    let links = kernel.links()?;
-    let mut site = files.site(&mut kernel, &journal, &links, &files.resolved()?)?;
-    choose_observed(&mut site, &mut kernel)?;
+    let mut here = Here::open(file)?;
+    here.choose_observed()?;
+    let Here { files, kernel, site, .. } = &mut *here;
     let Some(portal) = site.portals.iter().find(|portal| portal.name == options.portal) else {
-        return Err(unknown(&site, &options.portal).into());
+        return Err(unknown(site, &options.portal).into());
     };
-    let findings = test::run(&Subject { files: &files, site: &site, portal }, &mut kernel, options.cut);
+    let findings = test::run(&Subject { files, site, portal }, kernel, options.cut);
     if options.json {
         let mut json = JsonText::default();
         json.begin("", '{');

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
 use super::processes::entries;
+use crate::engine::here::Here;
 use crate::system::disk::{self, FileOrigin};
 
 /// Folders of the settings of systemd-networkd (networkd.conf(5)).
@@ -52,7 +53,7 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
 
 /// Checks that NetworkManager does not manage interfaces to which portals gives addresses.
 pub(super) fn network_manager(live: &mut Live, findings: &mut Findings) {
-    let Live { site, links, .. } = live;
+    let Here { site, links, .. } = &*live.here;
     for portal in site.portals.iter().filter(|portal| portal.has_wire()) {
         let Some(name) = portal.entrance_interface() else { continue };
         let Some(link) = links.get(name) else { continue };

@@ -27,7 +27,7 @@ const STEP: usize = 16;
 
 /// Checks that each link that is up answers, and that packets of the tunnel's size pass.
 pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
-    let site = &live.site;
+    let site = &live.here.site;
     for link in live.report.links.iter().filter(|link| link.up) {
         let Some(tunnel) = site.tunnels.get(&link.interface).filter(|tunnel| tunnel.provider.is_none())
         else {

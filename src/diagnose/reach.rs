@@ -8,6 +8,7 @@ use super::case::Live;
 use super::finding::{Findings, Words};
 use crate::cli::amounts;
 use crate::config::model::EndpointHost;
+use crate::engine::here::Here;
 use crate::kernel::linux::Linux;
 use crate::kernel::sockets::TunnelPacket;
 use crate::kernel::{Kernel as _, address};
@@ -35,8 +36,8 @@ const HOPS: u8 = 64;
 
 /// Checks that no peer's endpoint is this machine, and that all names have addresses.
 pub(super) fn own_endpoint(live: &mut Live, findings: &mut Findings) {
-    let own = address::list(live.kernel.route()).unwrap_or_default();
-    for (_, name, peer) in live.site.peers() {
+    let own = address::list(live.here.kernel.route()).unwrap_or_default();
+    for (_, name, peer) in live.here.site.peers() {
         let Some(PeerEndpoint { host, port, address }) = &peer.endpoint else { continue };
         let Some(address) = address else {
             findings.wrong(
@@ -74,7 +75,7 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
             &[],
         );
     }
-    let Live { site, .. } = live;
+    let site = &live.here.site;
     let list = amounts::ports(&site.nat.dialled_ports);
     let Some(uplink) = &site.host.uplink else { return };
     let own = uplink.addresses.iter().map(|own| own.address).find(IpAddr::is_ipv4);
@@ -97,7 +98,7 @@ pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
     let expected = match &live.entry().endpoint {
         None => return,
         Some(EndpointHost::Address(address)) => *address,
-        Some(EndpointHost::Name(name)) => match live.files.resolved_name(name) {
+        Some(EndpointHost::Name(name)) => match live.here.files.resolved_name(name) {
             Some(address) => address,
             None => {
                 return findings.wrong(
@@ -112,7 +113,7 @@ pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
             }
         },
     };
-    let Live { kernel, site, .. } = live;
+    let Here { kernel, site, .. } = &mut *live.here;
     for link in &site.nat.links {
         for helper in &link.view.helpers {
             let name = link.helper_names.get(&helper.id);
