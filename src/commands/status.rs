@@ -227,20 +227,34 @@ fn for_people(report: &Report, style: Style, terms: &Terms) -> String {
     let mut text = String::new();
     head_lines(&mut text, report, style, terms);
     let width = links::width(&report.links);
-    section(&mut text, "links", &report.links, style, |text, link| {
-        links::line(text, link, style, width);
-        paths::line_end(text, report, link);
-        links::way_out(text, link, style);
-    });
-    section(&mut text, "portals", &report.portals, style, |text, portal| {
-        portal_line(text, portal, report.known(&portal.name), style);
-    });
-    section(&mut text, "phones", &report.phones, style, |text, phone| links::phone_line(text, phone, style));
-    section(&mut text, "relays", &report.relays, style, relay_line);
-    section(&mut text, "networks", &report.lans, style, lan_line);
-    let helper = report.agent_status.as_ref().and_then(|agent_status| agent_status.helper.as_ref());
-    let relayed = helper.map_or(&[][..], |helper| &helper.relayed);
-    section(&mut text, "helper", relayed, style, paths::relayed_line);
+    heading(&mut text, "links", report.links.len(), style);
+    for link in &report.links {
+        links::line(&mut text, link, style, width);
+        paths::line_end(&mut text, report, link);
+        links::way_out(&mut text, link, style);
+    }
+    heading(&mut text, "portals", report.portals.len(), style);
+    for portal in &report.portals {
+        portal_line(&mut text, portal, report.known(&portal.name), style);
+    }
+    heading(&mut text, "phones", report.phones.len(), style);
+    for phone in &report.phones {
+        links::phone_line(&mut text, phone, style);
+    }
+    heading(&mut text, "relays", report.relays.len(), style);
+    for relay in &report.relays {
+        relay_line(&mut text, relay);
+    }
+    heading(&mut text, "networks", report.lans.len(), style);
+    for lan in &report.lans {
+        lan_line(&mut text, lan);
+    }
+    if let Some(helper) = report.agent_status.as_ref().and_then(|agent_status| agent_status.helper.as_ref()) {
+        heading(&mut text, "helper", helper.relayed.len(), style);
+        for ends in &helper.relayed {
+            paths::relayed_line(&mut text, ends);
+        }
+    }
     text
 }
 
@@ -248,22 +262,33 @@ fn for_people(report: &Report, style: Style, terms: &Terms) -> String {
 /// file, and faults.
 fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
     let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
-    let _ = writeln!(
-        text,
-        "{} · site {} · {agent} · {} WireGuard · {}{}",
-        style.strong(&report.network),
-        style.strong(&report.site),
-        report.wireguard.as_str(),
-        report.firewall.as_str(),
-        if terms.is_verbose { [" (", report.firewall_reason, ")"].concat() } else { String::new() }
-    );
+    let (wireguard, firewall) = (report.wireguard.as_str(), report.firewall.as_str());
+    for part in [
+        &style.strong(&report.network),
+        " · site ",
+        &style.strong(&report.site),
+        " · ",
+        &agent,
+        " · ",
+        wireguard,
+        " WireGuard · ",
+        firewall,
+    ] {
+        text.push_str(part);
+    }
+    if terms.is_verbose {
+        for part in [" (", report.firewall_reason, ")"] {
+            text.push_str(part);
+        }
+    }
+    text.push('\n');
     if !report.agent {
         let hint = ["no agent runs: start it with `", &terms.start, "`"].concat();
-        let _ = writeln!(text, "{}", style.bad(&hint));
+        fault_line(text, "", &hint, style);
     }
     if let Some(left) = report.agent_status.as_ref().and_then(|agent_status| agent_status.unconfirmed) {
         let warning = format!("not confirmed: undone in {left} s unless you run `portals confirm`");
-        let _ = writeln!(text, "{}", style.bad(&warning));
+        fault_line(text, "", &warning, style);
     }
     if let Some(file) = &report.file {
         file::lines(text, file, report.agent_status.as_ref(), style);
@@ -272,17 +297,23 @@ fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
         let _ = writeln!(text, "UDP {} must reach this machine", ports(&report.ports));
     }
     for missing in &report.missing {
-        let _ = writeln!(text, "{}", style.bad(missing));
+        fault_line(text, "", missing, style);
     }
 }
 
-/// Appends a heading, and the lines of each item; nothing if there are no items.
-fn section<T>(text: &mut String, heading: &str, items: &[T], style: Style, line: impl Fn(&mut String, &T)) {
-    if !items.is_empty() {
-        let _ = writeln!(text, "\n{}", style.strong(heading));
+/// Appends a heading over this number of items; nothing if there are none.
+fn heading(text: &mut String, heading: &str, items: usize, style: Style) {
+    if items > 0 {
+        for part in ["\n", &style.strong(heading), "\n"] {
+            text.push_str(part);
+        }
     }
-    for item in items {
-        line(text, item);
+}
+
+/// Appends a line about a fault.
+fn fault_line(text: &mut String, indent: &str, words: &str, style: Style) {
+    for part in [indent, &style.bad(words), "\n"] {
+        text.push_str(part);
     }
 }
 
@@ -304,19 +335,22 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&TimedSta
         PortalState::Direct => style.good("direct     "),
         PortalState::Blocked => style.bad("blocked    "),
     };
-    let addresses: Vec<String> =
-        portal.address.iter().chain(&portal.address6).map(ToString::to_string).collect();
-    let addresses = addresses.join(", ");
-    let why =
-        known.map_or_else(String::new, |known| format!("  {}, {} ago", known.words, duration(known.since)));
-    let seen_as = portal.exit_address.map_or_else(String::new, |address| format!(" ({address})"));
-    let _ = writeln!(
-        text,
-        "  {:<12} {state}  {} → {}{seen_as}  {addresses}{why}",
-        portal.name, portal.entrance, portal.exit
-    );
+    let _ = write!(text, "  {:<12} {state}  {} → {}", portal.name, portal.entrance, portal.exit);
+    if let Some(address) = portal.exit_address {
+        let _ = write!(text, " ({address})");
+    }
+    text.push_str("  ");
+    let mut before = "";
+    for address in portal.address.iter().chain(&portal.address6) {
+        let _ = write!(text, "{before}{address}");
+        before = ", ";
+    }
+    if let Some(known) = known {
+        let _ = write!(text, "  {}, {} ago", known.words, duration(known.since));
+    }
+    text.push('\n');
     if let Some(obstacle) = &portal.obstacle {
-        let _ = writeln!(text, "    {}", style.bad(&obstacle.to_string()));
+        fault_line(text, "    ", &obstacle.to_string(), style);
     }
     wifi::lines(text, portal.stations.as_deref().unwrap_or_default());
     super::leases::lines(text, portal.leases.as_deref().unwrap_or_default());

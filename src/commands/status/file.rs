@@ -1,5 +1,6 @@
 //! Network file in `status`: the own one, and the files of linked sites.
 
+use super::fault_line;
 use crate::base::json::JsonText;
 use crate::cli::style::Style;
 use crate::commands::push::site_line;
@@ -22,16 +23,21 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
         line.push_str(": run `portals push`");
     }
     line.push_str(&elsewhere(agent.map_or(&[][..], |agent| &agent.files)));
-    put_line(text, &if is_open { style.bad(&line) } else { line });
+    if is_open {
+        fault_line(text, "", &line, style);
+    } else {
+        text.push_str(&line);
+        text.push('\n');
+    }
     if let Some(problem) = problem {
-        put_line(text, &style.bad(&["  ", problem].concat()));
+        fault_line(text, "  ", problem, style);
     }
     if agent.is_some_and(|agent| agent.is_rotating) {
-        put_line(text, "  a new key of this site is on its way to the linked sites");
+        text.push_str("  a new key of this site is on its way to the linked sites\n");
     }
     for file in agent.map_or(&[][..], |agent| &agent.files) {
         if file.is_other() {
-            put_line(text, &style.bad(&site_line(file)));
+            fault_line(text, "", &site_line(file), style);
         }
     }
 }
@@ -47,11 +53,6 @@ fn elsewhere(files: &[SiteFile]) -> String {
         unknown.push_str("; all linked sites have it");
     }
     unknown
-}
-
-fn put_line(text: &mut String, line: &str) {
-    text.push_str(line);
-    text.push('\n');
 }
 
 /// Adds the members of the file to a JSON object.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::fault_line;
 use crate::base::json::JsonText;
 use crate::cli::amounts::{bytes, duration};
 use crate::cli::style::Style;
@@ -63,7 +64,7 @@ pub(super) fn way_out(text: &mut String, link: &LinkReport, style: Style) {
             endpoint.ip(),
             link.peer
         );
-        let _ = writeln!(text, "    {}", style.bad(&words));
+        fault_line(text, "    ", &words, style);
     }
 }
 
