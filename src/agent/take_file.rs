@@ -133,7 +133,7 @@ impl Agent {
         let taker = Taker { network: &self.files.network, standing, key, is_pulling };
         let network = judge(&taker, &file.text, file.head.serial)
             .map_err(|reason| NotTaken::Refused(reason.to_string()))?;
-        let files = Files::with_text(&self.file, file.text.clone(), network).map_err(refused)?;
+        let files = Files::with_text(&self.file, file.text.clone(), Box::new(network)).map_err(refused)?;
         for HelperPacket { from, to, packet } in self.sources.helper_ports.exchange.thank(file) {
             self.sources.helper_ports.send(from, to, &packet);
         }

@@ -29,7 +29,7 @@ pub(super) struct Case {
     /// Set if only the file is looked at.
     pub(super) file_only: bool,
     /// Text and content of the file; `None` if it has faults.
-    pub(super) network: Option<(String, Network)>,
+    pub(super) network: Option<(String, Box<Network>)>,
     /// Firmware of this machine, if it is a known one.
     pub(super) firmware: Option<Firmware>,
 }

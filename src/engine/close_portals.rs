@@ -29,7 +29,7 @@ use crate::state::step::Step;
 /// close.
 pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
     let confirmed = CommitConfirmed::of(file).confirmed();
-    let known = |copy: &&Path| -> Option<(PathBuf, Network, Option<PublicKey>)> {
+    let known = |copy: &&Path| -> Option<(PathBuf, Box<Network>, Option<PublicKey>)> {
         let (_, network) = network_file::load(copy).ok()?;
         let key = own_key::owner(&folder_of(file), &network);
         own_name(&network, key).is_some().then(|| (copy.to_path_buf(), network, key))
@@ -38,7 +38,7 @@ pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
     // If `/run` is full or broken, there is no lock, and the portals are closed without one.
     let _lock = Journal::open().and_then(|journal| journal.lock(&mut || ())).ok();
     let closed =
-        Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, network, key, file));
+        Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, *network, key, file));
     Some(closed.map(|()| copy))
 }
 

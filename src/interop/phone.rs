@@ -39,7 +39,7 @@ pub fn free_id(network: &Network) -> Option<u8> {
 
 /// Returns the text of the network file with another entry at its end, and without a signature; and the
 /// network that this text describes. `text` is the present text of the file at `path`.
-pub fn add(path: &Path, text: &str, entry: &PhoneEntry) -> Result<(String, Network), Errors> {
+pub fn add(path: &Path, text: &str, entry: &PhoneEntry) -> Result<(String, Box<Network>), Errors> {
     // Any other text could be more than a name in the header of the section.
     config::check_name("phone", entry.name)?;
     let longer = edit::append(text, &entry.text());

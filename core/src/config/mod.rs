@@ -48,9 +48,10 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
 }
 
 /// Returns the network that `text` describes. `text` is the present or future content of the file at `path`.
-/// Each fault is a separate error that begins with `path:line:column:`.
-pub fn check(path: &Path, text: &str) -> Result<Network, Errors> {
-    parse(text).map_err(|faults| errors(path, &faults))
+/// Each fault is a separate error that begins with `path:line:column:`. The network is on the heap: callers
+/// pass it on.
+pub fn check(path: &Path, text: &str) -> Result<Box<Network>, Errors> {
+    parse(text).map(Box::new).map_err(|faults| errors(path, &faults))
 }
 
 /// Returns the error for a file that is not UTF-8.
