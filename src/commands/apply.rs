@@ -21,7 +21,7 @@ use crate::services;
 use crate::site::Site;
 use crate::state::WireGuardBackend;
 use crate::state::step::Step;
-use crate::state::words::count;
+use crate::state::words::{append, count};
 
 /// Applies all of the network file, or nothing. If an agent runs, the agent applies the file: otherwise, the
 /// agent would restore the file that it knows.
@@ -98,13 +98,12 @@ fn without_measuring(site: &Site) -> Option<String> {
 
 /// Returns notes if the site needs services: without an agent, none runs.
 fn without_services(site: &Site) -> Vec<String> {
-    let (mut counted, mut notes) = (Vec::new(), Vec::new());
+    let (mut counted, mut notes) = (String::new(), Vec::new());
     for (program, number) in services::programs(site) {
-        counted.push(format!("{} ({number} {})", program.purpose, program.name));
+        append(&mut counted, &format_args!("{} ({number} {})", program.purpose, program.name));
         notes.extend(program.missing());
     }
     if !counted.is_empty() {
-        let counted = counted.join(", ");
         let note = format!(
             "no agent runs, and without it there is no {counted}: start it with `portals run`, or at each \
              boot with `portals install`"

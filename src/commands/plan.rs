@@ -1,5 +1,6 @@
 //! `portals plan`: shows what `portals apply` would change.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{ExitStatus, show_notes, show_nothing_to_do, ssh};
@@ -59,9 +60,8 @@ pub fn head(site: &Site) -> String {
     }
     let ports = site.forwarded_ports();
     if !ports.is_empty() {
-        text.push_str("forward UDP ");
-        text.push_str(&amounts::ports(ports));
-        text.push_str(" to this box, in the router in front of it\n");
+        let ports = amounts::ports(ports);
+        let _ = writeln!(text, "forward UDP {ports} to this box, in the router in front of it");
     }
     if !text.is_empty() {
         text.push('\n');
@@ -73,20 +73,17 @@ pub fn head(site: &Site) -> String {
 fn add_portal(text: &mut String, portal: &Portal) {
     let entrance = portal.entrance_words();
     let entrance = entrance.strip_prefix("interface ").unwrap_or(&entrance);
-    for part in [&portal.name, ": ", entrance] {
-        text.push_str(part);
-    }
+    let _ = write!(text, "{}: {entrance}", portal.name);
     let mut before = " → ";
     for exit in &portal.exits {
-        text.push_str(before);
-        text.push_str(&exit.to_string());
+        let _ = write!(text, "{before}{exit}");
         before = ", else ";
     }
     if let Some((first, last)) = portal.leased() {
         let (first, last) = (first.to_string(), last.to_string());
         let (beginning, end) = last.rsplit_once('.').unwrap_or_default();
         let is_near = first.rsplit_once('.').is_some_and(|(other, _)| other == beginning);
-        text.push_str(&[", DHCP ", &first, "–", if is_near { end } else { &last }].concat());
+        let _ = write!(text, ", DHCP {first}–{}", if is_near { end } else { &last });
     }
     text.push('\n');
 }

@@ -63,14 +63,11 @@ fn ssh_connection() -> Option<String> {
             return None;
         }
         let folder = Path::new("/proc").join(process.to_string());
-        let environment = disk::read_if_there(&folder.join("environ"), FileOrigin::Kernel)
-            .ok()
-            .flatten()
-            .unwrap_or_default();
-        if let Some(value) = variable(&environment) {
+        let text = |name| disk::text_or_empty(&folder.join(name), FileOrigin::Kernel);
+        if let Some(value) = variable(&text("environ")) {
             return Some(value.to_owned());
         }
-        process = parent(&disk::read_if_there(&folder.join("stat"), FileOrigin::Kernel).ok()??)?;
+        process = parent(&text("stat"))?;
     }
     None
 }

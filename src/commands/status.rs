@@ -68,8 +68,11 @@ pub(super) fn report(here: &mut Here, file: &Path, now: SystemTime) -> Result<Re
     report.missing = if let Some(agent_status) = &report.agent_status {
         agent_status.failures.clone()
     } else {
-        let clock = LastKnown::next_to(file).judge(now).complaint(now);
-        clock.into_iter().chain(services::missing(&services::plan(site, journal.folder()))).collect()
+        let mut missing = services::missing(&services::plan(site, journal.folder()));
+        if let Some(complaint) = LastKnown::next_to(file).judge(now).complaint(now) {
+            missing.insert(0, complaint);
+        }
+        missing
     };
     report.missing.extend(files.former_site());
     report.missing.extend_from_slice(&site.wifi.notes);
@@ -262,28 +265,20 @@ fn for_people(report: &Report, style: Style, terms: &Terms) -> String {
 /// file, and faults.
 fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
     let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
-    let (wireguard, firewall) = (report.wireguard.as_str(), report.firewall.as_str());
-    for part in [
-        &style.strong(&report.network),
-        " · site ",
-        &style.strong(&report.site),
-        " · ",
-        &agent,
-        " · ",
-        wireguard,
-        " WireGuard · ",
-        firewall,
-    ] {
-        text.push_str(part);
-    }
+    let _ = write!(
+        text,
+        "{} · site {} · {agent} · {} WireGuard · {}",
+        style.strong(&report.network),
+        style.strong(&report.site),
+        report.wireguard.as_str(),
+        report.firewall.as_str()
+    );
     if terms.is_verbose {
-        for part in [" (", report.firewall_reason, ")"] {
-            text.push_str(part);
-        }
+        let _ = write!(text, " ({})", report.firewall_reason);
     }
     text.push('\n');
     if !report.agent {
-        let hint = ["no agent runs: start it with `", &terms.start, "`"].concat();
+        let hint = format!("no agent runs: start it with `{}`", terms.start);
         fault_line(text, "", &hint, style);
     }
     if let Some(left) = report.agent_status.as_ref().and_then(|agent_status| agent_status.unconfirmed) {
@@ -304,17 +299,13 @@ fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
 /// Appends a heading over this number of items; nothing if there are none.
 fn heading(text: &mut String, heading: &str, items: usize, style: Style) {
     if items > 0 {
-        for part in ["\n", &style.strong(heading), "\n"] {
-            text.push_str(part);
-        }
+        let _ = writeln!(text, "\n{}", style.strong(heading));
     }
 }
 
 /// Appends a line about a fault.
 fn fault_line(text: &mut String, indent: &str, words: &str, style: Style) {
-    for part in [indent, &style.bad(words), "\n"] {
-        text.push_str(part);
-    }
+    let _ = writeln!(text, "{indent}{}", style.bad(words));
 }
 
 /// Appends the line of traffic that goes on from here.

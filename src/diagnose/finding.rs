@@ -58,18 +58,14 @@ impl Finding {
             Verdict::NotChecked => style.faint("-"),
         };
         let colon = if self.seen.is_empty() { "" } else { ": " };
-        for part in [mark.as_str(), " ", &style.strong(self.check), colon, &self.seen, "\n"] {
-            text.push_str(part);
-        }
+        let _ = writeln!(text, "{mark} {}{colon}{}", style.strong(self.check), self.seen);
         if !self.why.is_empty() {
-            for part in ["    ", self.why, "\n"] {
-                text.push_str(part);
-            }
+            let _ = writeln!(text, "    {}", self.why);
         }
-        for (index, line) in self.way_out.lines().enumerate() {
-            for part in [if index == 0 { "  → " } else { "    " }, line, "\n"] {
-                text.push_str(part);
-            }
+        let mut before = "  → ";
+        for line in self.way_out.lines() {
+            let _ = writeln!(text, "{before}{line}");
+            before = "    ";
         }
     }
 
@@ -149,11 +145,6 @@ fn filled(text: &str, values: &[&dyn Display]) -> String {
     }
     filled.push_str(rest);
     filled
-}
-
-/// Adds an item to a list with commas.
-pub fn append(list: &mut String, item: &dyn Display) {
-    let _ = write!(list, "{}{item}", if list.is_empty() { "" } else { ", " });
 }
 
 /// Returns the lines of all findings for people.

@@ -19,8 +19,8 @@ const OTHERS: [(&str, &str, &str); 3] = [
 
 /// Names the programs that filter here as well.
 pub(super) fn others(_: &Case, findings: &mut Findings) {
-    for (name, path, words) in OTHERS {
-        let path = Path::new(path);
+    for (name, path, words) in &OTHERS {
+        let path = Path::new(*path);
         if path.exists() && (words.is_empty() || disk::text_or_empty(path, FileOrigin::Host).contains(words))
         {
             findings.note(

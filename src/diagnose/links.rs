@@ -52,7 +52,7 @@ fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Find
         );
     };
     let age = match age {
-        Some(age) => ["the last handshake was ", &age, " ago"].concat(),
+        Some(age) => format!("the last handshake was {age} ago"),
         None => "there was never a handshake".to_owned(),
     };
     let is_provider =

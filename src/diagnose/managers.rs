@@ -21,8 +21,8 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
         return;
     }
     let mut text = "\n".to_owned();
-    for folder in FOLDERS {
-        let file = Path::new(folder).join("networkd.conf");
+    for folder in &FOLDERS {
+        let file = Path::new(*folder).join("networkd.conf");
         let mut files = entries(&file.with_added_extension("d"));
         files.push(file);
         for file in files {
@@ -30,8 +30,8 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
             text.push('\n');
         }
     }
-    text.retain(|letter| letter != ' ');
-    let has = |setting: &str, value: &str| text.contains(&["\n", setting, "=", value].concat());
+    let text = text.replace(' ', "");
+    let has = |setting: &str, value: &str| text.contains(&format!("\n{setting}={value}"));
     let is_off = |setting: &&str| ["no", "false", "off", "0"].iter().any(|value| has(setting, value));
     if SETTINGS.iter().all(is_off) {
         findings.ok(CHECK, "", &[]);
@@ -57,7 +57,7 @@ pub(super) fn network_manager(live: &mut Live, findings: &mut Findings) {
     for portal in site.portals.iter().filter(|portal| portal.has_wire()) {
         let Some(name) = portal.entrance_interface() else { continue };
         let Some(link) = links.get(name) else { continue };
-        let path = ["/run/NetworkManager/devices/", &link.index.to_string()].concat();
+        let path = format!("/run/NetworkManager/devices/{}", link.index);
         let state = disk::text_or_empty(Path::new(&path), FileOrigin::Host);
         if state.lines().any(|line| line == "managed=true" || line == "managed=1") {
             findings.wrong(

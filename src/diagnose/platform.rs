@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::case::{Case, Live};
-use super::finding::{Findings, Words, append};
+use super::finding::{Findings, Words};
 use crate::site::facts::Firmware;
 use crate::state::words;
 use crate::system::disk::{self, FileOrigin};
@@ -112,16 +112,16 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
     }
     let mut missing = String::new();
     if !exists(&layout.program) {
-        append(&mut missing, &layout.program);
+        words::append(&mut missing, &layout.program);
     }
     for file in &layout.files {
         if disk::text_or_empty(Path::new(&file.path), FileOrigin::Host) != file.text {
-            append(&mut missing, &file.path);
+            words::append(&mut missing, &file.path);
         }
     }
     for link in &layout.links {
         if !fs::read_link(&link.path).is_ok_and(|target| target == Path::new(&link.target)) {
-            append(&mut missing, &link.path);
+            words::append(&mut missing, &link.path);
         }
     }
     if missing.is_empty() {

@@ -1,9 +1,10 @@
 //! Checks of the portals of this site.
 
 use super::case::Live;
-use super::finding::{Findings, Words, append};
+use super::finding::{Findings, Words};
 use super::firewall::is_about_filters;
 use crate::engine::status::PortalState;
+use crate::state::words::append;
 
 const CHECK: &str = "portals";
 

@@ -1,5 +1,7 @@
 //! Network file in `status`: the own one, and the files of linked sites.
 
+use std::fmt::Write as _;
+
 use super::fault_line;
 use crate::base::json::JsonText;
 use crate::cli::style::Style;
@@ -13,7 +15,9 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
     let problem = agent.and_then(|agent| agent.file_problem.as_ref());
     let mut line = format!("network file: serial {}, ", file.serial);
     match &file.signature {
-        FileSignature::By(admin) => line += &["signed by ", &admin.to_string()].concat(),
+        FileSignature::By(admin) => {
+            let _ = write!(line, "signed by {admin}");
+        }
         FileSignature::Awaited => line.push_str("which waits for the first signed file"),
         FileSignature::Outdated => line.push_str("edited by hand since it was signed"),
         FileSignature::Missing => line.push_str("not signed"),

@@ -49,9 +49,9 @@ fn session(text: &mut String, link: &LinkReport) {
 
 fn sign_of_life(link: &LinkReport) -> String {
     match (link.handshake_age, link.seen) {
-        (Some(age), _) if !link.is_silent() => ["handshake ", &duration(age), " ago"].concat(),
-        (_, Some(age)) => ["last seen ", &duration(age), " ago"].concat(),
-        (Some(age), None) => ["handshake ", &duration(age), " ago"].concat(),
+        (Some(age), _) if !link.is_silent() => format!("handshake {} ago", duration(age)),
+        (_, Some(age)) => format!("last seen {} ago", duration(age)),
+        (Some(age), None) => format!("handshake {} ago", duration(age)),
         (None, None) => "no handshake yet".to_owned(),
     }
 }

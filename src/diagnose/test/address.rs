@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 
 use super::{Subject, Words, add, not_checked};
-use crate::diagnose::finding::{Finding, Verdict, append};
+use crate::diagnose::finding::{Finding, Verdict};
 use crate::nat::packet::{Ask, Header, Message};
 use crate::nat::seal::PairKey;
 use crate::nat::search::HelperView;
 use crate::site::SearchedLink;
+use crate::state::words::append;
 use crate::system::key_files;
 use crate::system::resolver::exchange;
 
