@@ -32,7 +32,7 @@ pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus,
     let Some(portal) = site.portals.iter().find(|portal| portal.name == options.portal) else {
         return Err(unknown(&site, &options.portal).into());
     };
-    let findings = test::run(&Subject { files: &files, site: &site, portal }, &mut kernel, options.cut);
+    let findings = test::run(&Subject { site: &site, portal }, &mut kernel, options.cut).0;
     if options.json {
         let mut json = JsonText::default();
         json.begin("", '{');
