@@ -21,11 +21,11 @@ pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus,
     }
     let mut here = Here::open(file)?;
     here.choose_observed()?;
-    let Here { files, kernel, site, .. } = &mut *here;
+    let Here { kernel, site, .. } = &mut *here;
     let Some(portal) = site.portals.iter().find(|portal| portal.name == options.portal) else {
         return Err(unknown(site, &options.portal).into());
     };
-    let findings = test::run(&Subject { files, site, portal }, kernel, options.cut);
+    let findings = test::run(&Subject { site, portal }, kernel, options.cut).0;
     if options.json {
         let mut json = JsonText::default();
         json.begin("", '{');

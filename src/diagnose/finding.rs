@@ -124,8 +124,9 @@ impl Findings {
         self.add(Verdict::NotChecked, &Words { check, seen, why: "", way_out: "" }, values);
     }
 
+    /// Adds a finding.
     #[inline(never)]
-    fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
+    pub fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
         let (seen, way_out) = (filled(words.seen, values), filled(words.way_out, values));
         self.0.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
     }

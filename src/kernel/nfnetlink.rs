@@ -100,9 +100,14 @@ impl Nfnetlink {
 
 /// Returns a request about a family of protocols (NFPROTO_*), with the attributes that `body` writes.
 pub(super) fn request(kind: u16, flags: u16, family: u8, body: &dyn Fn(&mut AttributeWriter)) -> Message {
-    let mut writer = AttributeWriter::behind(&[family, VERSION, 0, 0]);
+    let mut writer = object(family);
     body(&mut writer);
     Message::raw(kind, writer.finish()).with_flags(flags)
+}
+
+/// Returns a writer of the attributes of an object of a family of protocols (NFPROTO_*).
+pub(super) fn object(family: u8) -> AttributeWriter {
+    AttributeWriter::behind(&[family, VERSION, 0, 0])
 }
 
 /// Returns the first message of a transaction of a subsystem (NFNL_SUBSYS_*).

@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
 use crate::troubles::trace::{OF_FLOWS, OF_IPTABLES, OF_NFTABLES, OF_STOPPED, SILENT};
 use crate::ways::{each_other, only_nyc};
-use crate::words::{eventually, same, seconds, seen_as, settled, shell, start};
+use crate::words::{eventually, same, seconds, seen_as, settled, shell, spawn_at, start};
 use crate::{Scenario, program};
 
 /// Scenarios about the abilities of a kernel.
@@ -127,7 +127,7 @@ fn begun(site: &DemoSite, arguments: &[&str], sign: &str) -> Result<Child> {
     let mut command = Command::new(program());
     command.arg("trace").args(arguments).args(["--config", NETWORK_FILE]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = site.router.spawn(&mut command).context(|| "cannot start portals".to_owned())?;
+    let child = spawn_at(&site.router, &mut command).context(|| "cannot start portals".to_owned())?;
     eventually("the trace is at work", || shell(&site.router, sign).map(drop))?;
     Ok(child)
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use nix::libc;
 
 use super::super::call;
+use super::hook_of;
 use crate::base::net::Family;
 use crate::kernel::attributes::{Attributes, address};
 use crate::kernel::constant::of_8_bits;
@@ -60,10 +61,10 @@ pub struct TraceEvent {
     pub table: String,
     /// Name of the chain.
     pub chain: String,
+    /// Hook of the chain (NF_INET_* of linux/netfilter.h), if it is a base chain.
+    pub hook: Option<u32>,
     /// Number of the rule; `None` at the end of a chain.
     pub rule: Option<u64>,
-    /// Set if the policy of the chain decided.
-    pub is_policy: bool,
     /// Effect on the packet.
     pub kind: EventKind,
     /// Mark of the packet behind the rule.
@@ -78,22 +79,27 @@ pub struct TraceEvent {
     pub transport: Option<[u8; 8]>,
 }
 
-/// Decodes a report; `None` for any other message.
-pub(crate) fn decode(frame: &Frame) -> Option<TraceEvent> {
+/// Decodes a report, with the listing of all chains; `None` for any other message. Never inlined: the parts of the report would be moved one by
+/// one.
+#[inline(never)]
+pub(crate) fn decode(frame: &Frame, chains: &[u8]) -> Option<TraceEvent> {
     if frame.kind != call::TRACE {
         return None;
     }
     let attributes = attributes(frame.payload);
+    let (table, chain) = (attributes.text(TABLE)?, attributes.text(CHAIN)?);
+    let (id, report) = (attributes.number(ID)?, attributes.number(TYPE)?);
     let verdict = attributes.nested(VERDICT);
-    let policy = attributes.number(POLICY);
+    let code = attributes.number(POLICY).or_else(|| verdict.number(VERDICT_CODE))?;
+    let family = family_of(frame.payload)?;
     Some(TraceEvent {
-        id: attributes.number(ID)?,
-        family: family_of(frame.payload)?,
-        table: attributes.text(TABLE)?.to_owned(),
-        chain: attributes.text(CHAIN)?.to_owned(),
+        id,
+        family,
+        hook: hook_of(chains, family, table, chain),
+        table: table.to_owned(),
+        chain: chain.to_owned(),
         rule: attributes.bytes(RULE_HANDLE).and_then(|bytes| Some(u64::from_be_bytes(*bytes.as_array()?))),
-        is_policy: policy.is_some(),
-        kind: kind(attributes.number(TYPE)?, policy.or(verdict.number(VERDICT_CODE))?, verdict),
+        kind: kind(report, code, verdict),
         mark: attributes.number(MARK).unwrap_or_default(),
         incoming: attributes.number(INCOMING),
         outgoing: attributes.number(OUTGOING),
@@ -140,10 +146,10 @@ pub(super) const FAMILIES: [(u8, &str); 3] = [
 ];
 
 impl TraceEvent {
-    /// Returns the chain as nft names it: `inet fw4 forward`.
-    pub fn place(&self) -> String {
+    /// Returns the words by which nft names the chain: `inet`, `fw4` and `forward`.
+    pub fn place(&self) -> [&str; 3] {
         let family = FAMILIES.iter().find(|(number, _)| *number == self.family).map_or("", |(_, word)| word);
-        [family, " ", &self.table, " ", &self.chain].concat()
+        [family, &self.table, &self.chain]
     }
 }
 
@@ -186,8 +192,8 @@ mod tests {
     #[test]
     fn a_drop_by_a_rule_is_decoded() {
         let bytes = dropped();
-        let event = decode(&frames(&bytes).next().unwrap()).unwrap();
-        assert_eq!(event.place(), "inet fw4 forward");
+        let event = decode(&frames(&bytes).next().unwrap(), &[]).unwrap();
+        assert_eq!(event.place(), ["inet", "fw4", "forward"]);
         assert_eq!((event.id, event.rule, event.kind.clone()), (0x1234_5678, Some(7), EventKind::Drop));
         assert_eq!((event.incoming, event.outgoing, event.mark), (Some(3), Some(2), 0x8100_0000));
         let addresses = event.addresses.unwrap();
@@ -197,7 +203,7 @@ mod tests {
 
     #[test]
     fn policies_jumps_and_returns_are_told_apart() {
-        let kind_of = |report: &[u8]| decode(&frames(report).next().unwrap()).map(|event| event.kind);
+        let kind_of = |report: &[u8]| decode(&frames(report).next().unwrap(), &[]).map(|event| event.kind);
         let verdict = |kind: u32, code: i32| {
             report(&|writer| {
                 writer.number(TYPE, kind);
@@ -227,13 +233,13 @@ mod tests {
             if let Some(place) = cut.first_chunk_mut::<4>() {
                 *place = u32::try_from(length).unwrap().to_ne_bytes();
             }
-            let _ = frames(&cut).next().and_then(|frame| decode(&frame));
+            let _ = frames(&cut).next().and_then(|frame| decode(&frame, &[]));
         }
         for place in 16..bytes.len() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut changed = bytes.clone();
                 changed[place] = value;
-                let _ = frames(&changed).next().and_then(|frame| decode(&frame));
+                let _ = frames(&changed).next().and_then(|frame| decode(&frame, &[]));
             }
         }
     }
