@@ -1,12 +1,12 @@
 //! Content of a map, which the text and the drawing share.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::slice;
 
 use crate::base::json::Json;
 use crate::config::model::{EntranceConfig, ExitRef, Name, Network, PortalConfig};
 use crate::site::linked;
-use crate::state::words::count;
+use crate::state::words::{append, count};
 
 /// Looks of a link.
 #[derive(Debug, Clone, Copy)]
@@ -186,10 +186,4 @@ fn entrance(portal: &PortalConfig) -> String {
         let _ = write!(words, " {ports}");
     }
     words
-}
-
-/// Adds an item to a list with commas.
-#[inline(never)]
-fn append(list: &mut String, item: &dyn Display) {
-    let _ = write!(list, "{}{item}", if list.is_empty() { "" } else { ", " });
 }
