@@ -9,9 +9,9 @@ use super::known::{
     APPS, COMMANDS, INTERFACE, LISTS, MAY_BE_EMPTY, PEER, QUICK, SAVE, WireGuardDerivative, find,
 };
 use super::piece::Piece;
-use super::values::{self, Dns, Noted, WrongValue};
+use super::values::{self, Dns, Noted};
 use super::{Parsed, Remark};
-use crate::config::fault::{Fault, Findings, Lines, Span, not_utf8};
+use crate::config::fault::{Fault, FaultWords, Findings, Lines, Span, not_utf8};
 use crate::config::suggest::suggest;
 
 /// Reads a file. The error holds at least one fault; the faults are in the order of the file.
@@ -134,7 +134,7 @@ impl Reader<'_> {
         if value.text.is_empty() && !MAY_BE_EMPTY.contains(&name) {
             self.found.add(
                 &key.span(),
-                format!("`{name}` has no value"),
+                format_args!("`{name}` has no value"),
                 "write a value after the `=`, or remove the line",
             );
         } else if self.part == SectionKind::Peer {
@@ -181,7 +181,7 @@ impl Reader<'_> {
         } else if key.text.eq_ignore_ascii_case(SAVE) {
             if find(&["true", "false"], value.text).is_none() {
                 let help = "write `true` or `false`, or remove the line";
-                self.found.add(&key.span(), format!("`{SAVE}` is neither true nor false"), help);
+                self.found.add(&key.span(), format_args!("`{SAVE}` is neither true nor false"), help);
             }
             format!("`{SAVE}` is left out: it has no meaning here")
         } else if let Some(name) = find(APPS, key.text) {
@@ -216,7 +216,7 @@ impl Reader<'_> {
             let names: String = keys.flat_map(|(_, key, _)| [", `", key, "`"]).collect();
             self.found.add(
                 span,
-                format!("`{first}`{names}: this is the protocol of {}, not WireGuard", foreign.name()),
+                format_args!("`{first}`{names}: this is the protocol of {}, not WireGuard", foreign.name()),
                 "ask your provider for a WireGuard file; if the other end speaks WireGuard too, remove these \
                  lines",
             );
@@ -288,7 +288,7 @@ impl Reader<'_> {
 
     fn allowed(&mut self, key: &str, item: Piece) -> Option<crate::base::net::Cidr> {
         if item.text.is_empty() {
-            self.found.add(&item.span(), format!("`{key}` has an empty entry"), "remove the comma");
+            self.found.add(&item.span(), format_args!("`{key}` has an empty entry"), "remove the comma");
             return None;
         }
         let (network, had_host_bits) = self.compact(key, item, values::allowed)?;
@@ -298,12 +298,12 @@ impl Reader<'_> {
         Some(network)
     }
 
-    fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
-        read(value.text).map_err(|wrong| self.refuse(key, value, wrong)).ok()
+    fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, FaultWords>) -> Option<T> {
+        read(value.text).map_err(|wrong| self.refuse(key, value, wrong.message(), wrong.help())).ok()
     }
 
     /// Reads a value without the white space inside, which wg ignores.
-    fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
+    fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, FaultWords>) -> Option<T> {
         let compact = value.compact();
         match read(&compact) {
             Ok(taken) => {
@@ -311,21 +311,20 @@ impl Reader<'_> {
                 Some(taken)
             }
             Err(wrong) => {
-                self.refuse_compact(key, value, &compact, wrong);
+                self.refuse_compact(key, value, &compact, &wrong);
                 None
             }
         }
     }
 
     /// Refuses a value that was read without the white space inside.
-    fn refuse_compact(&mut self, key: &str, value: Piece, compact: &str, mut wrong: WrongValue) {
+    fn refuse_compact(&mut self, key: &str, value: Piece, compact: &str, wrong: &FaultWords) {
         // The message shows the text of the file: the place of a secret is recognised by that text.
-        wrong.0 = wrong.0.replace(compact, value.text).into();
-        self.refuse(key, value, wrong);
+        self.refuse(key, value, &wrong.message().replace(compact, value.text), wrong.help());
     }
 
-    fn refuse(&mut self, key: &str, value: Piece, WrongValue(message, help): WrongValue) {
-        self.found.add(&value.span(), format!("`{key}` {message}"), help);
+    fn refuse(&mut self, key: &str, value: Piece, message: &str, help: &str) {
+        self.found.add(&value.span(), format_args!("`{key}` {message}"), help);
     }
 
     /// Adds a remark if the value has white space inside.

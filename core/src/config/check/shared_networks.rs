@@ -14,8 +14,8 @@ pub(super) fn apart_from_subnets(draft: &NetworkDraft, found: &mut Findings) {
         for network in [Some(lan.value.network), lan.value.seen_as].into_iter().flatten() {
             for (key, subnet) in subnets {
                 if let Some(subnet) = subnet.as_ref().filter(|subnet| subnet.value.overlaps(network)) {
-                    let message = format!("`lan` {network} overlaps `{key}` {}", subnet.value);
-                    found.add(&lan.span, message, format!("write another network, or another `{key}`"));
+                    let message = format_args!("`lan` {network} overlaps `{key}` {}", subnet.value);
+                    found.add(&lan.span, message, format_args!("write another network, or another `{key}`"));
                 }
             }
         }
@@ -31,8 +31,12 @@ pub(super) fn apart_at_one_site(draft: &NetworkDraft, found: &mut Findings) {
                 && let Some(other) = site.lan.iter().find(|other| other.value.network.overlaps(seen_as))
             {
                 let network = other.value.network;
-                let message = format!("`lan` {seen_as} overlaps {network}, a network of the same site");
-                found.add(&lan.span, message, format!("write `{}`", translated(draft, site, lan, &[]).0));
+                let message = format_args!("`lan` {seen_as} overlaps {network}, a network of the same site");
+                found.add(
+                    &lan.span,
+                    message,
+                    format_args!("write `{}`", translated(draft, site, lan, &[]).0),
+                );
                 continue;
             }
             let is_ambiguous = |other: &&At<SharedNetwork>| {
@@ -41,8 +45,10 @@ pub(super) fn apart_at_one_site(draft: &NetworkDraft, found: &mut Findings) {
                     && (one.network.overlaps(other.network) || one.visible().overlaps(other.visible()))
             };
             if let Some(other) = site.lan[..index].iter().find(is_ambiguous) {
-                let message =
-                    format!("`lan` \"{}\" and \"{}\" contain the same addresses", lan.value, other.value);
+                let message = format_args!(
+                    "`lan` \"{}\" and \"{}\" contain the same addresses",
+                    lan.value, other.value
+                );
                 found.add(&lan.span, message, "remove one of the two, or write networks that do not overlap");
             }
         }
@@ -65,7 +71,7 @@ pub(super) fn apart_between_sites(draft: &NetworkDraft, found: &mut Findings) {
             let Some((are_linked, meeting)) = meeting(draft, first, second) else { continue };
             let name = &first.name.value;
             let message =
-                format!("`lan` {visible} overlaps {} of site {name}, {meeting}", other.value.visible());
+                format_args!("`lan` {visible} overlaps {} of site {name}, {meeting}", other.value.visible());
             let (is_plain, other_is_plain) = (lan.value.seen_as.is_none(), other.value.seen_as.is_none());
             let (there, taken) = translated(draft, first, other, &[]);
             let (here, _) = translated(draft, second, lan, &taken);
@@ -92,11 +98,15 @@ pub(super) fn apart_from_homes(draft: &NetworkDraft, found: &mut Findings) {
                     continue;
                 };
                 let name = &other.name.value;
-                let message = format!(
+                let message = format_args!(
                     "`lan` {visible} overlaps {home}, a network in the home of site {name}, to which this \
                      site is linked"
                 );
-                found.add(&lan.span, message, format!("write `{}`", translated(draft, site, lan, &[]).0));
+                found.add(
+                    &lan.span,
+                    message,
+                    format_args!("write `{}`", translated(draft, site, lan, &[]).0),
+                );
             }
         }
     }
@@ -111,16 +121,15 @@ pub(super) fn resolvers(draft: &NetworkDraft, found: &mut Findings) {
         {
             continue;
         }
-        let (message, help) = if site.lan.is_empty() {
+        if site.lan.is_empty() {
             let length = if dns.value.is_ipv4() { 24 } else { 64 };
             let around = Cidr::new(dns.value, length).expect("a length of this family");
-            let message = "`dns` needs a `lan` in which the resolver is".to_owned();
-            (message, format!("add `lan = [\"{around}\"]`"))
+            let message = "`dns` needs a `lan` in which the resolver is";
+            found.add(&dns.span, message, format_args!("add `lan = [\"{around}\"]`"));
         } else {
             let help = "write the address of the resolver in this site's home, or share its network, too";
-            (format!("`dns` {} is in no network of `lan`", dns.value), help.to_owned())
-        };
-        found.add(&dns.span, message, help);
+            found.add(&dns.span, format_args!("`dns` {} is in no network of `lan`", dns.value), help);
+        }
     }
 }
 
