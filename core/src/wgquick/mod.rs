@@ -2,6 +2,7 @@
 //! no commands.
 
 mod draft;
+mod entries;
 mod known;
 mod parse;
 mod piece;
