@@ -315,6 +315,7 @@ pub fn families(site: &Site) -> Families {
 }
 
 /// Returns IPv4, and IPv6 if `both`.
+#[inline(never)]
 fn first_families(both: bool) -> Families {
     const ALL: [Family; 2] = [Family::V4, Family::V6];
     ALL[..=usize::from(both)].iter().copied()

@@ -1,6 +1,6 @@
 //! Access points of a site, decided from the network file and the abilities of the host's cards. Pure.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 use crate::base::net::{IfName, Mac};
 use crate::base::package_manager::PackageManager;
@@ -11,7 +11,7 @@ use crate::wifi::further_interface;
 use crate::wifi::passphrase::Passphrase;
 
 /// Passphrases by the name of their file as the network file has it; or the fault of that file.
-pub type Passphrases = SortedMap<PathBuf, Result<Passphrase, String>>;
+pub type Passphrases = SortedMap<OsString, Result<Passphrase, String>>;
 
 /// Wi-Fi abilities of a host, as far as its site needs them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -166,7 +166,7 @@ fn with_passphrase<'a>(
 /// time, so a key cannot replace it.
 fn unfit_passphrase((portal, wifi): WifiPortal, passphrases: &Passphrases) -> Option<String> {
     let file = wifi.passphrase_file.display();
-    let what = match passphrases.get(&wifi.passphrase_file)? {
+    let what = match passphrases.get(wifi.passphrase_file.as_os_str())? {
         Err(error) => error.clone(),
         Ok(passphrase) if passphrase.is_key() && wifi.security != Security::Wpa2 => format!(
             "{file} contains a key of 64 digits, which WPA3 cannot use: put the passphrase there, or write \
@@ -257,16 +257,17 @@ fn access_point(
     let (_, wifi) = wanted[0];
     let channel = card.channel(wifi.channel)?;
     let band = card.band(channel.number);
-    let offer = |(index, (portal, wifi)): (usize, &WifiPortal)| {
-        Some(Offer {
+    let mut networks = Vec::new();
+    for (portal, wifi) in wanted {
+        networks.push(Offer {
             interface: interface(portals, portal, wifi),
-            address: address(card.address, index),
+            address: address(card.address, networks.len()),
             ssid: wifi.ssid.clone().into_bytes(),
             hidden: wifi.hidden,
             security: wifi.security,
-            passphrase: passphrases.get(&wifi.passphrase_file)?.clone().ok()?,
-        })
-    };
+            passphrase: passphrases.get(wifi.passphrase_file.as_os_str())?.clone().ok()?,
+        });
+    }
     Some(AccessPoint {
         interface: wifi.interface.clone(),
         country: wifi.country.clone(),
@@ -274,7 +275,7 @@ fn access_point(
         watches_radar: channel.rules == ChannelRules::Radar,
         n: band.n,
         ac: band.ac && !is_two_ghz(channel.number),
-        networks: wanted.iter().enumerate().map(offer).collect::<Option<_>>()?,
+        networks,
     })
 }
 
