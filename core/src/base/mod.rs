@@ -4,6 +4,7 @@ pub mod duration;
 pub mod error;
 pub mod json;
 pub mod keys;
+pub mod listed;
 pub mod moment;
 pub mod net;
 pub mod package_manager;
