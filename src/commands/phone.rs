@@ -195,7 +195,7 @@ fn resolvers(folder: &Path, network: &Network, phone: &model::PhoneConfig) -> Ve
         let file = folder.join(&network.sites[&phone.at].providers[exit].config);
         // The commands that need this file report its faults.
         wgquick_file::load(&file, FileOrigin::Ours)
-            .map(|parsed| parsed.config.interface.resolvers().collect())
+            .map(|parsed| parsed.config.interface.resolvers())
             .unwrap_or_default()
     };
     let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };

@@ -130,6 +130,26 @@ impl NetworkDraft {
         self.sites.iter().map(|site| site.name.value.as_str()).collect()
     }
 
+    /// Returns the portals of all sites, in the order of the file.
+    pub(super) fn portals(&self) -> Vec<&PortalDraft> {
+        let mut portals = Vec::new();
+        for site in &self.sites {
+            portals.extend(&site.portals);
+        }
+        portals
+    }
+
+    /// Returns the networks that sites share, with their sites, in the order of the file.
+    pub(super) fn lans(&self) -> Vec<(&SiteDraft, &At<SharedNetwork>)> {
+        let mut lans = Vec::new();
+        for site in &self.sites {
+            for lan in &site.lan {
+                lans.push((site, lan));
+            }
+        }
+        lans
+    }
+
     /// Returns the network of a draft without faults. `text` is the file that the spans refer to.
     pub(super) fn finish(self, text: &str) -> Network {
         let providers: SortedMap<Name, SortedSet<Name>> =

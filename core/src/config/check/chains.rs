@@ -13,7 +13,10 @@ use crate::base::sorted::SortedMap;
 pub(super) fn ways(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         let at_site = |phone: &&PhoneDraft| phone.at.as_ref().is_some_and(|at| at.value == site.name.value);
-        let mut exits: Vec<&At<String>> = site.portals.iter().flat_map(|portal| &portal.exits).collect();
+        let mut exits: Vec<&At<String>> = Vec::new();
+        for portal in &site.portals {
+            exits.extend(&portal.exits);
+        }
         for phone in draft.phones.iter().filter(at_site) {
             exits.extend(&phone.exit);
         }
@@ -113,9 +116,8 @@ pub(super) fn addresses(draft: &NetworkDraft, found: &mut Findings) {
     let Some(subnet) = draft.subnet.as_ref().map(|subnet| subnet.value) else { return };
     let mut chains = SortedMap::new();
     for site in &draft.sites {
-        let exits = site.portals.iter().flat_map(|portal| &portal.exits);
-        for exit in exits {
-            if is_chain(&exit.value) {
+        for portal in &site.portals {
+            for exit in portal.exits.iter().filter(|exit| is_chain(&exit.value)) {
                 chains.get_or_insert_with((&site.name.value, &exit.value), || &exit.span);
             }
         }

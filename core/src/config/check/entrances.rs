@@ -81,7 +81,7 @@ fn all_of(entrance: &EntranceConfig) -> Option<&IfName> {
 
 /// Refuses `ntp` at portals for devices: only this router's own traffic includes questions to time servers.
 pub(super) fn asking_for_the_time(draft: &NetworkDraft, found: &mut Findings) {
-    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+    for portal in draft.portals() {
         let (Some(ntp), Some(entrance)) = (&portal.ntp, &portal.entrance) else { continue };
         if entrance.value != EntranceConfig::Own {
             let message =
@@ -135,7 +135,7 @@ fn common(a: &EntranceConfig, b: &EntranceConfig, first: &str) -> Option<String>
 
 /// Refuses `except` where it contradicts `to`, or leaves no destination.
 pub(super) fn destinations(draft: &NetworkDraft, found: &mut Findings) {
-    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+    for portal in draft.portals() {
         for except in &portal.except {
             if portal.to.iter().any(|to| to.value == except.value) {
                 let message = format_args!("{} is in both `to` and `except`", except.value);

@@ -7,7 +7,7 @@ use crate::base::net::{Cidr, Family, InterfaceAddress};
 
 /// Refuses settings of a LAN at portals without their own LAN.
 pub(super) fn without(draft: &NetworkDraft, found: &mut Findings) {
-    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+    for portal in draft.portals() {
         let Some(entrance) = portal.entrance.as_ref().map(|entrance| &entrance.value) else { continue };
         if entrance.has_lan() {
             continue;
@@ -57,7 +57,11 @@ fn network_of(draft: &NetworkDraft, site: &SiteDraft) -> Option<Cidr> {
 
 /// Returns each site with its /24, if that is known.
 fn networks(draft: &NetworkDraft) -> Vec<(&SiteDraft, Cidr)> {
-    draft.sites.iter().filter_map(|site| Some((site, network_of(draft, site)?))).collect()
+    let mut networks = Vec::new();
+    for site in &draft.sites {
+        networks.extend(network_of(draft, site).map(|network| (site, network)));
+    }
+    networks
 }
 
 /// Refuses an `address` that a router cannot have, or that is not in a free part of the subnet.
@@ -171,14 +175,17 @@ pub(super) fn explicit(draft: &NetworkDraft) -> Vec<Cidr> {
 
 /// Returns an example of an address in a /24 that no site and no portal uses, as the end of a sentence.
 fn example(draft: &NetworkDraft, taken: &[Cidr]) -> String {
-    let is_free =
-        |id: &u8| draft.sites.iter().all(|site| site.id.as_ref().is_none_or(|taken| taken.value != *id));
-    let network = |id: u8| site_network(draft.subnet.as_ref()?.value, id);
-    let unused = |place: &Cidr| taken.iter().all(|lan| !lan.overlaps(*place));
+    let Some(subnet) = &draft.subnet else { return String::new() };
     // Ids end at 250, so no site will ever use the last /24s.
-    match (1..=u8::MAX).rev().filter(is_free).filter_map(network).find(unused).and_then(|place| place.nth(1))
-    {
-        Some(address) => format!(", such as `\"{address}/26\"`"),
-        None => String::new(),
+    for id in (1..=u8::MAX).rev() {
+        let is_taken = draft.sites.iter().any(|site| site.id.as_ref().is_some_and(|taken| taken.value == id));
+        if let Some(place) = site_network(subnet.value, id)
+            && !is_taken
+            && !taken.iter().any(|lan| lan.overlaps(place))
+            && let Some(address) = place.nth(1)
+        {
+            return format!(", such as `\"{address}/26\"`");
+        }
     }
+    String::new()
 }

@@ -8,8 +8,13 @@ use super::helpers;
 
 /// Returns all sites that `site` is linked to, no matter which of the two sites lists the link.
 pub(super) fn linked<'d>(draft: &'d NetworkDraft, site: &SiteDraft) -> Vec<&'d SiteDraft> {
-    let other = |other: &&SiteDraft| other.name.value != site.name.value;
-    draft.sites.iter().filter(other).filter(|other| names(site, other) || names(other, site)).collect()
+    let mut linked = Vec::new();
+    for other in &draft.sites {
+        if other.name.value != site.name.value && (names(site, other) || names(other, site)) {
+            linked.push(other);
+        }
+    }
+    linked
 }
 
 fn peers_of(site: &SiteDraft) -> impl Iterator<Item = &At<String>> {

@@ -10,9 +10,11 @@ use crate::base::net::Cidr;
 /// Refuses a `lan` that overlaps the network's own subnets.
 pub(super) fn apart_from_subnets(draft: &NetworkDraft, found: &mut Findings) {
     let subnets = [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)];
-    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
-        for network in [Some(lan.value.network), lan.value.seen_as].into_iter().flatten() {
-            for (key, subnet) in subnets {
+    for (_, lan) in draft.lans() {
+        for (key, subnet) in subnets {
+            let mut networks = vec![lan.value.network];
+            networks.extend(lan.value.seen_as);
+            for network in networks {
                 if let Some(subnet) = subnet.as_ref().filter(|subnet| subnet.value.overlaps(network)) {
                     let message = format_args!("`lan` {network} overlaps `{key}` {}", subnet.value);
                     found.add(&lan.span, message, format_args!("write another network, or another `{key}`"));
@@ -58,10 +60,7 @@ pub(super) fn apart_at_one_site(draft: &NetworkDraft, found: &mut Findings) {
 /// Refuses a `lan` that other sites see under the same addresses as the `lan` of another site, where one site
 /// could reach both.
 pub(super) fn apart_between_sites(draft: &NetworkDraft, found: &mut Findings) {
-    let mut lans = Vec::new();
-    for site in &draft.sites {
-        lans.extend(site.lan.iter().map(|lan| (site, lan)));
-    }
+    let lans = draft.lans();
     for (index, (second, lan)) in lans.iter().enumerate() {
         let visible = lan.value.visible();
         for (first, other) in &lans[..index] {
@@ -142,8 +141,10 @@ fn translated(
     also_taken: &[Cidr],
 ) -> (String, Vec<Cidr>) {
     let mut taken = also_taken.to_vec();
-    taken.extend([&draft.subnet, &draft.subnet6].into_iter().flatten().map(|subnet| subnet.value));
-    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
+    for subnet in [&draft.subnet, &draft.subnet6] {
+        taken.extend(subnet.as_ref().map(|subnet| subnet.value));
+    }
+    for (_, lan) in draft.lans() {
         taken.extend_from_slice(&[lan.value.network, lan.value.visible()]);
     }
     let id = site.id.as_ref().map_or(0, |id| id.value);

@@ -1,6 +1,7 @@
 //! Access points of a site, decided from the network file and the abilities of the host's cards. Pure.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use crate::base::net::{IfName, Mac};
 use crate::base::package_manager::PackageManager;
@@ -149,17 +150,23 @@ fn with_passphrase<'a>(
     passphrases: &Passphrases,
     notes: &mut Vec<String>,
 ) -> Vec<WifiPortal<'a>> {
-    let lacks = |wanted: &WifiPortal| unfit_passphrase(*wanted, passphrases);
-    notes.extend(wanted.iter().filter_map(lacks));
-    let fit: Vec<WifiPortal> = wanted.iter().filter(|wanted| lacks(wanted).is_none()).copied().collect();
-    if lacks(&wanted[0]).is_none() {
-        return fit;
+    let mut fit = Vec::new();
+    for wanted in wanted {
+        match unfit_passphrase(*wanted, passphrases) {
+            Some(note) => notes.push(note),
+            None => fit.push(*wanted),
+        }
     }
     // hostapd needs the first network, which is on the card's own interface.
     let (first, card) = (&wanted[0].0.name, &wanted[0].1.interface);
-    let what = format!("its Wi-Fi stays off until the Wi-Fi of portal `{first}`, the first on {card}, works");
-    notes.extend(fit.iter().map(|wanted| note_on(*wanted, &what)));
-    Vec::new()
+    if fit.first().is_some_and(|(portal, _)| portal.name != *first) {
+        let what =
+            format!("its Wi-Fi stays off until the Wi-Fi of portal `{first}`, the first on {card}, works");
+        for wanted in fit.drain(..) {
+            notes.push(note_on(wanted, &what));
+        }
+    }
+    fit
 }
 
 /// Returns a note if a network has no usable passphrase. WPA3 makes new keys from the passphrase itself each
@@ -205,7 +212,7 @@ fn no_channel(name: &IfName, card: &Card, wanted: WifiPortal) -> Option<String> 
     let what = || {
         format!(
             "{name} has no channel {channel}; its Wi-Fi stays off. Choose one of {}",
-            ranges(card.channels())
+            ranges(&mut card.channels())
         )
     };
     card.channel(channel).is_none().then(|| note_on(wanted, &what()))
@@ -222,7 +229,7 @@ fn forbidden(name: &IfName, card: &Card, (portal, wifi): WifiPortal) -> Option<S
         ChannelRules::Radar => "needs detection of radar, which is not available on",
         _ => "is not allowed on",
     };
-    let allowed = ranges(card.channels().filter(|channel| card.allows(*channel)));
+    let allowed = ranges(&mut card.channels().filter(|channel| card.allows(*channel)));
     Some(format!(
         "portal `{}`: channel {number} {why} {name} in {country}; its Wi-Fi stays off. Choose one of \
          {allowed}",
@@ -290,7 +297,7 @@ fn address(Mac(card): Mac, index: usize) -> Mac {
 }
 
 /// Returns channels for people: `1-11, 36-48`.
-fn ranges(channels: impl Iterator<Item = Channel>) -> String {
+fn ranges(channels: &mut dyn Iterator<Item = Channel>) -> String {
     let mut ranges: Vec<(u16, u16)> = Vec::new();
     for Channel { number, .. } in channels {
         let step = if is_two_ghz(number) { 1 } else { 4 };
@@ -299,10 +306,14 @@ fn ranges(channels: impl Iterator<Item = Channel>) -> String {
             _ => ranges.push((number, number)),
         }
     }
-    let range = |(first, last): (u16, u16)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    ranges.into_iter().map(range).collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    for (first, last) in ranges {
+        let _ = if text.is_empty() { write!(text, "{first}") } else { write!(text, ", {first}") };
+        if first != last {
+            let _ = write!(text, "-{last}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]
