@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ pub(super) struct Visitor<'a> {
 
 impl Visitor<'_> {
     /// Asks at the door until an answer comes.
-    pub(super) fn ask(&self, door: &Door) -> Result<Joined> {
+    pub(super) fn ask(&self, door: &Door) -> Result<Rc<Joined>> {
         let packet = self.seal(key_files::generate().bytes()[8..24].try_into().expect("16 bytes"))?;
         let (begun, mut heard, mut noted) = (Instant::now(), Instant::now(), Instant::now());
         let mut waits = false;
@@ -107,7 +108,7 @@ impl Visitor<'_> {
     }
 
     /// Prints the request for a person to carry, and waits for the answer.
-    pub(super) fn wait(mut self) -> Result<Joined> {
+    pub(super) fn wait(mut self) -> Result<Rc<Joined>> {
         let socket = UdpSocket::bind((IpAddr::from(Ipv6Addr::UNSPECIFIED), WAIT_PORT))
             .or_else(|_| UdpSocket::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), WAIT_PORT)))
             .context(|| format!("cannot wait for the answer at UDP port {WAIT_PORT}"))?;
@@ -188,9 +189,9 @@ fn is_silence(error: &io::Error) -> bool {
 }
 
 /// Returns the content of the answer of a site that lets this one join.
-fn outcome(answer: JoinAnswer) -> Result<Joined> {
+fn outcome(answer: JoinAnswer) -> Result<Rc<Joined>> {
     let reason = match answer {
-        JoinAnswer::Joined(joined) => return Ok(*joined),
+        JoinAnswer::Joined(joined) => return Ok(joined),
         JoinAnswer::Used => {
             "this token was used by another machine already: if that was not one of yours, remove its site; \
              get another token with `portals invite`"
