@@ -93,8 +93,13 @@ impl Nfnetlink {
     /// Carries out a transaction whose last request asks for an acknowledgement. Returns all refusals in
     /// order, each with the number of the request in the transaction.
     pub(super) fn refusals(&mut self, transaction: &[Message]) -> Result<Vec<(usize, Refusal)>, Refusal> {
-        let verdicts = self.socket.send_whole(transaction)?.into_iter().enumerate();
-        Ok(verdicts.filter_map(|(number, verdict)| Some((number, verdict.err()?))).collect())
+        let mut refusals = Vec::new();
+        for (number, verdict) in self.socket.send_whole(transaction)?.into_iter().enumerate() {
+            if let Err(refusal) = verdict {
+                refusals.push((number, refusal));
+            }
+        }
+        Ok(refusals)
     }
 }
 

@@ -51,12 +51,17 @@ impl Iptables {
 
     /// Returns the names of a set's programs that are not installed although the kernel has their family.
     pub fn missing(self, program: IptablesProgram) -> Vec<String> {
-        let mut names = ["-save", "-restore"].map(|what| program.name(Family::V4, what)).to_vec();
-        if Path::new("/proc/sys/net/ipv6").is_dir() {
-            names.extend(["-save", "-restore"].map(|what| program.name(Family::V6, what)));
+        let has_ipv6 = Path::new("/proc/sys/net/ipv6").is_dir();
+        let mut missing = Vec::new();
+        for family in if has_ipv6 { &[Family::V4, Family::V6][..] } else { &[Family::V4] } {
+            for what in ["-save", "-restore"] {
+                let name = program.name(*family, what);
+                if path_of(&name).is_none() {
+                    missing.push(name);
+                }
+            }
         }
-        names.retain(|name| path_of(name).is_none());
-        names
+        missing
     }
 
     /// Reads all tables of a family. The result is empty if the program for the family is missing.
