@@ -170,7 +170,7 @@ pub fn control(bytes: &[u8]) {
     }
     if let Ok(fields) = request::decode_answer(bytes) {
         if let Ok(told) = AgentStatus::from_fields(&fields) {
-            let again = AgentStatus::from_fields(&told.into_fields());
+            let again = AgentStatus::from_fields(&told.to_fields());
             assert_eq!(again.ok(), AgentStatus::from_fields(&fields).ok());
         }
         let _ = ChangeReport::from_fields(fields);
