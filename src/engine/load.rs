@@ -167,7 +167,9 @@ impl Files {
             neighbours: &sources,
         })?;
         let given = journal.claims()?.addresses;
-        facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
+        for (name, address) in given {
+            facts.given.insert((name, address.network()));
+        }
         let site = self.view(&facts, resolved)?;
         let has_port = |portal: &Portal| matches!(portal.obstacle, Some(Obstacle::Port { .. }));
         // The kernel is asked only if there is a port to close: the answer may load modules.
