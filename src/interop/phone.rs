@@ -55,7 +55,8 @@ pub fn preshared_keys(network: &Network, at: &str, folder: &Path) -> Result<Sort
     let (mut read, mut errors) = (SortedMap::new(), Vec::new());
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == at) {
         match own_preshared_key(name, phone, folder) {
-            Ok(key) => read.extend(key.map(|key| (name.clone(), key))),
+            Ok(Some(key)) => read.insert(name.clone(), key),
+            Ok(None) => {}
             Err(error) => errors.push(error),
         }
     }
