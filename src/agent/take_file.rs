@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::{Agent, log_errors};
+use super::{Agent, log_all};
 use crate::base::error::{Error, Errors, Result};
 use crate::engine::apply::OnFailure;
 use crate::engine::load::Files;
@@ -60,7 +60,7 @@ impl Agent {
         if self.sources.confirmation.deadline().is_some()
             && let Err(errors) = self.confirm()
         {
-            log_errors::<()>(&Err(errors));
+            log_all(&errors);
             if self.sources.helper_ports.exchange.is_rotating {
                 // The other sites must not count on a key that this one would not have after a restart.
                 return self.undo_change();
