@@ -35,9 +35,9 @@ fn main() -> ExitCode {
             return ExitStatus::Wrong.into();
         }
     };
-    start_log(&cli);
-    keep_memory_private(&cli);
-    match commands::run(&cli) {
+    start_log(cli);
+    keep_memory_private(cli);
+    match commands::run(cli) {
         Ok(status) => finish(status),
         Err(errors) => {
             let mut needs_root = !geteuid().is_root();
@@ -67,7 +67,9 @@ fn main() -> ExitCode {
 /// from the one that was given.
 fn words() -> Option<Vec<String>> {
     let mut words = Vec::new();
-    for word in std::env::args_os().skip(1) {
+    let mut given = std::env::args_os();
+    given.next();
+    for word in given {
         match word.into_string() {
             Ok(word) => words.push(word),
             Err(word) => {
@@ -94,7 +96,10 @@ fn finish(status: ExitStatus) -> ExitCode {
 /// Reports whether an error is a refused permission. Errors come from the kernel and from files, and often
 /// pass through words of others.
 fn is_denial(error: &str) -> bool {
-    [Errno::EPERM, Errno::EACCES].iter().any(|errno| error.contains(errno.desc()))
+    [Errno::EPERM, Errno::EACCES].iter().any(|errno| {
+        let words = errno.desc().as_bytes();
+        error.as_bytes().windows(words.len()).any(|part| part == words)
+    })
 }
 
 /// Protects the keys in this program's memory: the memory appears in no core dump, and other programs of the

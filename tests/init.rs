@@ -36,7 +36,7 @@ impl Folder {
     }
 
     fn network(&self) -> Network {
-        config::check(&self.file(), &self.text()).unwrap()
+        *config::check(&self.file(), &self.text()).unwrap()
     }
 
     /// Runs `init` without a terminal, and returns its standard output and standard error.

@@ -11,7 +11,7 @@ use wg_portals::config;
 use wg_portals::config::model::{ExitRef, Network};
 use wg_portals::engine::on_paper;
 use wg_portals::map::packet::{self, PacketPath};
-use wg_portals::map::{self, LinkState, Live, Look, Map, PortalUse};
+use wg_portals::map::{self, Look, Map};
 
 /// Golden cases with a map.
 const MAPS: [&str; 6] = ["behind-nat", "both-ways", "chain", "same-lan", "twelve-sites", "wifi"];
@@ -50,39 +50,27 @@ fn compare(case: &str, pictures: &[(&str, String)]) {
     }
 }
 
-/// State of the links and portals of nyc in the case `chain`: one of each kind.
-fn live() -> Live {
-    let link = |peer: &str, look, words: &str| (peer.to_owned(), LinkState { words: words.to_owned(), look });
-    let portal =
-        |name: &str, exit: &str, state| (name.to_owned(), PortalUse { exit: exit.to_owned(), state });
-    Live {
-        own: "nyc".to_owned(),
-        links: [
-            link("paris", Look::Up, "up, direct"),
-            link("oslo", Look::Relayed, "up, relayed by rome"),
-            link("rome", Look::Down, "down"),
-        ]
-        .into_iter()
-        .collect(),
-        portals: [
-            portal("guest", "oslo", "failed-over"),
-            portal("tv", "paris", "open"),
-            portal("cinema", "nowhere", "blocked"),
-        ]
-        .into_iter()
-        .collect(),
-    }
+/// Adds the state of the links and portals of nyc in the case `chain`: one of each kind.
+fn add_state(map: &mut Map) {
+    map.draw_at("nyc");
+    map.set_link("paris", Look::Up, "up, direct");
+    map.set_link("oslo", Look::Relayed, "up, relayed by rome");
+    map.set_link("rome", Look::Down, "down");
+    map.set_portal("guest", "oslo", "failed-over");
+    map.set_portal("tv", "paris", "open");
+    map.set_portal("cinema", "nowhere", "blocked");
 }
 
 #[test]
 fn maps_are_as_their_files() {
     for case in MAPS {
         let network = network(case);
-        let map = Map::new(&network, None);
+        let map = Map::new(&network);
         compare(case, &[("map.txt", map::text(&map)), ("map.svg", map::picture(&map))]);
     }
     let network = network("chain");
-    let map = Map::new(&network, Some(&live()));
+    let mut map = Map::new(&network);
+    add_state(&mut map);
     compare("chain", &[("map-live.txt", map::text(&map)), ("map-live.svg", map::picture(&map))]);
 }
 
@@ -130,7 +118,7 @@ fn every_portal_has_a_way_that_fits_a_terminal() {
 #[test]
 fn lines_of_a_map_fit_a_terminal() {
     for case in MAPS {
-        for line in map::text(&Map::new(&network(case), None)).lines() {
+        for line in map::text(&Map::new(&network(case))).lines() {
             assert!(line.chars().count() <= 80, "{case}: {line}");
         }
     }
@@ -159,7 +147,7 @@ fn a_map_has_room_for_all_sites() {
     };
     for number in [1, 2, 3, 5, 250] {
         let network = sites(number);
-        let map = Map::new(&network, None);
+        let map = Map::new(&network);
         let (text, drawing) = (map::text(&map), map::picture(&map));
         assert!(text.contains(&format!("─ s{number} ")), "{text}");
         let is_negative = |start: &str| drawing.contains(&format!(" {start}=\"-"));

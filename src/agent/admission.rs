@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::confirm::Confirmation;
 use super::nat::random;
-use super::{Agent, log_errors};
+use super::{Agent, log_all, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::base::keys::public_key;
 use crate::base::net::PublicKey;
@@ -208,7 +208,7 @@ impl Agent {
             }
         };
         log::error!("a site cannot join with the token for {name}; its key is {key}:");
-        log_errors::<()>(&Err(errors));
+        log_all(&errors);
         let answer = JoinAnswer::Refused(reason);
         self.sources.door.has_failed(name, &answer, now);
         answer

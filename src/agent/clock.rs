@@ -56,7 +56,7 @@ impl Clock {
             last,
             jumps: jumps.ok(),
             seen: (SystemTime::now(), begun),
-            due: begun + ROUND,
+            due: after(begun, ROUND),
             is_borrowed,
             is_silent: false,
         };

@@ -9,6 +9,7 @@ use super::rotate::CHANGED;
 use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Errors, Result};
+use crate::base::moment::is_due;
 use crate::engine::apply::OnFailure;
 use crate::engine::commit_confirmed::{CommitConfirmed, Version, must_confirm};
 use crate::engine::load::Files;
@@ -39,8 +40,7 @@ impl Source for CommitConfirmed<Rc<Files>> {
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
-        let is_over = self.deadline().is_some_and(|deadline| deadline <= turn.now);
-        Ok(if is_over { Task::UndoChange } else { Task::Nothing })
+        Ok(if is_due(self.deadline(), turn.now) { Task::UndoChange } else { Task::Nothing })
     }
 }
 

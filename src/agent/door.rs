@@ -1,14 +1,15 @@
 //! Door of this site: its invitations, which survive a restart in a file next to the network file, and the
 //! answers to requests that were pasted.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::{after, doubled, earlier};
+use crate::base::moment::{after, doubled, earlier, is_due};
+use crate::base::net::Family;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{EndpointHost, Name};
 use crate::join::WAIT_PORT;
@@ -125,7 +126,7 @@ impl Door {
                 Err(errno) => log::error!("cannot open a socket for new sites: {}", errno.desc()),
             }
         }
-        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.next <= now) {
+        for delivery in self.deliveries.iter_mut().filter(|delivery| is_due(Some(delivery.next), now)) {
             delivery.next = after(now, delivery.pause);
             delivery.pause = doubled(delivery.pause, Duration::ZERO, DELIVERY_PAUSE);
             let mut addresses = delivery.addresses.clone();
@@ -135,10 +136,7 @@ impl Door {
                 None => {}
             }
             for address in addresses {
-                let from = match address {
-                    IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-                    IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
-                };
+                let from = Family::of(address).everything().address();
                 if let Some(socket) = &mut self.socket {
                     // An address without a route is like one that does not answer.
                     let to = SocketAddr::new(address, WAIT_PORT);
@@ -157,7 +155,7 @@ impl Door {
     fn hear(&mut self, now: Instant) {
         let heard = self.socket.as_mut().map(|socket| socket.receive()).unwrap_or_default();
         self.end_deliveries(&|delivery| {
-            delivery.end <= now || heard.iter().any(|heard| heard.packet == delivery.request)
+            is_due(Some(delivery.end), now) || heard.iter().any(|heard| heard.packet == delivery.request)
         });
         if self.deliveries.is_empty() {
             self.socket = None;
@@ -180,10 +178,10 @@ impl Source for Door {
 
     fn turn(&mut self, Turn { now, .. }: Turn) -> Result<Task> {
         self.hear(now);
-        if self.due.is_some_and(|due| due <= now) {
+        if is_due(self.due, now) {
             self.keep_or_log(now);
         }
-        let is_due = self.deliveries.iter().any(|delivery| delivery.next <= now);
+        let is_due = self.deliveries.iter().any(|delivery| is_due(Some(delivery.next), now));
         Ok(if is_due { Task::Deliver } else { Task::Nothing })
     }
 }

@@ -5,14 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::dial::dial;
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::{after, doubled, earlier};
+use crate::base::moment::{after, doubled, earlier, is_due};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{EndpointHost, Name};
+use crate::config::model::EndpointHost;
 use crate::kernel::Kernel;
-use crate::site::{Site, SitePeer};
+use crate::site::{PeerEndpoint, Site};
 use crate::state::Tunnel;
 use crate::system::logging as log;
 use crate::system::resolver::Lookup;
@@ -86,25 +87,30 @@ impl EndpointNames {
     /// Takes over the links that use the names.
     pub(super) fn follow(&mut self, site: &Site) {
         self.resolve_after = site.agent.resolve_after;
-        let link = |(interface, _, peer): (&IfName, &Name, &SitePeer)| {
-            let inside = site.address_in(&site.tunnels[interface], peer.address);
-            let endpoint = peer.endpoint.as_ref()?;
-            let EndpointHost::Name(host) = &endpoint.host else { return None };
-            Some(LinkByName {
+        self.links.clear();
+        for (interface, _, peer) in site.peers() {
+            let Some(PeerEndpoint { host: EndpointHost::Name(host), port, .. }) = &peer.endpoint else {
+                continue;
+            };
+            self.links.push(LinkByName {
                 host: host.clone(),
                 interface: interface.clone(),
                 key: peer.public_key,
-                port: endpoint.port,
-                inside: (inside, peer.address),
-            })
-        };
-        self.links = site.peers().filter_map(link).collect();
+                port: *port,
+                inside: (site.address_in(&site.tunnels[interface], peer.address), peer.address),
+            });
+        }
     }
 
     /// Returns the addresses in use.
     pub(super) fn addresses(&self) -> SortedMap<String, IpAddr> {
-        let address = |entry: &EndpointName| Some((entry.name.clone(), entry.address?));
-        self.entries.iter().filter_map(address).collect()
+        let mut addresses = SortedMap::new();
+        for entry in &self.entries {
+            if let Some(address) = entry.address {
+                addresses.insert(entry.name.clone(), address);
+            }
+        }
+        addresses
     }
 
     /// Looks up the names of an interface's links again, because these links do not work.
@@ -133,7 +139,7 @@ impl EndpointNames {
         for entry in &mut self.entries {
             let links = self.links.iter().filter(|link| link.host == entry.name).collect();
             let mut look = LinkReview { links, resolve_after: self.resolve_after, kernel, now };
-            if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
+            if entry.lookup.is_none() && is_due(entry.due, now) {
                 // Set even if the condition of the links cannot be read.
                 entry.due = Some(after(now, self.resolve_after));
                 look.begin_lookup_if_needed(entry)?;
@@ -250,7 +256,7 @@ impl LinkReview<'_> {
         entry.address = next;
         for (link, tunnel) in silent {
             if let Some(address) = next {
-                link.dial(address, &tunnel, self.kernel)?;
+                link.dial(address, tunnel, self.kernel)?;
             }
             entry.wait = doubled(entry.wait, FIRST_TRY.min(self.resolve_after), self.resolve_after);
             wait = wait.min(entry.wait);
@@ -279,14 +285,12 @@ impl LinkByName {
     }
 
     /// Changes the endpoint of the peer, and nothing else of the tunnel.
-    fn dial(&self, address: IpAddr, from: &Tunnel, kernel: &mut dyn Kernel) -> Result<()> {
-        let mut to = from.clone();
+    fn dial(&self, address: IpAddr, tunnel: Tunnel, kernel: &mut dyn Kernel) -> Result<()> {
         let endpoint = SocketAddr::new(address, self.port);
-        match to.peers.get_mut(&self.key) {
-            Some(peer) if peer.endpoint != Some(endpoint) => peer.endpoint = Some(endpoint),
-            _ => return Ok(()),
+        if tunnel.peers.get(&self.key).is_none_or(|peer| peer.endpoint == Some(endpoint)) {
+            return Ok(());
         }
-        kernel.change_tunnel(&self.interface, from, &to)?;
+        dial(kernel, &self.interface, tunnel, self.key, (endpoint, true))?;
         kernel.knock(&self.interface, self.inside.0, self.inside.1);
         Ok(())
     }

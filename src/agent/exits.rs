@@ -75,17 +75,16 @@ impl Exits {
 
     fn take_over(&mut self, site: &Site, choices: &ExitChoices) {
         let mut lists = std::mem::take(&mut self.lists);
-        let list = |portal: &Portal| {
-            let chosen = portal.chosen(choices).clone();
-            let known =
-                lists.iter().position(|list| list.portal == portal.name && list.chosen.is_same(&chosen));
-            ExitList {
-                exits: portal.exits.clone(),
-                chosen: chosen.clone(),
-                ..known.map_or_else(|| ExitList::new(portal, chosen), |place| lists.swap_remove(place))
-            }
-        };
-        self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).collect();
+        for portal in site.portals.iter().filter(|portal| portal.can_fail_over()) {
+            let chosen = portal.chosen(choices);
+            let is_it = |list: &ExitList| list.portal == portal.name && list.chosen.is_same(chosen);
+            let mut list = match lists.iter().position(is_it) {
+                Some(place) => lists.swap_remove(place),
+                None => ExitList::new(portal),
+            };
+            (list.exits, list.chosen) = (portal.exits.clone(), chosen.clone());
+            self.lists.push(list);
+        }
         let mut old = std::mem::take(&mut self.probes);
         for list in &self.lists {
             for exit in &list.exits {
@@ -213,11 +212,11 @@ impl Source for Exits {
 }
 
 impl ExitList {
-    fn new(portal: &Portal, chosen: Exit) -> Self {
+    fn new(portal: &Portal) -> Self {
         Self {
             portal: portal.name.clone(),
-            exits: portal.exits.clone(),
-            chosen,
+            exits: Vec::new(),
+            chosen: Exit::Nowhere,
             since: Instant::now(),
             why: "it began there".to_owned(),
             by_hand: None,

@@ -9,7 +9,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::Signal;
 
 use super::signals::Signals;
-use super::{Agent, log_errors};
+use super::{Agent, log_all};
 use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::base::moment::after;
 use crate::base::path::folder_of;
@@ -51,7 +51,7 @@ impl Agent {
             let Some(closed) = close_portals::close_by_file(file) else { return Err(errors) };
             let words: Vec<String> = errors.iter().map(Error::to_string).collect();
             if words != said {
-                log_errors::<()>(&Err(errors));
+                log_all(&errors);
                 said = words;
                 match closed {
                     Ok(copy) => log::error!(
@@ -59,7 +59,7 @@ impl Agent {
                          fixed",
                         copy.display()
                     ),
-                    Err(errors) => log_errors::<()>(&Err(errors)),
+                    Err(errors) => log_all(&errors),
                 }
             }
             // The init must not wait any longer: it would end the process that watches for a change.

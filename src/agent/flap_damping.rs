@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::after;
+use crate::base::moment::{after, is_due};
 use crate::base::sorted::SortedMap;
 use crate::state::step::Step;
 use crate::state::words;
@@ -43,13 +43,13 @@ impl FlapDamping {
 
     /// Ends a pause that is over. Reports whether a pause has just ended.
     fn ends(&mut self, now: Instant) -> bool {
-        self.pause.take_if(|until| *until <= now).is_some()
+        self.pause.take_if(|until| is_due(Some(*until), now)).is_some()
     }
 
     /// Takes note of repairs. Returns a flapping one in words, if the log must say so.
     pub(super) fn repaired(&mut self, steps: &[Step], now: Instant) -> Option<String> {
         self.repairs.retain(|_, times| {
-            times.retain(|time| *time + WINDOW >= now);
+            times.retain(|time| after(*time, WINDOW) >= now);
             !times.is_empty()
         });
         for step in steps {
@@ -57,7 +57,7 @@ impl FlapDamping {
         }
         let repair = steps.iter().map(words::step).find(|repair| self.repairs[repair].len() >= FLAPS)?;
         self.pause = Some(after(now, PAUSE));
-        if self.said.is_some_and(|said| said + SILENCE > now) {
+        if self.said.is_some_and(|said| !is_due(Some(after(said, SILENCE)), now)) {
             return None;
         }
         self.said = Some(now);

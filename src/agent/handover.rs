@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::Agent;
+use super::dial::dial;
 use crate::base::error::{Errors, Result};
 use crate::base::net::{IfName, PublicKey};
 use crate::kernel::wireguard::Reading;
@@ -33,11 +34,9 @@ impl Agent {
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
             let Some((_, _, peer)) = peer else { continue };
-            let Some(Reading { tunnel: from, .. }) = self.kernel.own_tunnel(&interface)? else { continue };
-            let mut to = from.clone();
-            if let Some(unknown) = to.peers.get_mut(&key).filter(|peer| peer.endpoint.is_none()) {
-                unknown.endpoint = Some(endpoint);
-                self.kernel.change_tunnel(&interface, &from, &to)?;
+            let Some(Reading { tunnel, .. }) = self.kernel.own_tunnel(&interface)? else { continue };
+            if tunnel.peers.get(&key).is_some_and(|peer| peer.endpoint.is_none()) {
+                dial(&mut *self.kernel, &interface, tunnel, key, (endpoint, true))?;
                 let own_address = site.address_in(&site.tunnels[&interface], peer.address);
                 self.kernel.knock(&interface, own_address, peer.address);
             }
@@ -47,11 +46,10 @@ impl Agent {
 
     fn heard_endpoints(&mut self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
         let mut heard = Vec::new();
-        for (name, link) in self.kernel.own_tunnels()? {
-            let peers = self.kernel.read_tunnel(&name, &link, SystemTime::now())?.peers;
+        for (name, peers) in &self.kernel.own_peers(SystemTime::now())? {
             for (key, peer) in peers {
                 if let Some(endpoint) = peer.endpoint {
-                    heard.push((name.clone(), key, endpoint));
+                    heard.push((name.clone(), *key, endpoint));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::base::moment::after;
+use crate::base::moment::{after, is_due};
 use crate::config::model::FailoverDelays;
 use crate::site::Exit;
 
@@ -96,7 +96,7 @@ impl Health {
 
     /// Judges the silence of the exit, if it is silent.
     pub(super) fn judge(&mut self, now: Instant) {
-        if self.verdict_due().is_some_and(|due| due <= now) {
+        if is_due(self.verdict_due(), now) {
             self.becomes(ExitState::Down, now);
             self.answering_since = None;
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::{Context as _, Result};
+use crate::base::moment::after;
 use crate::system::child::Child;
 use crate::system::command::Command;
 use crate::system::disk;
@@ -46,7 +47,7 @@ impl Hook {
                     log::warn!("the hook has not ended within {} s: killed", LIMIT.as_secs());
                     // The hook ends at once, and SIGCHLD wakes the agent.
                     let _ = child.kill();
-                    *until = now + LIMIT;
+                    *until = after(now, LIMIT);
                     return;
                 }
                 Ok(Some(status)) if !status.success() => log::warn!("the hook failed: {status}"),
@@ -59,7 +60,7 @@ impl Hook {
             let (program, facts) = self.waiting.remove(0);
             match start(&program, &facts) {
                 Ok(child) => {
-                    self.running = Some((child, now + LIMIT));
+                    self.running = Some((child, after(now, LIMIT)));
                     return;
                 }
                 Err(error) => log::warn!("{error}"),

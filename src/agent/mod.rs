@@ -140,7 +140,7 @@ impl Agent {
         for wait in FIRST_WAITS {
             match self.reconcile(START, OnFailure::Undo) {
                 Err(errors) if errors.kind() != ErrorKind::Wrong => {
-                    log_errors::<()>(&Err(errors));
+                    log_all(&errors);
                     sleep(wait);
                 }
                 result => return result.map(drop),
@@ -233,7 +233,13 @@ impl Agent {
 }
 
 fn log_errors<T>(result: &Result<T, Errors>) {
-    for error in result.as_ref().err().into_iter().flatten() {
+    if let Err(errors) = result {
+        log_all(errors);
+    }
+}
+
+fn log_all(errors: &Errors) {
+    for error in errors {
         log::error!("{error}");
     }
 }

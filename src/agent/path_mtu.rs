@@ -1,7 +1,7 @@
 //! Path MTU of the links to other sites: measured when a link comes up and every few minutes. Packets that
 //! vanish are logged.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ pub(super) struct PathMtus {
     links: Vec<MeasuredLink>,
     /// Measured MTUs of tunnels by interface, where less than the tunnel's largest.
     narrow: SortedMap<IfName, u32>,
+    /// Set if the MTU of tunnels follows the measurements (`mtu = "auto"`).
+    is_followed: bool,
     /// Uplink and gateway that the measurements went through.
     uplink: Option<(IfName, Option<IpAddr>)>,
 }
@@ -64,20 +66,16 @@ struct MeasuredLink {
 #[derive(Debug, PartialEq, Eq)]
 struct LinkPath {
     peer: Name,
-    interface: IfName,
-    from: Ipv4Addr,
-    to: Ipv4Addr,
+    echo: EchoPath,
     /// MTU of the tunnel in bytes.
     most: u32,
-    /// Set if the tunnel's MTU follows the measurement (`mtu = "auto"`).
-    is_measured: bool,
 }
 
-/// Pair of echoes: their sequence numbers, and whether each was answered.
+/// Pair of echoes, a small one and a large one: their sequence numbers, and whether each was answered.
 #[derive(Debug)]
 struct Echoes {
-    small: (u16, bool),
-    large: (u16, bool),
+    numbers: [u16; 2],
+    answered: [bool; 2],
 }
 
 impl PathMtus {
@@ -95,19 +93,24 @@ impl PathMtus {
             self.narrow = SortedMap::new();
         }
         site.narrow(&self.narrow);
+        self.is_followed = site.mtu == Mtu::Measured;
         let mut old = std::mem::take(&mut self.links);
-        self.links = paths(site)
-            .into_iter()
-            .map(|path| match old.iter().position(|link| link.path == path) {
+        for path in paths(site) {
+            let place = old.iter().position(|link| link.path == path);
+            self.links.push(match place {
                 Some(place) => old.swap_remove(place),
                 None => MeasuredLink::new(path, now),
-            })
-            .collect();
+            });
+        }
     }
 
     /// Returns a sentence for each link that swallows packets.
     pub(super) fn complaints(&self) -> Vec<String> {
-        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?))).collect()
+        let mut complaints = Vec::new();
+        for link in &self.links {
+            complaints.extend(link.narrow.map(|width| link.complaint(width)));
+        }
+        complaints
     }
 
     /// Sends echoes, takes answers, and logs changes. Reports whether the MTU of a tunnel must become
@@ -129,9 +132,9 @@ impl PathMtus {
                 continue;
             }
             match link.narrow {
-                Some(width) if link.path.is_measured => {
+                Some(width) if self.is_followed => {
                     log::info!("{}: it takes no larger ones from now on", link.finding(width));
-                    self.narrow.insert(link.path.interface.clone(), width);
+                    self.narrow.insert(link.path.echo.interface.clone(), width);
                     has_changed = true;
                 }
                 Some(width) => log::warn!("{}", link.complaint(width)),
@@ -172,15 +175,16 @@ impl MeasuredLink {
     fn measure(&mut self, kernel: &mut dyn Kernel, now: Instant) {
         if let Some(echoes) = &mut self.asked {
             for number in self.echo.as_mut().map(|echo| echo.answers()).unwrap_or_default() {
-                echoes.small.1 |= number == echoes.small.0;
-                echoes.large.1 |= number == echoes.large.0;
+                for (asked, answered) in echoes.numbers.iter().zip(&mut echoes.answered) {
+                    *answered |= number == *asked;
+                }
             }
-            if !echoes.large.1 && now < self.due {
+            if !echoes.answered[1] && now < self.due {
                 return;
             }
         }
         match self.asked.take() {
-            Some(echoes) => match self.measurement.heard(echoes.small.1, echoes.large.1) {
+            Some(echoes) => match self.measurement.heard(echoes.answered[0], echoes.answered[1]) {
                 Some(verdict) => self.conclude(verdict, now),
                 None => self.ask(kernel, now),
             },
@@ -190,22 +194,20 @@ impl MeasuredLink {
     }
 
     fn ask(&mut self, kernel: &mut dyn Kernel, now: Instant) {
-        let LinkPath { interface, from, to, .. } = &self.path;
         if self.echo.is_none() {
-            let (from, to) = ((*from).into(), (*to).into());
-            let path = EchoPath { interface: interface.clone(), from, to, mark: None };
-            self.echo = kernel.echo_socket(&path).ok();
+            self.echo = kernel.echo_socket(&self.path.echo).ok();
         }
         let large = usize::try_from(self.measurement.size()).unwrap_or(SMALL);
         let mut asked = None;
-        // If sending fails, the interface may have been made anew: the next pair goes through a new socket.
-        self.echo = self.echo.take().and_then(|mut echo| {
-            let (small, large) = (echo.ask_in(SMALL).ok()?, echo.ask_in(large).ok()?);
-            asked = Some(Echoes { small: (small, false), large: (large, false) });
-            Some(echo)
-        });
+        if let Some(echo) = &mut self.echo
+            && let Ok(small) = echo.ask_in(SMALL)
+            && let Ok(large) = echo.ask_in(large)
+        {
+            asked = Some(Echoes { numbers: [small, large], answered: [false; 2] });
+        }
         self.due = after(now, ECHO_TIMEOUT);
         if asked.is_none() {
+            // The interface may have been made anew: the next pair goes through a new socket.
             self.conclude(MtuVerdict::Silent, now);
         }
         self.asked = asked;
@@ -230,7 +232,8 @@ impl MeasuredLink {
     }
 
     fn finding(&self, width: u32) -> String {
-        let LinkPath { peer, interface, most, .. } = &self.path;
+        let LinkPath { peer, echo, most } = &self.path;
+        let interface = &echo.interface;
         format!(
             "the path to {peer} swallows packets of {most} bytes in {interface} and takes those of {width}"
         )
@@ -251,18 +254,10 @@ fn paths(site: &Site) -> Vec<LinkPath> {
     let mut paths = Vec::new();
     for (interface, tunnel) in site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none()) {
         for (name, peer) in &tunnel.peers {
-            if let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address_in(tunnel, peer.address), peer.address)
-            {
-                let most = site.mtu_of(tunnel);
-                let is_measured = site.mtu == Mtu::Measured;
-                paths.push(LinkPath {
-                    peer: name.clone(),
-                    interface: interface.clone(),
-                    from,
-                    to,
-                    most,
-                    is_measured,
-                });
+            if peer.address.is_ipv4() {
+                let (from, to) = (site.address_in(tunnel, peer.address), peer.address);
+                let echo = EchoPath { interface: interface.clone(), from, to, mark: None };
+                paths.push(LinkPath { peer: name.clone(), echo, most: site.mtu_of(tunnel) });
             }
         }
     }

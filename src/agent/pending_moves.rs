@@ -6,7 +6,7 @@ use super::Agent;
 use super::failover::PortalMove;
 use super::reconcile::Applied;
 use crate::base::error::Errors;
-use crate::config::model::Mtu;
+use crate::config::model::{Mtu, SiteConfig};
 use crate::plan::{take_up_exits, widths};
 use crate::site;
 use crate::state::Scope;
@@ -17,8 +17,8 @@ impl Agent {
     /// left them.
     pub(super) fn take_up_exits(&mut self) -> Result<(), Errors> {
         let network = &self.files.network;
-        let portals = network.sites.values().flat_map(|site| &site.portals);
-        if portals.map(|portal| portal.exits.len()).max() <= Some(1) && network.mtu != Mtu::Measured {
+        let has_list = |site: &SiteConfig| site.portals.iter().any(|portal| portal.exits.len() > 1);
+        if !network.sites.values().any(has_list) && network.mtu != Mtu::Measured {
             return Ok(());
         }
         let files = Rc::clone(&self.files);

@@ -1,7 +1,6 @@
 //! Probes through an exit: echoes to the other end, or to a host behind it, or bytes received from a
 //! provider.
 
-use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use crate::config::model::{FailoverDelays, Name};
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;
-use crate::site::{Chain, Exit, ExitProbe, Site};
+use crate::site::{Exit, Site};
 
 /// Shortest silence of a provider that means anything: two lost keepalives.
 const PROVIDERS_SILENCE: Duration = Duration::from_secs(25);
@@ -49,8 +48,11 @@ pub(super) struct ProbePath {
 impl ProbePath {
     /// Returns the times for the health of the exit.
     pub(super) fn times(&self, times: FailoverDelays) -> FailoverDelays {
-        let least = if self.is_provider { PROVIDERS_SILENCE } else { Duration::ZERO };
-        FailoverDelays { down_after: times.down_after.max(least), ..times }
+        let mut times = times;
+        if self.is_provider && times.down_after < PROVIDERS_SILENCE {
+            times.down_after = PROVIDERS_SILENCE;
+        }
+        times
     }
 }
 
@@ -111,7 +113,9 @@ impl ProbedExit {
             self.echo = kernel.echo_socket(&self.path.echo).ok();
         }
         // If sending fails, the interface may have been made anew: the next probe goes through a new socket.
-        self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
+        if self.echo.as_mut().is_some_and(|echo| echo.ask().is_err()) {
+            self.echo = None;
+        }
         self.health.asked(now);
         self.next = after(now, interval(self.health.times()));
     }
@@ -129,49 +133,36 @@ pub fn far_end(site: &Site, exit: &Exit) -> Option<EchoPath> {
     (!paths.is_empty()).then(|| paths.swap_remove(0).echo)
 }
 
-/// Returns the paths of the probes through an exit, if it has a tunnel.
+/// Returns the paths of the probes through an exit, if it has a tunnel: to its other end, and to hosts on the
+/// internet behind it. The source of probes through a chain leads them through the whole chain, and the
+/// answers back.
 pub(super) fn paths(site: &Site, exit: &Exit) -> Vec<ProbePath> {
-    let Exit::Tunnel { name, interface, .. } = exit else { return Vec::new() };
-    if let Some(chain) = site.chain(exit) {
-        return through_chain(chain);
-    }
-    let Some(tunnel) = site.tunnels.get(interface) else { return Vec::new() };
-    let Some(other_end) = tunnel.peers.get(name).map(|peer| peer.address) else { return Vec::new() };
-    let is_provider = tunnel.provider.is_some();
-    let path = |to: IpAddr, probe: Option<&ExitProbe>| ProbePath {
-        exit: name.clone(),
-        echo: EchoPath {
-            interface: interface.clone(),
-            from: site.address_in(tunnel, to),
-            to,
-            mark: probe.filter(|_| to.is_ipv6()).map(|probe| probe.mark),
-        },
-        is_beyond: probe.is_some(),
-        is_provider: is_provider && probe.is_none(),
-    };
-    let mut paths = vec![path(other_end, None)];
-    for probe in &site.agent.probes {
-        if probe.interface == *interface {
-            paths.push(path(probe.target, Some(probe)));
-        }
-    }
-    paths
-}
-
-/// Returns the paths of the probes through a chain: to its last site, and to a host on the internet behind
-/// it. Their source leads them through the whole chain, and the answers back.
-fn through_chain(chain: &Chain) -> Vec<ProbePath> {
-    let path = |to: IpAddr, is_beyond| {
-        let echo = EchoPath {
-            interface: chain.interface.clone(),
-            from: chain.address(Family::of(to))?,
-            to,
-            mark: None,
-        };
-        Some(ProbePath { exit: chain.name.clone(), echo, is_beyond, is_provider: false })
-    };
     let mut paths = Vec::new();
-    paths.extend(path(chain.farthest, false));
-    paths.extend(chain.beyond.and_then(|target| path(target, true)));
+    let mut add = |exit: &Name, interface: &IfName, from, to, mark, is_beyond| {
+        let echo = EchoPath { interface: interface.clone(), from, to, mark };
+        paths.push(ProbePath { exit: exit.clone(), echo, is_beyond, is_provider: false });
+    };
+    if let Some(chain) = site.chain(exit) {
+        for (to, is_beyond) in [(Some(chain.farthest), false), (chain.beyond, true)] {
+            if let Some(to) = to
+                && let Some(from) = chain.address(Family::of(to))
+            {
+                add(&chain.name, &chain.interface, from, to, None, is_beyond);
+            }
+        }
+    } else if let Exit::Tunnel { name, interface, .. } = exit
+        && let Some(tunnel) = site.tunnels.get(interface)
+        && let Some(peer) = tunnel.peers.get(name)
+    {
+        let from = |to| site.address_in(tunnel, to);
+        add(name, interface, from(peer.address), peer.address, None, false);
+        for probe in &site.agent.probes {
+            if probe.interface == *interface {
+                let mark = Some(probe.mark).filter(|_| probe.target.is_ipv6());
+                add(name, interface, from(probe.target), probe.target, mark, true);
+            }
+        }
+        paths[0].is_provider = tunnel.provider.is_some();
+    }
     paths
 }

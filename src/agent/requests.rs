@@ -33,36 +33,23 @@ impl Source for ControlListener {
 impl Agent {
     /// Carries out a request, and answers with the outcome.
     pub(super) fn answer(&mut self, request: ControlRequest, client: WaitingClient) {
-        let done = match request {
-            ControlRequest::Status => {
-                let agent_status = self.agent_status();
-                return self.sources.control.tell(client, &Ok(agent_status.into_fields()));
+        let answer = match request {
+            ControlRequest::Status => Ok(self.agent_status().to_fields()),
+            ControlRequest::Invitations => Ok(InvitationStatus::into_fields(self.invitations())),
+            ControlRequest::Invite(terms) => self.invite(terms),
+            ControlRequest::Revoke(name) => self.revoke(&name),
+            ControlRequest::Allow(name) => self.allow(&name),
+            ControlRequest::Accept(pasted) => self.accept(&pasted),
+            ControlRequest::Rotate { leaves_behind } => self.rotate(leaves_behind),
+            ControlRequest::Apply { file, confirm } => reported(self.apply_file(&file, confirm)),
+            ControlRequest::Confirm => reported(self.confirm()),
+            ControlRequest::Reload => reported(self.reload(Confirmation::AsTheFileSays)),
+            ControlRequest::Offer => reported(self.exchange(Exchange::offer_all)),
+            ControlRequest::Pull => {
+                reported(self.drop_changes().and_then(|()| self.exchange(Exchange::pull)))
             }
-            ControlRequest::Invitations => {
-                let invitations = InvitationStatus::into_fields(self.invitations());
-                return self.sources.control.tell(client, &Ok(invitations));
-            }
-            ControlRequest::Invite(terms) => return self.tell(client, &|agent| agent.invite(terms.clone())),
-            ControlRequest::Revoke(name) => return self.tell(client, &|agent| agent.revoke(&name)),
-            ControlRequest::Allow(name) => return self.tell(client, &|agent| agent.allow(&name)),
-            ControlRequest::Accept(pasted) => return self.tell(client, &|agent| agent.accept(&pasted)),
-            ControlRequest::Rotate { leaves_behind } => {
-                return self.tell(client, &|agent| agent.rotate(leaves_behind));
-            }
-            ControlRequest::Apply { file, confirm } => self.apply_file(&file, confirm),
-            ControlRequest::Confirm => self.confirm(),
-            ControlRequest::Reload => self.reload(Confirmation::AsTheFileSays),
-            ControlRequest::Offer => self.exchange(Exchange::offer_all),
-            ControlRequest::Pull => self.drop_changes().and_then(|()| self.exchange(Exchange::pull)),
-            ControlRequest::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
+            ControlRequest::Exit { portal, exit } => reported(self.choose_exit(&portal, exit.as_ref())),
         };
-        log_errors(&done);
-        self.sources.control.tell(client, &done.map(|applied| ChangeReport::from(applied).into_fields()));
-    }
-
-    /// Answers a request that has an answer of its own.
-    fn tell(&mut self, client: WaitingClient, carry_out: &dyn Fn(&mut Self) -> Answer) {
-        let answer = carry_out(self);
         log_errors(&answer);
         self.sources.control.tell(client, &answer);
     }
@@ -129,7 +116,12 @@ impl Agent {
     }
 }
 
+/// Returns the answer to a request for changes.
+fn reported(done: Result<Applied, Errors>) -> Answer {
+    done.map(|applied| ChangeReport::from(applied).into_fields())
+}
+
 /// Reports whether two paths lead to one file, with symbolic links followed.
 fn same_file(one: &Path, other: &Path) -> bool {
-    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::{after, doubled};
+use crate::base::moment::{after, doubled, is_due};
 
 /// First wait. It doubles with each failure up to the longest.
 const FIRST: Duration = Duration::from_secs(1);
@@ -36,8 +36,11 @@ impl Source for Retry {
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
-        let is_due = self.due().is_some_and(|due| due <= turn.now);
-        Ok(if is_due { Task::Reconcile("the attempt before had failed") } else { Task::Nothing })
+        Ok(if is_due(self.due(), turn.now) {
+            Task::Reconcile("the attempt before had failed")
+        } else {
+            Task::Nothing
+        })
     }
 }
 

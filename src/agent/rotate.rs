@@ -143,10 +143,10 @@ impl Agent {
     /// Returns the public keys of all peers whose session can be used.
     fn keys_that_are_up(&mut self) -> Result<SortedSet<PublicKey>> {
         let (now, mut up) = (SystemTime::now(), SortedSet::new());
-        for (name, link) in self.kernel.own_tunnels()? {
-            for (key, peer) in self.kernel.read_tunnel(&name, &link, now)?.peers {
+        for (_, peers) in &self.kernel.own_peers(now)? {
+            for (key, peer) in peers {
                 if peer.alive(now) {
-                    up.insert(key);
+                    up.insert(*key);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::dial::dial;
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::after;
+use crate::base::moment::{after, is_due};
 use crate::base::net::{IfName, PublicKey};
 use crate::config::model::EndpointHost;
 use crate::control::SessionStatus;
@@ -104,9 +104,8 @@ impl Sessions {
 
     fn look(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<()> {
         let clock = SystemTime::now();
-        for (interface, link) in kernel.own_tunnels()? {
-            let peers = kernel.read_tunnel(&interface, &link, clock)?.peers;
-            for session in self.list.iter_mut().filter(|session| session.interface == interface) {
+        for (interface, peers) in &kernel.own_peers(clock)? {
+            for session in self.list.iter_mut().filter(|session| session.interface == *interface) {
                 session.take(peers.get(&session.key).copied().unwrap_or_default(), (now, clock));
             }
         }
@@ -182,7 +181,7 @@ impl Source for Sessions {
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
-        if self.next.is_some_and(|due| due <= turn.now) {
+        if is_due(self.next, turn.now) {
             self.next = Some(after(turn.now, LOOK));
             if let Err(error) = self.look(turn.kernel, turn.now) {
                 log::debug!("{error}");

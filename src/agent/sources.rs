@@ -54,6 +54,8 @@ macro_rules! sources {
                 Ok(Self { $($source: $opened,)* })
             }
 
+            /// Never inlined: each use would take a copy of the list.
+            #[inline(never)]
             fn list(&mut self) -> [&mut dyn Source; Self::COUNT] {
                 [$(&mut self.$source),*]
             }

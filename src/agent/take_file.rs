@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::{Agent, log_errors};
+use super::{Agent, log_all};
 use crate::base::error::{Error, Errors, Result};
 use crate::engine::apply::OnFailure;
 use crate::engine::load::Files;
@@ -60,7 +60,7 @@ impl Agent {
         if self.sources.confirmation.deadline().is_some()
             && let Err(errors) = self.confirm()
         {
-            log_errors::<()>(&Err(errors));
+            log_all(&errors);
             if self.sources.helper_ports.exchange.is_rotating {
                 // The other sites must not count on a key that this one would not have after a restart.
                 return self.undo_change();
@@ -133,7 +133,7 @@ impl Agent {
         let taker = Taker { network: &self.files.network, standing, key, is_pulling };
         let network = judge(&taker, &file.text, file.head.serial)
             .map_err(|reason| NotTaken::Refused(reason.to_string()))?;
-        let files = Files::with_text(&self.file, file.text.clone(), network).map_err(refused)?;
+        let files = Files::with_text(&self.file, file.text.clone(), Box::new(network)).map_err(refused)?;
         for HelperPacket { from, to, packet } in self.sources.helper_ports.exchange.thank(file) {
             self.sources.helper_ports.send(from, to, &packet);
         }

@@ -1,8 +1,10 @@
 //! Fields of commands: `command!` and `commands!` define a command as a type, and make its table, whose
 //! values the type takes.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::line::{CommandLine, Count};
@@ -29,15 +31,18 @@ pub(super) trait Slot {
 
 /// Value of an argument.
 pub(super) trait Value: Sized {
-    /// Parses a value. The error tells the fault, for people.
-    fn parse(text: &str) -> Result<Self, String>;
+    /// Fault of a value, for people.
+    type Fault: Display;
+
+    /// Parses a value.
+    fn parse(text: &str) -> Result<Self, Self::Fault>;
 }
 
 impl Slot for bool {
     const COUNT: Count = Count::Switch;
 
     fn take(words: &mut Words) -> Self {
-        !words.next().is_empty()
+        words.next().is_some()
     }
 }
 
@@ -45,7 +50,7 @@ impl Slot for String {
     const COUNT: Count = Count::Required;
 
     fn take(words: &mut Words) -> Self {
-        words.next().concat()
+        words.next().unwrap_or_default().to_owned()
     }
 }
 
@@ -61,7 +66,7 @@ impl<T: Value> Slot for Option<T> {
     const COUNT: Count = Count::Optional;
 
     fn take(words: &mut Words) -> Self {
-        let text = *words.next().first()?;
+        let text = words.next()?;
         words.checked(text, T::parse(text))
     }
 }
@@ -71,7 +76,7 @@ impl<T: Value> Slot for Vec<T> {
 
     fn take(words: &mut Words) -> Self {
         let mut values = Self::new();
-        for text in words.next() {
+        for text in &words.all_of_next() {
             values.extend(words.checked(text, T::parse(text)));
         }
         values
@@ -81,8 +86,10 @@ impl<T: Value> Slot for Vec<T> {
 macro_rules! values {
     ($($type:ty),*) => {$(
         impl Value for $type {
-            fn parse(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|error: <Self as std::str::FromStr>::Err| error.to_string())
+            type Fault = <Self as FromStr>::Err;
+
+            fn parse(text: &str) -> Result<Self, Self::Fault> {
+                text.parse()
             }
         }
     )*};
@@ -91,18 +98,19 @@ macro_rules! values {
 values!(Cidr, IfName, IpAddr, PathBuf, PublicKey, String);
 
 impl Value for u8 {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "this number is not possible".to_owned())
+    type Fault = &'static str;
+
+    fn parse(text: &str) -> Result<Self, Self::Fault> {
+        text.parse().map_err(|_| "this number is not possible")
     }
 }
 
 impl Value for Duration {
+    type Fault = &'static str;
+
     /// Parses the seconds of `--confirm`. The key `confirm_reload` of the network file has the same bounds.
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse()
-            .ok()
-            .and_then(model::confirmation_time)
-            .ok_or_else(|| "give a number of seconds, 1 to 86400".to_owned())
+    fn parse(text: &str) -> Result<Self, Self::Fault> {
+        text.parse().ok().and_then(model::confirmation_time).ok_or("give a number of seconds, 1 to 86400")
     }
 }
 

@@ -1,5 +1,7 @@
 //! Help of a command, made from its table.
 
+use std::fmt::Write as _;
+
 use super::line::{Argument, CommandLine, Count, HELP};
 
 /// Column in which descriptions begin.
@@ -13,14 +15,12 @@ pub(super) fn text(line: &CommandLine, path: &str) -> String {
     let mut text = usage(line, path);
     text.push_str("\n\n");
     text.push_str(line.about.trim_start());
-    let (options, positionals): (Vec<_>, Vec<_>) =
-        line.arguments.iter().partition(|argument| argument.is_option());
-    if !positionals.is_empty() {
+    if !line.arguments.iter().all(Argument::is_option) {
         text.push_str("\n\nPositional Arguments:");
-        list(&mut text, &positionals);
+        list(&mut text, line, false);
     }
     text.push_str("\n\nOptions:");
-    list(&mut text, &options);
+    list(&mut text, line, true);
     describe(&mut text, &HELP.join(", "), "display usage information");
     text.push_str(&of_commands(line));
     for (heading, lines) in [("\n\nExamples:", line.example), ("\n\nNotes:", line.note)] {
@@ -33,7 +33,7 @@ pub(super) fn text(line: &CommandLine, path: &str) -> String {
         }
     }
     if let Some((status, meaning)) = line.status {
-        text.push_str(&["\n\nError codes:\n  ", &status.to_string(), " ", meaning].concat());
+        let _ = write!(text, "\n\nError codes:\n  {status} {meaning}");
     }
     text.push('\n');
     text
@@ -44,7 +44,7 @@ pub(super) fn of_commands(line: &CommandLine) -> String {
     let mut text = String::new();
     for (command, group) in line.commands.iter().zip(line.groups) {
         if !group.is_empty() {
-            text.push_str(&["\n\n", group, ":"].concat());
+            let _ = write!(text, "\n\n{group}:");
         }
         describe(&mut text, command.name, command.about);
     }
@@ -53,7 +53,7 @@ pub(super) fn of_commands(line: &CommandLine) -> String {
 
 /// Returns an argument and its description, on one line.
 pub(super) fn of_argument(argument: &Argument) -> String {
-    ["  ", argument.name(), ":", argument.help].concat()
+    format!("  {}:{}", argument.name(), argument.help)
 }
 
 /// Returns the first line: options, then positional arguments, then the command.
@@ -66,9 +66,7 @@ pub(super) fn usage(line: &CommandLine, path: &str) -> String {
                 text.push_str(" [--]");
             }
             let (open, close) = if argument.count == Count::Required { (" ", "") } else { (" [", "]") };
-            for part in [open, argument.usage, close] {
-                text.push_str(part);
-            }
+            let _ = write!(text, "{open}{}{close}", argument.usage);
         }
     }
     if !line.commands.is_empty() {
@@ -81,11 +79,10 @@ pub(super) fn usage(line: &CommandLine, path: &str) -> String {
     text
 }
 
-fn list(text: &mut String, arguments: &[&Argument]) {
-    for argument in arguments {
-        let names = [argument.name(), argument.other_name];
-        let names = if argument.other_name.is_empty() { &names[..1] } else { &names[..] };
-        describe(text, &names.join(", "), argument.help);
+fn list(text: &mut String, line: &CommandLine, are_options: bool) {
+    for argument in line.arguments.iter().filter(|argument| argument.is_option() == are_options) {
+        let comma = if argument.other_name.is_empty() { "" } else { ", " };
+        describe(text, &[argument.name(), comma, argument.other_name].concat(), argument.help);
     }
 }
 

@@ -280,16 +280,17 @@ command! {
 }
 
 impl Cli {
-    /// Parses the words of the command line, without the name of the program.
-    pub fn parse(words: &[&str]) -> Result<Self, EarlyExit> {
+    /// Parses the words of the command line, without the name of the program. The result lives as long as the
+    /// process.
+    pub fn parse(words: &[&str]) -> Result<&'static Self, EarlyExit> {
         let mut words = Words::of(words)?;
-        let cli = Self {
+        let cli = Box::leak(Box::new(Self {
             config: Slot::take(&mut words),
             verbose: Slot::take(&mut words),
             version: Slot::take(&mut words),
             path: words.path().to_owned(),
             command: words.below(Command::of),
-        };
+        }));
         words.fault().map_or(Ok(cli), Err)
     }
 
@@ -311,7 +312,7 @@ impl Cli {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Cli {
+    fn parsed(line: &str) -> &'static Cli {
         let words: Vec<&str> = line.split(' ').collect();
         Cli::parse(&words).unwrap_or_else(|exit| panic!("{line}: {exit:?}"))
     }
@@ -324,7 +325,7 @@ mod tests {
             "plan --check --config=x.toml --verbose",
         ] {
             let cli = parsed(line);
-            assert_eq!((cli.config, cli.verbose), (Some("x.toml".into()), true), "{line}");
+            assert_eq!((&cli.config, cli.verbose), (&Some("x.toml".into()), true), "{line}");
             assert!(matches!(cli.command, Some(Command::Plan(PlanCommand { check: true, .. }))), "{line}");
         }
         assert!(matches!(Cli::parse(&["run", "--config"]), Err(EarlyExit::Wrong(_))));
@@ -345,7 +346,7 @@ mod tests {
     #[test]
     fn a_dash_is_an_argument() {
         for line in ["join -", "join - --portal eth1 --config x.toml", "join -- -", "accept -"] {
-            let argument = match parsed(line).command {
+            let argument = match &parsed(line).command {
                 Some(
                     Command::Join(JoinCommand { token: argument, .. })
                     | Command::Accept(AcceptCommand { answer: argument }),
@@ -354,7 +355,7 @@ mod tests {
             };
             assert_eq!(argument, "-", "{line}");
         }
-        let Some(Command::Sign(sign)) = parsed("sign -- --config").command else { panic!("no file") };
+        let Some(Command::Sign(sign)) = &parsed("sign -- --config").command else { panic!("no file") };
         assert_eq!(sign.file, Some("--config".into()));
     }
 }

@@ -1,5 +1,7 @@
 //! Parser of the command line: sorts the words by the arguments of a table.
 
+use std::fmt::Display;
+
 use super::line::{ARROWS, CommandLine, Count, HELP};
 use super::{CLI, help};
 use crate::config::suggest;
@@ -20,13 +22,15 @@ impl EarlyExit {
     }
 }
 
+/// Values, each with the number of its argument in the table; a switch that is given has an empty one.
+type Values<'a> = Vec<(usize, &'a str)>;
+
 /// Words of a command line, sorted by the arguments of a table.
 pub(super) struct Words<'a> {
     line: &'static CommandLine,
     /// The command itself, as in `portals phone`.
     path: String,
-    /// Values of each argument of the table; a switch that is given has an empty one.
-    values: Vec<Vec<&'a str>>,
+    values: Values<'a>,
     /// Number of the argument whose values are taken next.
     next: usize,
     /// Number of the command, and its words.
@@ -38,9 +42,9 @@ pub(super) struct Words<'a> {
 impl<'a> Words<'a> {
     /// Sorts the words of a command line. Global options may come anywhere.
     pub(super) fn of(words: &[&'a str]) -> Result<Self, EarlyExit> {
-        let mut globals = [const { Vec::new() }; CLI.arguments.len()];
+        let mut globals = Values::new();
         let mut sorted = Self::sort(CLI, CLI.name.to_owned(), words, false, &mut globals)?;
-        sorted.values = globals.into();
+        sorted.values = globals;
         Ok(sorted)
     }
 
@@ -51,10 +55,9 @@ impl<'a> Words<'a> {
         path: String,
         words: &[&'a str],
         mut is_help: bool,
-        globals: &mut [Vec<&'a str>],
+        globals: &mut Values<'a>,
     ) -> Result<Self, EarlyExit> {
-        let values = vec![Vec::new(); line.arguments.len()];
-        let mut sorted = Self { line, path, values, next: 0, below: None, fault: None };
+        let mut sorted = Self { line, path, values: Values::new(), next: 0, below: None, fault: None };
         let mut options_ended = false;
         let mut rest = words.iter();
         while let Some(&word) = rest.next() {
@@ -88,19 +91,20 @@ impl<'a> Words<'a> {
         &mut self,
         word: &'a str,
         rest: &mut std::slice::Iter<&'a str>,
-        globals: &mut [Vec<&'a str>],
+        globals: &mut Values<'a>,
     ) -> Result<(), EarlyExit> {
         let (name, mut value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
-        let (argument, values) = if let Some(index) = CLI.option(name) {
-            (&CLI.arguments[index], &mut globals[index])
+        let (line, index, values) = if let Some(index) = CLI.option(name) {
+            (CLI, index, globals)
         } else if let Some(index) = self.line.option(name) {
-            (&self.line.arguments[index], &mut self.values[index])
+            (self.line, index, &mut self.values)
         } else {
             return Err(self.no_option(name));
         };
+        let argument = &line.arguments[index];
         if !argument.takes_value() {
             if value.is_some() {
                 return Err(EarlyExit::wrong(name, " takes no value", ""));
@@ -110,18 +114,19 @@ impl<'a> Words<'a> {
         let Some(value) = value.or_else(|| rest.next().copied()) else {
             return Err(EarlyExit::wrong(name, " needs a value\n", &help::of_argument(argument)));
         };
-        if matches!(argument.count, Count::Required | Count::Optional) && !values.is_empty() {
+        if matches!(argument.count, Count::Required | Count::Optional) && has(values, index) {
             return Err(EarlyExit::wrong(name, " is given twice", ""));
         }
-        values.push(value);
+        values.push((index, value));
         Ok(())
     }
 
     /// Adds a word to the first positional argument that takes another one.
     fn add_positional(&mut self, word: &'a str) -> Result<(), EarlyExit> {
-        for (argument, values) in self.line.arguments.iter().zip(&mut self.values) {
-            if !argument.is_option() && (values.is_empty() || argument.count == Count::Repeating) {
-                values.push(word);
+        for (index, argument) in self.line.arguments.iter().enumerate() {
+            let takes_another = argument.count == Count::Repeating || !has(&self.values, index);
+            if !argument.is_option() && takes_another {
+                self.values.push((index, word));
                 return Ok(());
             }
         }
@@ -138,7 +143,8 @@ impl<'a> Words<'a> {
         let mut names = vec![HELP[0]];
         for argument in self.line.arguments.iter().chain(CLI.arguments) {
             if argument.is_option() {
-                names.extend([argument.name(), argument.other_name]);
+                names.push(argument.name());
+                names.push(argument.other_name);
             }
         }
         self.unknown(" has no option `", word, &names)
@@ -157,8 +163,8 @@ impl<'a> Words<'a> {
     /// needs none.
     fn check_complete(&self) -> Result<(), EarlyExit> {
         let mut missing = String::new();
-        for (argument, values) in self.line.arguments.iter().zip(&self.values) {
-            if argument.count == Count::Required && values.is_empty() {
+        for (index, argument) in self.line.arguments.iter().enumerate() {
+            if argument.count == Count::Required && !has(&self.values, index) {
                 missing.push_str(if missing.is_empty() { " needs " } else { " and " });
                 missing.push_str(argument.usage);
             }
@@ -180,30 +186,45 @@ impl<'a> Words<'a> {
         self.below.as_ref().map_or(&self.path, |(_, below)| below.path())
     }
 
-    /// Takes the values of the next argument of the table.
-    pub(super) fn next(&mut self) -> Vec<&'a str> {
+    /// Takes the value of the next argument of the table; `None` if it has none.
+    pub(super) fn next(&mut self) -> Option<&'a str> {
+        self.all_of_next().first().copied()
+    }
+
+    /// Takes all values of the next argument of the table.
+    pub(super) fn all_of_next(&mut self) -> Vec<&'a str> {
+        let mut values = Vec::new();
+        for (index, value) in &self.values {
+            if *index == self.next {
+                values.push(*value);
+            }
+        }
         self.next += 1;
-        std::mem::take(&mut self.values[self.next - 1])
+        values
     }
 
     /// Returns the value of the argument that was taken last. A fault is noted.
-    pub(super) fn checked<T>(&mut self, text: &str, value: Result<T, String>) -> Option<T> {
+    pub(super) fn checked<T, F: Display>(&mut self, text: &str, value: Result<T, F>) -> Option<T> {
         value.map_err(|fault| self.note(text, &fault)).ok()
     }
 
-    fn note(&mut self, text: &str, fault: &str) {
-        let argument = &self.line.arguments[self.next - 1];
-        let help = help::of_argument(argument);
-        self.fault.get_or_insert_with(|| {
-            EarlyExit::Wrong(["`", argument.name(), " ", text, "`: ", fault, "\n", &help].concat())
-        });
+    fn note(&mut self, text: &str, fault: &dyn Display) {
+        if self.fault.is_none() {
+            let argument = &self.line.arguments[self.next - 1];
+            let (help, fault) = (help::of_argument(argument), fault.to_string());
+            let parts = ["`", argument.name(), " ", text, "`: ", &fault, "\n", &help];
+            self.fault = Some(EarlyExit::Wrong(parts.concat()));
+        }
     }
 
     /// Returns the command that `take` makes of its number and its words; `None` if no command is given.
     pub(super) fn below<T>(&mut self, take: impl FnOnce(usize, &mut Self) -> T) -> Option<T> {
-        let (command, mut words) = self.below.take()?;
-        let taken = take(command, &mut words);
-        self.fault = self.fault.take().or(words.fault);
+        let (command, words) = self.below.as_mut()?;
+        let taken = take(*command, words);
+        let fault = words.fault.take();
+        if self.fault.is_none() {
+            self.fault = fault;
+        }
         Some(taken)
     }
 
@@ -213,11 +234,16 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Reports whether an argument has a value.
+fn has(values: &Values, argument: usize) -> bool {
+    values.iter().any(|(index, _)| *index == argument)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::cli::{Cli, Command, EarlyExit, SiteAction};
 
-    fn parse(line: &str) -> Result<Cli, EarlyExit> {
+    fn parse(line: &str) -> Result<&'static Cli, EarlyExit> {
         Cli::parse(&line.split_terminator(' ').collect::<Vec<_>>())
     }
 
@@ -269,14 +295,14 @@ mod tests {
     fn values_reach_their_fields() {
         let cli = parse("-v -c x.toml invite paris --lan 10.0.0.0/24 --use --lan 10.1.0.0/24 --portal eth1");
         let cli = cli.unwrap();
-        assert_eq!((cli.config, cli.verbose, cli.version), (Some("x.toml".into()), true, false));
-        let Some(Command::Invite(options)) = cli.command else { panic!("{:?}", cli.command) };
-        assert_eq!((options.name.as_str(), options.exits), ("paris", None));
+        assert_eq!((&cli.config, cli.verbose, cli.version), (&Some("x.toml".into()), true, false));
+        let Some(Command::Invite(options)) = &cli.command else { panic!("{:?}", cli.command) };
+        assert_eq!((options.name.as_str(), &options.exits), ("paris", &None));
         assert_eq!(options.lan, ["10.0.0.0/24", "10.1.0.0/24"].map(|lan| lan.parse().unwrap()));
         assert_eq!(options.portal, Some("eth1".parse().unwrap()));
         assert_eq!((options.use_it, options.confirm, options.no_qr), (true, false, false));
         let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-        let site = parse(&format!("site add --key {key} -- --odd")).unwrap().command;
+        let site = &parse(&format!("site add --key {key} -- --odd")).unwrap().command;
         let Some(Command::Site(SiteAction::Add(options))) = site else { panic!("{site:?}") };
         assert_eq!((options.name.as_str(), options.key.0), ("--odd", [1; 32]));
         assert!(parse("").unwrap().command.is_none(), "the caller tells which commands there are");

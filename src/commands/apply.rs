@@ -7,16 +7,16 @@ use super::confirm::leave_watcher;
 use super::{ExitStatus, absolute, lock, show_done, ssh};
 use crate::base::error::{Error, Errors};
 use crate::base::sorted::SortedMap;
+use crate::base::text::append;
 use crate::cli::ApplyCommand;
 use crate::config::model::Mtu;
 use crate::control::{ChangeReport, ControlRequest, ask};
 use crate::engine::apply::OnFailure;
 use crate::engine::commit_confirmed::{CommitConfirmed, must_confirm};
 use crate::engine::converge::{Moved, converge};
+use crate::engine::here::Here;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
 use crate::plan::lockout_warnings;
 use crate::services;
 use crate::site::Site;
@@ -31,11 +31,8 @@ pub(super) fn run(file: &Path, options: &ApplyCommand) -> Result<ExitStatus, Err
     let journal = Journal::open()?;
     let done = if journal.has_agent()? {
         // Read here as well, so that faults are shown with the path that the person typed.
-        let files = Files::read(file)?;
-        let mut kernel = Linux::open()?;
-        let links = kernel.links()?;
-        if let Ok(site) = files.site(&mut kernel, &journal, &links, &SortedMap::new()) {
-            ssh::warn(&site, &mut kernel, &links);
+        if let Ok(mut here) = Here::with(Files::read(file)?, &SortedMap::new()) {
+            ssh::warn(&mut here);
         }
         ChangeReport::from_fields(ask(&ControlRequest::Apply { file: absolute(file)?, confirm })?)?
     } else {
@@ -51,26 +48,24 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     let resolved = files.resolved()?;
     // The lock comes before the look at the host, which another portals process may be changing.
     let _lock = lock(journal)?;
-    let mut kernel = Linux::open()?;
-    let links = kernel.links()?;
-    let site = files.site(&mut kernel, journal, &links, &resolved)?;
-    ssh::warn(&site, &mut kernel, &links);
+    let mut here = Here::with(files, &resolved)?;
+    ssh::warn(&mut here);
+    let Here { files, kernel, links, site, .. } = &mut *here;
     if site.host.wireguard == WireGuardBackend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
     let mut change = CommitConfirmed::of(file);
     let begun = change.begin(&(), &files.text, confirm);
     let begun = begun.and_then(|()| confirm.map_or(Ok(()), |time| leave_watcher(file, time)));
-    let steps = begun.and_then(|()| {
-        converge(&mut kernel, journal, &site, Some(&links), Moved::default(), OnFailure::Undo)
-    });
+    let steps =
+        begun.and_then(|()| converge(kernel, journal, site, Some(links), Moved::default(), OnFailure::Undo));
     if steps.is_err() {
         change.failed();
     }
     let steps = steps?;
     change.is_in_force(&files.text);
     files.keep_site()?;
-    Ok(ChangeReport { changes: steps.len(), notes: notes(&site, &steps, confirm) })
+    Ok(ChangeReport { changes: steps.len(), notes: notes(site, &steps, confirm) })
 }
 
 /// Returns the notes for the person who has applied the network file without an agent.
@@ -104,13 +99,12 @@ fn without_measuring(site: &Site) -> Option<String> {
 
 /// Returns notes if the site needs services: without an agent, none runs.
 fn without_services(site: &Site) -> Vec<String> {
-    let (mut counted, mut notes) = (Vec::new(), Vec::new());
+    let (mut counted, mut notes) = (String::new(), Vec::new());
     for (program, number) in services::programs(site) {
-        counted.push(format!("{} ({number} {})", program.purpose, program.name));
+        append(&mut counted, &format_args!("{} ({number} {})", program.purpose, program.name));
         notes.extend(program.missing());
     }
     if !counted.is_empty() {
-        let counted = counted.join(", ");
         let note = format!(
             "no agent runs, and without it there is no {counted}: start it with `portals run`, or at each \
              boot with `portals install`"

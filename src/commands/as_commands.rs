@@ -11,7 +11,7 @@ use crate::engine::load::Files;
 use crate::firewall::text;
 use crate::firewall::xtables;
 use crate::firewall::{ForeignChain, PINHOLE_COMMENT};
-use crate::site::{self, Site};
+use crate::site::Site;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::tunnel_delta::{Change, PeerDelta, TunnelDelta, delta};
 use crate::state::words::dotted;
@@ -35,12 +35,14 @@ pub struct Script {
 impl Script {
     /// Collects the facts for a script at this site.
     pub fn new(files: &Files, site: &Site) -> Self {
-        let file = |(interface, tunnel): (&IfName, &site::SiteTunnel)| {
-            let own = tunnel.provider.as_ref()?;
-            Some((interface.clone(), quoted(&own.config.display().to_string())))
-        };
+        let mut providers = SortedMap::new();
+        for (interface, tunnel) in &site.tunnels {
+            if let Some(own) = &tunnel.provider {
+                providers.insert(interface.clone(), quoted(&own.config.to_string_lossy()));
+            }
+        }
         Self {
-            providers: site.tunnels.iter().filter_map(file).collect(),
+            providers,
             network: site.network.clone(),
             site: site.name.clone(),
             folder: files.folder.display().to_string(),
@@ -165,9 +167,11 @@ impl Script {
                 if let Some(file) = self.providers.get(name) {
                     write!(script, "key {file} PresharedKey {key} | ")?;
                 } else {
-                    let mut ends = [self.own_key.to_string(), key.to_string()];
-                    ends.sort();
-                    write!(script, "psk {} {} | ", ends[0], ends[1])?;
+                    let (mut one, mut other) = (self.own_key.to_string(), key.to_string());
+                    if one > other {
+                        (one, other) = (other, one);
+                    }
+                    write!(script, "psk {one} {other} | ")?;
                 }
                 " preshared-key /dev/stdin"
             }
@@ -231,7 +235,7 @@ fn write_firewall(script: &mut String, step: &FirewallStep) {
                 let rules = xtables::text::script(from, to, family);
                 if !rules.is_empty() {
                     let program = program.name(family, "-restore");
-                    script.push_str(&[&program, " --noflush <<'EOF'\n", &rules, "EOF\n"].concat());
+                    let _ = write!(script, "{program} --noflush <<'EOF'\n{rules}EOF\n");
                 }
             }
         }
@@ -248,7 +252,7 @@ fn write_firewall(script: &mut String, step: &FirewallStep) {
 
 /// Writes the command that passes rules to nft, without line breaks at their end.
 fn put_nft(script: &mut String, rules: &str) {
-    script.push_str(&["nft -f - <<'EOF'\n", rules.trim_end(), "\nEOF\n"].concat());
+    let _ = writeln!(script, "nft -f - <<'EOF'\n{}\nEOF", rules.trim_end());
 }
 
 /// Shell function that derives the pre-shared key of a link, as the documentation of the network's secret

@@ -19,7 +19,7 @@ pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
     for own in network.sites.keys() {
         if let Err(faults) = site(file, &network, own) {
             for fault in faults {
-                errors.push(Error::wrong(format!("site `{own}`: {fault}")));
+                errors.push(Error::wrong(format_args!("site `{own}`: {fault}")));
             }
         }
     }

@@ -10,9 +10,10 @@ pub(super) fn run(options: &CompletionsCommand) -> Result<ExitStatus, Errors> {
         return Ok(ExitStatus::Done);
     }
     let Some(script) = completions::script(&options.shell) else {
-        return Err(Error::wrong(
-            ["no completions for `", &options.shell, "`: name a shell: bash, zsh or fish"].concat(),
-        )
+        return Err(Error::wrong(format_args!(
+            "no completions for `{}`: name a shell: bash, zsh or fish",
+            options.shell
+        ))
         .into());
     };
     output::print(format_args!("{script}"));

@@ -16,9 +16,9 @@ use crate::control::{ControlRequest, ask};
 use crate::engine::apply::{OnFailure, remove_all};
 use crate::engine::commit_confirmed::{CommitConfirmed, UndoOutcome};
 use crate::engine::converge::{Moved, converge};
+use crate::engine::here::Here;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
-use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::system::command::Command;
 
@@ -74,15 +74,14 @@ fn wait(file: &Path, time: Duration) -> Result<ExitStatus, Errors> {
 }
 
 fn undo(change: &mut CommitConfirmed, file: &Path, journal: &Journal) -> Result<(), Errors> {
-    let mut kernel = Linux::open()?;
     match change.settle() {
         (UndoOutcome::Nothing, _) => {}
-        (UndoOutcome::Everything, _) => drop(remove_all(&mut kernel, journal)?),
+        (UndoOutcome::Everything, _) => drop(remove_all(&mut Linux::open()?, journal)?),
         (UndoOutcome::Change, in_force) => {
             let files = Files::read_copy(file, &in_force)?;
-            let links = kernel.links()?;
-            let site = files.site(&mut kernel, journal, &links, &files.resolved()?)?;
-            converge(&mut kernel, journal, &site, None, Moved::default(), OnFailure::Undo)?;
+            let resolved = files.resolved()?;
+            let Here { kernel, site, .. } = &mut *Here::with(files, &resolved)?;
+            converge(kernel, journal, site, None, Moved::default(), OnFailure::Undo)?;
         }
     }
     Ok(())

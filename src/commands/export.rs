@@ -63,7 +63,7 @@ fn write(folder: &Path, files: &[WgQuickExport]) -> Result<ExitStatus> {
         let path = path(file);
         let there = read_if_there(&path, FileOrigin::Ours).map_err(|error| unreadable(&path, error))?;
         if there.map(Zeroizing::new).is_some_and(|there| *there != *file.to_text()) {
-            return Err(Error::wrong(format!(
+            return Err(Error::wrong(format_args!(
                 "{} exists already and has other contents: move it away (it may contain a key), or name \
                  another folder",
                 path.display()
@@ -82,5 +82,5 @@ fn write(folder: &Path, files: &[WgQuickExport]) -> Result<ExitStatus> {
 fn no_such_site(file: &Path, network: &Network, name: &str) -> Error {
     let sites: Vec<&str> = network.sites.keys().map(String::as_str).collect();
     let known = suggest(name, &sites);
-    Error::wrong(format!("{}: there is no site `{name}`: {known}", file.display()))
+    Error::wrong(format_args!("{}: there is no site `{name}`: {known}", file.display()))
 }

@@ -3,7 +3,7 @@
 mod mesh;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{ExitStatus, host_name};
 use crate::base::error::{Context as _, Error, Errors, Result};
@@ -103,18 +103,28 @@ fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes:
         (folder.join(key_files::PRIVATE_KEY_FILE), folder.join(format!("{}.conf", wishes.exit)));
     let is_there = fs::canonicalize(file).ok() == fs::canonicalize(&copy).ok();
     let copies = !is_there && parsed.config.peers.iter().any(|peer| peer.endpoint.is_some());
-    let of_phones: Vec<(PathBuf, &Secret)> =
-        preshared_keys(parsed, wishes).into_iter().map(|(name, key)| (folder.join(name), key)).collect();
-    let new = [output, &private_key].into_iter().chain(copies.then_some(copy.as_path()));
-    let mut new = new.chain(of_phones.iter().map(|(path, _)| path.as_path()));
-    if let Some(path) = new.find(|path| path.symlink_metadata().is_ok()) {
-        let path = path.display();
-        return Err(Error::wrong(format!(
-            "{path} exists and is not overwritten: move it away, or choose another --output"
-        )));
+    let mut keys = vec![(private_key, key)];
+    for (name, key) in preshared_keys(parsed, wishes) {
+        keys.push((folder.join(name), key));
     }
-    key_files::save(&private_key, key)?;
-    of_phones.iter().try_for_each(|(path, key)| key_files::save(path, key))?;
+    let mut new = vec![output];
+    if copies {
+        new.push(&copy);
+    }
+    for (path, _) in &keys {
+        new.push(path);
+    }
+    for path in new {
+        if path.symlink_metadata().is_ok() {
+            let path = path.display();
+            return Err(Error::wrong(format_args!(
+                "{path} exists and is not overwritten: move it away, or choose another --output"
+            )));
+        }
+    }
+    for (path, key) in &keys {
+        key_files::save(path, key)?;
+    }
     if copies {
         let bytes =
             key_files::read_bytes(file, FileOrigin::Named)?.map(|(bytes, _)| bytes).unwrap_or_default();
@@ -124,5 +134,5 @@ fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes:
 }
 
 fn within(file: &Path, error: &Error) -> Error {
-    Error::wrong(format!("{}: {error}", file.display()))
+    Error::wrong(format_args!("{}: {error}", file.display()))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::{ExitStatus, THIS_PROGRAM, down};
+use super::{ExitStatus, THIS_PROGRAM, down, has_agent};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::path::folder_of;
 use crate::cli::InstallCommand;
@@ -56,7 +56,7 @@ impl InstallTarget {
             need_root()?;
         }
         if let Some(command) = packages::removal_command(root.unwrap_or(Path::new("/"))) {
-            return Err(Error::failed(format!(
+            return Err(Error::failed(format_args!(
                 "portals is installed as a package here, and the package manages the boot hook: use \
                  `{command}`, or upgrade the package"
             )));
@@ -72,7 +72,7 @@ impl InstallTarget {
         let machine = Machine { is_live: root.is_none(), has: &|path| is_there(&inside(root, path)) };
         let layout = platform::layout(&machine).ok_or_else(|| {
             let place = root.map_or("this machine".into(), Path::to_string_lossy);
-            Error::failed(format!(
+            Error::failed(format_args!(
                 "there is no init on {place} that portals knows: neither EdgeOS, UniFi OS, OpenWrt, systemd \
                  nor OpenRC was found. Your own init, or a container, can run `portals run`; SIGTERM ends it"
             ))
@@ -85,7 +85,7 @@ impl InstallTarget {
         let Layout { files, links, .. } = &self.layout;
         let mut found = InstalledState {
             may_start: may_start && self.root.is_none(),
-            has_agent: self.root.is_none() && Journal::open()?.has_agent()?,
+            has_agent: self.root.is_none() && has_agent()?,
             has_network_file: self.has_network_file(),
             ..InstalledState::default()
         };
@@ -178,11 +178,11 @@ impl InstallTarget {
     pub(super) fn give_order(&self, order: ServiceAction) -> Result<String> {
         run_program(&self.layout.keeper.call(order))?;
         let wanted = order != ServiceAction::Stop;
-        let (journal, until) = (Journal::open()?, Instant::now() + AGENT_TIMEOUT);
-        while journal.has_agent()? != wanted {
+        let until = Instant::now() + AGENT_TIMEOUT;
+        while has_agent()? != wanted {
             if Instant::now() > until {
                 let missed = if wanted { "has not started" } else { "has not ended" };
-                return Err(Error::failed(format!("the agent {missed}; to see its log: portals logs")));
+                return Err(Error::failed(format_args!("the agent {missed}; to see its log: portals logs")));
             }
             sleep(Duration::from_millis(50));
         }
@@ -211,7 +211,7 @@ impl InstallTarget {
         let there = reached.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok());
         let root = root.canonicalize().context(|| format!("cannot find {}", root.display()))?;
         match there {
-            Some(there) if !there.starts_with(&root) => Err(Error::failed(format!(
+            Some(there) if !there.starts_with(&root) => Err(Error::failed(format_args!(
                 "a link leads to {}, which is outside {}: make the link relative",
                 there.display(),
                 root.display()
@@ -255,5 +255,5 @@ pub(super) fn run_program(words: &[&str]) -> Result<()> {
     let text = || words.join(" ");
     let mut command = Command::new(words[0]);
     let status = command.args(&words[1..]).status().context(|| format!("cannot run {}", text()))?;
-    if status.success() { Ok(()) } else { Err(Error::failed(format!("{}: {status}", text()))) }
+    if status.success() { Ok(()) } else { Err(Error::failed(format_args!("{}: {status}", text()))) }
 }

@@ -8,11 +8,13 @@ use crate::base::json::JsonText;
 use crate::base::net::IfName;
 use crate::base::path::folder_of;
 use crate::base::sorted::SortedMap;
+use crate::base::text::append;
 use crate::cli::output::{complain, print, say};
 use crate::config::model::{EntranceConfig, SiteConfig};
 use crate::engine::host::interfaces::{self, HostInterface};
 use crate::engine::{network_file, own_key};
 use crate::site::facts::LinkSort;
+use crate::state::words::count;
 use crate::wifi::card::{Band, Card};
 
 /// Names of the portals that use an interface.
@@ -66,18 +68,16 @@ pub(super) fn lines(found: &[HostInterface], users: &Users) -> String {
     let mut text = String::new();
     for interface in found {
         let (word, of) = role(interface, users);
-        let mut role = [word, " ", &of].concat();
+        let mut role = format!("{word} {of}");
         if let Some(card) = &interface.card {
-            role = [role.trim_end(), ", ", &abilities(card)].concat();
+            role = format!("{}, {}", role.trim_end(), abilities(card));
         }
-        let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
-        let line = format!(
-            "  {:15}  {:7}  {:8}  {role:24}  {}",
-            interface.name.as_str(),
-            interface.state,
-            interface.kind,
-            addresses.join(", ")
-        );
+        let mut addresses = String::new();
+        for address in &interface.addresses {
+            append(&mut addresses, address);
+        }
+        let HostInterface { name, state, kind, .. } = interface;
+        let line = format!("  {:15}  {state:7}  {kind:8}  {role:24}  {addresses}", name.as_str());
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -103,13 +103,9 @@ fn abilities(card: &Card) -> String {
     if card.access_points == 0 {
         return "no access point".to_owned();
     }
-    let mut words = bands(card).join(" and ");
-    let number = card.access_points.to_string();
-    let networks = if card.access_points == 1 { " network" } else { " networks" };
-    for part in [", ", &number, networks, if card.is_switched_off { ", switched off" } else { "" }] {
-        words.push_str(part);
-    }
-    words
+    let networks = count(card.access_points as usize, "network");
+    let state = if card.is_switched_off { ", switched off" } else { "" };
+    format!("{}, {networks}{state}", bands(card).join(" and "))
 }
 
 fn bands(card: &Card) -> Vec<String> {
@@ -131,8 +127,11 @@ fn json(found: &[HostInterface], users: &Users) -> String {
         json.text("name", &interface.name);
         json.text("kind", &interface.kind);
         json.text("state", &interface.state);
-        let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
-        json.texts("addresses", &addresses);
+        json.begin("addresses", '[');
+        for address in &interface.addresses {
+            json.text("", address);
+        }
+        json.end(']');
         json.text("use", &role(interface, users).0);
         if let Some((master, _)) = &interface.master {
             json.text("port_of", master);

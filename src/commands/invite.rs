@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{ExitStatus, THIS_PROGRAM, shell_word};
+use super::{ExitStatus, THIS_PROGRAM, has_agent, shell_word};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::input;
 use crate::cli::output::{self, complain, say};
@@ -16,7 +16,6 @@ use crate::cli::style::Style;
 use crate::cli::{AcceptCommand, InviteCommand, InvitesCommand};
 use crate::config::{self, model::Name};
 use crate::control::{ControlRequest, InvitationStatus, Stage, ask};
-use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::interop::qr::Picture;
 use crate::join::invitations::Terms;
@@ -34,14 +33,19 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Makes an invitation, and prints its token.
 pub(super) fn run(file: &Path, options: &InviteCommand) -> Result<ExitStatus, Errors> {
     let name = site_name(&options.name)?;
-    let exits = match options.exits.as_deref() {
-        Some(NONE) => Vec::new(),
-        Some(list) => list.split(',').map(site_name).collect::<Result<_>>()?,
+    let mut exits = Vec::new();
+    match options.exits.as_deref() {
+        Some(NONE) => {}
+        Some(list) => {
+            for exit in list.split(',') {
+                exits.push(site_name(exit)?);
+            }
+        }
         None => {
             let files = Files::read(file)?;
-            vec![site::own_name(&files.network, files.public_key)?.clone()]
+            exits.push(site::own_name(&files.network, files.public_key)?.clone());
         }
-    };
+    }
     let terms = Terms {
         name: name.clone(),
         exits,
@@ -93,8 +97,8 @@ fn decide(name: &str) -> Result<ExitStatus, Errors> {
     complain!("Waiting for the site to ask; after Ctrl-C, `portals invites` goes on.");
     loop {
         let invitations = InvitationStatus::from_fields(&ask_agent(&ControlRequest::Invitations)?)?;
-        let Some(invitation) = invitations.into_iter().rev().find(|known| known.name == name) else {
-            return Err(Error::failed(format!("the token for {name} is gone")).into());
+        let Some(invitation) = invitations.iter().rev().find(|known| known.name == name) else {
+            return Err(Error::failed(format_args!("the token for {name} is gone")).into());
         };
         match invitation.stage {
             Stage::Open => sleep(LOOK),
@@ -109,7 +113,7 @@ fn decide(name: &str) -> Result<ExitStatus, Errors> {
             }
             Stage::Revoked | Stage::Expired => {
                 let stage = invitation.stage.as_str();
-                return Err(Error::failed(format!("the token for {name} is {stage}")).into());
+                return Err(Error::failed(format_args!("the token for {name} is {stage}")).into());
             }
         }
     }
@@ -157,8 +161,7 @@ pub(super) fn invites(options: &InvitesCommand) -> Result<ExitStatus, Errors> {
             Stage::Open | Stage::Waits => format!("{} h {} min left", left / 3600, left / 60 % 60),
             _ => String::new(),
         };
-        let row = [name.as_str(), stage.as_str(), &left, &details];
-        say!("{:12}  {:15}  {:14}  {}", row[0], row[1], row[2], row[3]);
+        say!("{name:12}  {:15}  {left:14}  {details}", stage.as_str());
     }
     Ok(ExitStatus::Done)
 }
@@ -187,7 +190,7 @@ pub(super) fn site_name(text: &str) -> Result<Name> {
 }
 
 fn ask_agent(request: &ControlRequest) -> Result<Vec<String>, Errors> {
-    if !Journal::open()?.has_agent()? {
+    if !has_agent()? {
         return Err(Error::failed(
             "no agent is at work on this machine, and only the agent lets sites join: start it with `portals \
              install` or `portals run`",

@@ -30,8 +30,8 @@ pub(super) fn lines(text: &mut String, leases: &[Lease]) {
     for Lease { address, mac, name, left } in leases {
         let name = name.as_deref().unwrap_or_default();
         let time = match left {
-            LeaseTime::Left(left) => ["for ", &hours(left.as_secs())].concat(),
-            LeaseTime::UpTo(length) => ["for up to ", &hours(length.as_secs())].concat(),
+            LeaseTime::Left(left) => format!("for {}", hours(left.as_secs())),
+            LeaseTime::UpTo(length) => format!("for up to {}", hours(length.as_secs())),
             LeaseTime::Endless => "without end".to_owned(),
         };
         let _ = writeln!(text, "    {address:<15}  {mac}  {time}  {name}");

@@ -6,127 +6,118 @@ use std::time::SystemTime;
 use super::{ExitStatus, status};
 use crate::base::error::{Context as _, Error, Errors};
 use crate::base::path::folder_of;
+use crate::base::text::append;
 use crate::cli::MapCommand;
 use crate::cli::output::{complain, print, say};
-use crate::config::model::Network;
+use crate::config::model::{Name, Network};
 use crate::control::PathKind;
-use crate::engine::status::Report;
+use crate::engine::here::Here;
+use crate::engine::load::Files;
 use crate::engine::{network_file, on_paper, own_key};
 use crate::map::packet::{self, PacketPath};
-use crate::map::{self, LinkState, Live, Look, Map, PortalUse};
+use crate::map::{self, Look, Map};
+use crate::site::own_name;
 use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Prints the map, or writes it as a drawing.
 pub(super) fn run(file: &Path, options: &MapCommand) -> Result<ExitStatus, Errors> {
     let named = options.file.as_deref();
     let origin = if named.is_some() { FileOrigin::Named } else { FileOrigin::Ours };
-    let (_, network) = network_file::load_from(named.unwrap_or(file), origin)?;
-    if let Some(portal) = &options.packet_path {
-        let path = packet_path(named.unwrap_or(file), named.is_some(), &network, portal)?;
-        show(options.svg.as_deref(), &mut || packet::text(&path), &mut || packet::picture(&path))?;
-        return Ok(ExitStatus::Done);
+    let shown = named.unwrap_or(file);
+    let (_, network) = network_file::load_from(shown, origin)?;
+    let key = if named.is_none() { own_key::owner(&folder_of(file), &network) } else { None };
+    let own = key.and_then(|key| own_name(&network, key).ok());
+    let is_drawing = options.svg.is_some();
+    let picture = if let Some(portal) = &options.packet_path {
+        let path = packet_path(shown, own, &network, portal)?;
+        if is_drawing { packet::picture(&path) } else { packet::text(&path) }
+    } else {
+        let mut map = Map::new(&network);
+        if own.is_some() {
+            add_state(&mut map, file);
+        }
+        if is_drawing { map::picture(&map) } else { map::text(&map) }
+    };
+    match &options.svg {
+        None => print(format_args!("{picture}")),
+        Some(path) => {
+            disk::replace(path, picture.as_bytes(), 0o644).context(|| cannot_write(path))?;
+            say!("wrote {}", path.display());
+        }
     }
-    let live = if named.is_some() { None } else { live(file, &network) };
-    let map = Map::new(&network, live.as_ref());
-    show(options.svg.as_deref(), &mut || map::text(&map), &mut || map::picture(&map))?;
     Ok(ExitStatus::Done)
 }
 
 /// Returns the way of a packet from a portal, `PORTAL` or `SITE/PORTAL`. Without a site, it is a portal of
-/// this site, or of the only site that has one of that name.
+/// the site `own`, or of the only site that has one of that name.
 fn packet_path(
     file: &Path,
-    is_on_paper: bool,
+    own: Option<&Name>,
     network: &Network,
     wanted: &str,
 ) -> Result<PacketPath, Errors> {
-    let here = own_key::owner(&folder_of(file), network).filter(|_| !is_on_paper);
     let (site, portal) = wanted.split_once('/').map_or((None, wanted), |(site, portal)| (Some(site), portal));
-    let mut found = Vec::new();
+    let (mut found, mut number) = (None, 0);
     for (name, entry) in &network.sites {
         if site.is_none_or(|site| site == name) && entry.portals.iter().any(|other| other.name == portal) {
-            found.push((name, Some(entry.public_key) == here));
+            if number == 0 || own == Some(name) {
+                found = Some(name);
+            }
+            number += 1;
         }
     }
-    let own = found.iter().find(|(_, is_here)| *is_here);
-    let (name, is_here) = match (own, &found[..]) {
-        (Some(own), _) | (None, [own]) => *own,
-        (None, []) => return Err(unknown(network, wanted).into()),
-        (None, [(one, _), ..]) => {
-            return Err(Error::wrong(format!(
-                "several sites have a portal `{portal}`: name the site, too, such as `{one}/{portal}`"
-            ))
-            .into());
-        }
+    let Some(name) = found else { return Err(unknown(network, wanted).into()) };
+    let is_here = own == Some(name);
+    if number > 1 && !is_here {
+        return Err(Error::wrong(format!(
+            "several sites have a portal `{portal}`: name the site, too, such as `{name}/{portal}`"
+        ))
+        .into());
+    }
+    let mut site = if is_here {
+        Here::observed(Files::read(file)?)?.site
+    } else {
+        on_paper::whole_site(file, network, name)?
     };
-    let mut site =
-        if is_here { status::Here::open(file)?.site()? } else { on_paper::whole_site(file, network, name)? };
     // The agent's file may be a moment newer than the one that was read first.
     PacketPath::new(&mut site, portal).ok_or_else(|| unknown(network, wanted).into())
 }
 
 fn unknown(network: &Network, wanted: &str) -> Error {
-    let mut known = Vec::new();
+    let mut known = String::new();
     for (name, site) in &network.sites {
         for portal in &site.portals {
-            known.push([name, "/", &portal.name].concat());
+            append(&mut known, &format_args!("{name}/{}", portal.name));
         }
     }
-    Error::wrong(format!("there is no portal `{wanted}`; there are: {}", known.join(", ")))
+    Error::wrong(format!("there is no portal `{wanted}`; there are: {known}"))
 }
 
-/// Writes a drawing to a file, or prints a text where there is no such file.
-fn show(
-    svg: Option<&Path>,
-    text: &mut dyn FnMut() -> String,
-    drawing: &mut dyn FnMut() -> String,
-) -> Result<(), Errors> {
-    let Some(path) = svg else {
-        print(format_args!("{}", text()));
-        return Ok(());
+/// Adds the state of this site's links and portals, where its agent runs and this user may ask.
+fn add_state(map: &mut Map, file: &Path) {
+    let here = Files::read(file).and_then(Here::observed);
+    let report = match here.and_then(|mut here| status::report(&mut here, file, SystemTime::now())) {
+        Ok(report) if report.agent => report,
+        Ok(_) => return,
+        Err(error) => return complain!("note: the map is without the state of links: {error}"),
     };
-    disk::replace(path, drawing().as_bytes(), 0o644).context(|| cannot_write(path))?;
-    say!("wrote {}", path.display());
-    Ok(())
-}
-
-/// Returns the state of this site's links and portals, where its agent runs and this user may ask.
-fn live(file: &Path, network: &Network) -> Option<Live> {
-    let own = own_key::owner(&folder_of(file), network)?;
-    if !network.sites.values().any(|site| site.public_key == own) {
-        return None;
-    }
-    match status::Here::open(file).and_then(|mut here| here.report(file, SystemTime::now())) {
-        Ok(report) if report.agent => Some(from_report(&report)),
-        Ok(_) => None,
-        Err(error) => {
-            complain!("note: the map is without the state of links: {error}");
-            None
-        }
-    }
-}
-
-fn from_report(report: &Report) -> Live {
-    let mut live = Live { own: report.site.clone(), ..Live::default() };
+    map.draw_at(&report.site);
     for link in &report.links {
-        let path =
-            status::paths::known(report, link).and_then(|known| known.path.as_ref()).filter(|_| link.up);
-        let (mut words, mut look) = ((if link.up { "up" } else { "down" }).to_owned(), Look::Down);
-        if link.up {
-            look = if path.is_some_and(|path| path.kind == PathKind::Relayed) {
-                Look::Relayed
-            } else {
-                Look::Up
-            };
-        }
+        let known = status::paths::known(&report, link).filter(|_| link.up);
+        let path = known.and_then(|known| known.path.as_ref());
+        let look = match path {
+            _ if !link.up => Look::Down,
+            Some(path) if path.kind == PathKind::Relayed => Look::Relayed,
+            _ => Look::Up,
+        };
+        let mut words = String::from(if link.up { "up" } else { "down" });
         if let Some(path) = path {
-            words.push_str(&[", ", &path.words(&report.site)].concat());
+            words.push_str(", ");
+            words.push_str(&path.words(&report.site));
         }
-        live.links.insert(link.peer.clone(), LinkState { words, look });
+        map.set_link(&link.peer, look, &words);
     }
     for portal in &report.portals {
-        let known = PortalUse { exit: portal.exit.clone(), state: portal.state.as_str() };
-        live.portals.insert(portal.name.clone(), known);
+        map.set_portal(&portal.name, &portal.exit, portal.state.as_str());
     }
-    live
 }

@@ -89,7 +89,7 @@ pub fn run(cli: &Cli) -> Result<ExitStatus, Errors> {
     };
     if let (Some(file), Command::Install(_) | Command::Uninstall(_)) = (&cli.config, command) {
         let folder = platform::folder();
-        return Err(Error::wrong(format!(
+        return Err(Error::wrong(format_args!(
             "the agent that starts at boot uses the network file of this platform, in {}: put {} there",
             folder.display(),
             file.display()
@@ -202,9 +202,14 @@ fn is_of_platform(file: &Path) -> bool {
     file == default_file()
 }
 
+/// Reports whether an agent runs on this machine.
+fn has_agent() -> Result<bool> {
+    Journal::open()?.has_agent()
+}
+
 /// Checks that an agent runs on this machine.
 fn need_agent() -> Result<()> {
-    if Journal::open()?.has_agent()? {
+    if has_agent()? {
         return Ok(());
     }
     Err(Error::failed(no_agent()))
@@ -255,13 +260,15 @@ fn show_notes(notes: &[String]) {
 /// Returns this host's name, reduced to the characters and the length that the name of a site can have.
 fn host_name() -> Result<String> {
     let name = nix::unistd::gethostname().context(|| "cannot read this host's name".to_owned())?;
-    let name = name.to_string_lossy().to_ascii_lowercase();
-    let first = name.split('.').next().unwrap_or_default();
-    let usable: String = first
-        .chars()
-        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')
-        .take(12)
-        .collect();
+    let mut usable = String::new();
+    for letter in name.to_string_lossy().chars() {
+        if letter == '.' || usable.len() == 12 {
+            break;
+        }
+        if letter.is_ascii_alphanumeric() || letter == '-' {
+            usable.push(letter.to_ascii_lowercase());
+        }
+    }
     if usable.is_empty() {
         return Err(Error::wrong(
             "this host's name cannot be the name of a site: name the site with --site, such as --site nyc",

@@ -10,6 +10,7 @@ use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
 use crate::base::path::folder_of;
+use crate::base::text::append;
 use crate::cli::output::{self, complain, say};
 use crate::cli::style::Style;
 use crate::cli::{PhoneAction, PhoneAdd, PhoneShow};
@@ -94,7 +95,7 @@ fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
         format!("to create a new key, remove [phone.{name}] from {} and add the phone again", file.display())
     };
     let Some(key) = key_files::load_if_there(&path)? else {
-        return Err(Error::failed(format!(
+        return Err(Error::failed(format_args!(
             "the private key of phone `{name}` was shown once and not kept (there is no {}): {}, with \
              --keep-key",
             path.display(),
@@ -103,7 +104,7 @@ fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
         .into());
     };
     if keys::public_key(&key) != phone.public_key {
-        return Err(Error::failed(format!(
+        return Err(Error::failed(format_args!(
             "{} is not the key of phone `{name}`, but the key of an earlier phone of that name: {}",
             path.display(),
             way_out()
@@ -122,12 +123,11 @@ fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
 /// Lists the phones in the order of their ids.
 fn list(file: &Path) -> Result<ExitStatus, Errors> {
     let (_, network) = network_file::load(file)?;
-    let mut phones: Vec<_> = network.phones.iter().collect();
-    phones.sort_unstable_by_key(|(_, phone)| phone.id);
-    for (name, phone) in phones {
+    for id in 0..=u8::MAX {
+        let Some((name, phone)) = network.phones.iter().find(|(_, phone)| phone.id == id) else { continue };
         let at = &phone.at;
         let exit = phone.exit.as_ref().map_or_else(|| at.clone(), ToString::to_string);
-        say!("{:>2}  {name:<12}  dials {at}, leaves at {exit}  {}", phone.id, phone.public_key);
+        say!("{id:>2}  {name:<12}  dials {at}, leaves at {exit}  {}", phone.public_key);
     }
     Ok(ExitStatus::Done)
 }
@@ -148,10 +148,15 @@ fn remove(file: &Path, name: &str) -> Result<ExitStatus, Errors> {
 }
 
 fn unknown(file: &Path, name: &str, network: &Network) -> Error {
-    let names: Vec<&str> = network.phones.keys().map(String::as_str).collect();
-    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let mut known = String::new();
+    for name in network.phones.keys() {
+        append(&mut known, name);
+    }
+    if known.is_empty() {
+        known.push_str("none");
+    }
     let file = file.display();
-    Error::wrong(format!("there is no phone `{name}` in {file}; its phones: {known}"))
+    Error::wrong(format_args!("there is no phone `{name}` in {file}; its phones: {known}"))
 }
 
 /// File for a phone's WireGuard app, as text and as a QR code.
@@ -195,7 +200,7 @@ fn resolvers(folder: &Path, network: &Network, phone: &model::PhoneConfig) -> Ve
         let file = folder.join(&network.sites[&phone.at].providers[exit].config);
         // The commands that need this file report its faults.
         wgquick_file::load(&file, FileOrigin::Ours)
-            .map(|parsed| parsed.config.interface.resolvers().collect())
+            .map(|parsed| parsed.config.interface.resolvers())
             .unwrap_or_default()
     };
     let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };
@@ -218,7 +223,7 @@ fn write_images(code: &Picture, png: Option<&Path>, svg: Option<&Path>) -> Resul
 fn save_key(folder: &Path, name: &str, key: &Secret) -> Result<PathBuf> {
     let path = key_file(folder, name);
     if path.exists() {
-        return Err(Error::wrong(format!(
+        return Err(Error::wrong(format_args!(
             "{0} exists already, from an earlier phone of that name: remove it with `rm {0}`",
             path.display()
         )));
@@ -239,7 +244,7 @@ fn own_site<'a>(folder: &Path, network: &'a Network) -> Result<Option<&'a str>> 
 }
 
 fn already_there(file: &Path, name: &str, position: Position) -> Error {
-    Error::wrong(format!(
+    Error::wrong(format_args!(
         "{}:{position}: phone `{name}` exists already: choose another name; or remove this entry, and \
          add the phone again with another key",
         file.display()
@@ -279,13 +284,13 @@ fn advise(
 ) {
     let phone = &network.phones[name];
     let at = &phone.at;
-    let addresses: Vec<String> = phone::addresses(network, phone).iter().map(ToString::to_string).collect();
+    let mut addresses = String::new();
+    for address in &phone::addresses(network, phone) {
+        append(&mut addresses, address);
+    }
     let exit = phone.exit.as_ref().map_or_else(|| at.clone(), ToString::to_string);
     let file = path.display();
-    complain!(
-        "\nPhone {name} ({}) dials {at} and leaves at {exit}; {file} now lists it.",
-        addresses.join(", ")
-    );
+    complain!("\nPhone {name} ({addresses}) dials {at} and leaves at {exit}; {file} now lists it.");
     match kept {
         Some(path) => complain!("Its private key is kept in {}.", path.display()),
         None => complain!(

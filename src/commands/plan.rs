@@ -1,5 +1,6 @@
 //! `portals plan`: shows what `portals apply` would change.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{ExitStatus, show_notes, show_nothing_to_do, ssh};
@@ -9,11 +10,7 @@ use crate::cli::amounts;
 use crate::cli::output::{self, say};
 use crate::commands::as_commands::Script;
 use crate::engine::apply::prepare;
-use crate::engine::journal::Journal;
-use crate::engine::load::Files;
-use crate::engine::observed::choose_observed;
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
+use crate::engine::here::Here;
 use crate::plan::{lockout_warnings, plan};
 use crate::services;
 use crate::site::{Portal, Site};
@@ -22,26 +19,22 @@ use crate::state::words;
 
 /// Prints the steps, or a shell script that does the same.
 pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Errors> {
-    let files = Files::read(file)?;
-    let resolved = files.resolved()?;
-    let mut kernel = Linux::open()?;
-    let links = kernel.links()?;
-    let journal = Journal::open()?;
-    let mut site = files.site(&mut kernel, &journal, &links, &resolved)?;
-    if journal.has_agent()? {
+    let mut here = Here::open(file)?;
+    if here.journal.has_agent()? {
         // The exits that the agent has chosen are the desired state, and no difference.
-        choose_observed(&mut site, &mut kernel)?;
+        here.choose_observed()?;
     }
-    let prepared = prepare(&mut kernel, &journal, &plan(&site), Some(&links))?;
-    ssh::warn(&site, &mut kernel, &links);
+    ssh::warn(&mut here);
+    let Here { files, journal, kernel, links, site } = &mut *here;
+    let prepared = prepare(kernel, journal, &plan(site), Some(links))?;
     show_notes(&site.notes);
-    show_notes(&lockout_warnings(&site, &prepared.steps));
-    show_notes(&services::missing(&services::plan(&site, journal.folder())));
+    show_notes(&lockout_warnings(site, &prepared.steps));
+    show_notes(&services::missing(&services::plan(site, journal.folder())));
     if !options.commands && !options.check {
-        output::print(format_args!("{}", head(&site)));
+        output::print(format_args!("{}", head(site)));
     }
     if options.commands {
-        output::print(format_args!("{}", Script::new(&files, &site).write(&prepared.steps)));
+        output::print(format_args!("{}", Script::new(files, site).write(&prepared.steps)));
     } else if prepared.steps.is_empty() {
         show_nothing_to_do(file);
     } else {
@@ -67,9 +60,8 @@ pub fn head(site: &Site) -> String {
     }
     let ports = site.forwarded_ports();
     if !ports.is_empty() {
-        text.push_str("forward UDP ");
-        text.push_str(&amounts::ports(ports));
-        text.push_str(" to this box, in the router in front of it\n");
+        let ports = amounts::ports(ports);
+        let _ = writeln!(text, "forward UDP {ports} to this box, in the router in front of it");
     }
     if !text.is_empty() {
         text.push('\n');
@@ -81,20 +73,17 @@ pub fn head(site: &Site) -> String {
 fn add_portal(text: &mut String, portal: &Portal) {
     let entrance = portal.entrance_words();
     let entrance = entrance.strip_prefix("interface ").unwrap_or(&entrance);
-    for part in [&portal.name, ": ", entrance] {
-        text.push_str(part);
-    }
+    let _ = write!(text, "{}: {entrance}", portal.name);
     let mut before = " → ";
     for exit in &portal.exits {
-        text.push_str(before);
-        text.push_str(&exit.to_string());
+        let _ = write!(text, "{before}{exit}");
         before = ", else ";
     }
     if let Some((first, last)) = portal.leased() {
         let (first, last) = (first.to_string(), last.to_string());
         let (beginning, end) = last.rsplit_once('.').unwrap_or_default();
         let is_near = first.rsplit_once('.').is_some_and(|(other, _)| other == beginning);
-        text.push_str(&[", DHCP ", &first, "–", if is_near { end } else { &last }].concat());
+        let _ = write!(text, ", DHCP {first}–{}", if is_near { end } else { &last });
     }
     text.push('\n');
 }

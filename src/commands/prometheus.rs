@@ -4,20 +4,20 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::control::{AgentStatus, SiteFile};
+use crate::control::SiteFile;
 use crate::engine::status::{LinkReport, PhoneReport, PortalState, Report};
 
 /// Returns all metrics. `now` is the time at which the report was made.
 pub(super) fn text(report: &Report, now: SystemTime) -> String {
-    let mut page = MetricsPage(String::new());
+    let mut page = MetricsPage::default();
     write_site(&mut page, report);
     write_links(&mut page, report, now);
     write_portals(&mut page, report);
-    page.0
+    page.text
 }
 
 fn write_site(page: &mut MetricsPage, report: &Report) {
-    page.metric("portals_info", "gauge", "This site, with its WireGuard and its firewall.");
+    page.metric("portals_info", "This site, with its WireGuard and its firewall.");
     let labels = [
         ("network", report.network.as_str()),
         ("site", &report.site),
@@ -25,153 +25,148 @@ fn write_site(page: &mut MetricsPage, report: &Report) {
         ("firewall", report.firewall.as_str()),
         ("version", env!("CARGO_PKG_VERSION")),
     ];
-    page.sample("portals_info", &labels, 1);
-    page.metric("portals_agent_up", "gauge", "Whether the agent runs.");
-    page.sample("portals_agent_up", &[], report.agent.into());
+    page.sample(&labels, 1);
+    page.metric("portals_agent_up", "Whether the agent runs.");
+    page.sample(&[], report.agent.into());
     if let Some(file) = &report.file {
-        page.metric("portals_file_serial", "gauge", "Serial of the network file.");
-        page.sample("portals_file_serial", &[], file.serial);
+        page.metric("portals_file_serial", "Serial of the network file.");
+        page.sample(&[], file.serial);
     }
     let Some(agent_status) = &report.agent_status else { return };
-    write_other_files(page, agent_status);
+    // The linked sites with another network file than this site.
+    for SiteFile { site, relation, .. } in agent_status.files.iter().filter(|file| file.is_other()) {
+        page.metric("portals_site_file_info", "Linked site whose network file differs.");
+        page.sample(&[("site", site), ("relation", relation.as_str())], 1);
+    }
     page.metric(
         "portals_unconfirmed",
-        "gauge",
         "Whether a change waits for confirmation, without which it will be undone.",
     );
-    page.sample("portals_unconfirmed", &[], agent_status.unconfirmed.is_some().into());
-    page.metric("portals_exit_up", "gauge", "Whether an exit answers, for exits in a list of several.");
+    page.sample(&[], agent_status.unconfirmed.is_some().into());
+    page.metric("portals_exit_up", "Whether an exit answers, for exits in a list of several.");
     for exit in &agent_status.exits {
-        page.sample("portals_exit_up", &[("exit", &exit.name)], (exit.words == "up").into());
+        page.sample(&[("exit", &exit.name)], (exit.words == "up").into());
     }
     if let Some(helper) = &agent_status.helper {
-        page.metric("portals_helper_questions_total", "counter", "Questions of other sites answered.");
-        page.sample("portals_helper_questions_total", &[], helper.questions);
-        page.metric("portals_relayed_links", "gauge", "Links between two other sites that this site relays.");
-        page.sample("portals_relayed_links", &[], helper.relayed.len() as u64);
-    }
-}
-
-/// Writes the linked sites with another network file than this site.
-fn write_other_files(page: &mut MetricsPage, agent_status: &AgentStatus) {
-    if agent_status.files.iter().any(SiteFile::is_other) {
-        page.metric("portals_site_file_info", "gauge", "Linked site whose network file differs.");
-    }
-    for SiteFile { site, relation, .. } in agent_status.files.iter().filter(|file| file.is_other()) {
-        page.sample("portals_site_file_info", &[("site", site), ("relation", relation.as_str())], 1);
+        page.metric("portals_helper_questions_total", "Questions of other sites answered.");
+        page.sample(&[], helper.questions);
+        page.metric("portals_relayed_links", "Links between two other sites that this site relays.");
+        page.sample(&[], helper.relayed.len() as u64);
     }
 }
 
 fn write_links(page: &mut MetricsPage, report: &Report, now: SystemTime) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let has_agent = report.agent_status.is_some();
-    let labels =
-        |link: &'_ LinkReport| [("peer", link.peer.clone()), ("interface", link.interface.to_string())];
-    let links: Vec<_> = report.links.iter().map(|link| (labels(link), link)).collect();
-    write_sessions(page, "link", &links, (now, has_agent));
+    let mut sessions = Vec::new();
+    for link in &report.links {
+        sessions.push(([("peer", link.peer.as_str()), ("interface", link.interface.as_str())], link));
+    }
+    write_sessions(page, "link", &sessions, (now, has_agent));
     write_paths(page, report);
-    if !report.phones.is_empty() {
-        let labels = |phone: &PhoneReport| [("phone", phone.link.peer.clone()), ("exit", phone.exit.clone())];
-        let phones: Vec<_> = report.phones.iter().map(|phone| (labels(phone), &phone.link)).collect();
-        write_sessions(page, "phone", &phones, (now, has_agent));
+    sessions.clear();
+    for PhoneReport { link, exit } in &report.phones {
+        sessions.push(([("phone", link.peer.as_str()), ("exit", exit)], link));
+    }
+    if !sessions.is_empty() {
+        write_sessions(page, "phone", &sessions, (now, has_agent));
     }
 }
 
 /// Writes the paths of the links that are up, as far as the agent knows them.
 fn write_paths(page: &mut MetricsPage, report: &Report) {
     let Some(agent_status) = &report.agent_status else { return };
-    let path = |link: &LinkReport| agent_status.link(&link.peer, &link.interface)?.path.as_ref();
-    let links = report.links.iter().filter(|link| link.up);
-    let mut paths = links.filter_map(|link| Some((link, path(link)?))).peekable();
-    if paths.peek().is_some() {
+    for link in report.links.iter().filter(|link| link.up) {
+        let known = agent_status.link(&link.peer, &link.interface);
+        let Some(path) = known.and_then(|known| known.path.as_ref()) else { continue };
         page.metric(
             "portals_link_path_info",
-            "gauge",
             "Path of a link, and the site that relays, or whose router maps a port.",
         );
-    }
-    for (link, path) in paths {
         let (interface, kind) = (link.interface.as_str(), path.kind.as_str());
         let labels = [("peer", &*link.peer), ("interface", interface), ("path", kind), ("by", &path.by)];
-        page.sample("portals_link_path_info", &labels, 1);
+        page.sample(&labels, 1);
     }
 }
+
+/// Metrics of a link or a phone.
+static SESSION_METRICS: [(&str, &str); 5] = [
+    ("up", "Whether it has a usable session."),
+    ("not_answering", "Whether it has a session, and does not answer (where an agent runs)."),
+    ("last_handshake_timestamp_seconds", "Time of its last handshake."),
+    ("receive_bytes_total", "Bytes received through it."),
+    ("transmit_bytes_total", "Bytes sent through it."),
+];
 
 /// Writes the metrics of all links, or of all phones.
 fn write_sessions(
     page: &mut MetricsPage,
     what: &str,
-    sessions: &[([(&str, String); 2], &LinkReport)],
+    sessions: &[([(&str, &str); 2], &LinkReport)],
     (now, has_agent): (u64, bool),
 ) {
-    let metrics = [
-        ("up", "gauge", "Whether it has a usable session."),
-        ("not_answering", "gauge", "Whether it has a session, and does not answer (where an agent runs)."),
-        ("last_handshake_timestamp_seconds", "gauge", "Time of its last handshake."),
-        ("receive_bytes_total", "counter", "Bytes received through it."),
-        ("transmit_bytes_total", "counter", "Bytes sent through it."),
-    ];
-    for (index, (name, kind, help)) in metrics.into_iter().enumerate() {
-        let name = format!("portals_{what}_{name}");
-        page.metric(&name, kind, help);
+    for (index, (name, help)) in SESSION_METRICS.iter().enumerate() {
+        page.metric(&format!("portals_{what}_{name}"), help);
         for (labels, link) in sessions {
             let then = link.handshake_age.map(|age| now.saturating_sub(age));
             let is_silent = has_agent.then(|| link.is_silent().into());
             let values = [Some(link.up.into()), is_silent, then, Some(link.received), Some(link.sent)];
             if let Some(value) = values[index] {
-                page.sample(&name, &labels.each_ref().map(|(label, text)| (*label, text.as_str())), value);
+                page.sample(labels, value);
             }
         }
     }
 }
 
 fn write_portals(page: &mut MetricsPage, report: &Report) {
-    page.metric(
-        "portals_portal_state",
-        "gauge",
-        "1 for the state that a portal is in, 0 for its other states.",
-    );
+    page.metric("portals_portal_state", "1 for the state that a portal is in, 0 for its other states.");
     for portal in &report.portals {
         for state in PortalState::ALL {
             let labels = [("portal", portal.name.as_str()), ("state", state.as_str())];
-            page.sample("portals_portal_state", &labels, (portal.state == state).into());
+            page.sample(&labels, (portal.state == state).into());
         }
     }
-    let obstacles = report.portals.iter().filter_map(|portal| Some((portal, portal.obstacle.as_ref()?)));
-    let mut obstacles = obstacles.peekable();
-    if obstacles.peek().is_some() {
+    for portal in &report.portals {
+        let Some(obstacle) = &portal.obstacle else { continue };
         page.metric(
             "portals_portal_obstacle_info",
-            "gauge",
             "Reason why a portal is blocked although its exits may be up.",
         );
+        page.sample(&[("portal", &portal.name), ("obstacle", obstacle.as_str())], 1);
     }
-    for (portal, obstacle) in obstacles {
-        let labels = [("portal", portal.name.as_str()), ("obstacle", obstacle.as_str())];
-        page.sample("portals_portal_obstacle_info", &labels, 1);
-    }
-    page.metric("portals_portal_exit_info", "gauge", "The exit that a portal uses.");
+    page.metric("portals_portal_exit_info", "The exit that a portal uses.");
     for portal in &report.portals {
-        let labels = [("portal", portal.name.as_str()), ("exit", &portal.exit)];
-        page.sample("portals_portal_exit_info", &labels, 1);
+        page.sample(&[("portal", &portal.name), ("exit", &portal.exit)], 1);
     }
 }
 
 /// Text of the metrics so far.
-struct MetricsPage(String);
+#[derive(Default)]
+struct MetricsPage {
+    text: String,
+    /// Metric that gets the samples.
+    name: String,
+}
 
 impl MetricsPage {
-    fn metric(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    /// Begins a metric, unless it is the present one. The name of a counter ends with `_total`.
+    fn metric(&mut self, name: &str, help: &str) {
+        if self.name != name {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            name.clone_into(&mut self.name);
+        }
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        self.0.push_str(name);
-        for (index, (label, text)) in labels.iter().enumerate() {
-            self.0.push(if index == 0 { '{' } else { ',' });
-            let _ = write!(self.0, "{label}=\"{}\"", escaped(text));
+    /// Adds a sample of the present metric.
+    fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.text.push_str(&self.name);
+        let mut before = '{';
+        for (label, text) in labels {
+            let _ = write!(self.text, "{before}{label}=\"{}\"", escaped(text));
+            before = ',';
         }
-        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+        let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
     }
 }
 
@@ -184,7 +179,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::control::{HelperStatus, LinkPath, LinkPathStatus, PathKind, TimedState};
+    use crate::control::{AgentStatus, HelperStatus, LinkPath, LinkPathStatus, PathKind, TimedState};
     use crate::engine::file_report::{FileReport, FileSignature};
     use crate::exchange::Relation;
 
@@ -272,8 +267,8 @@ mod tests {
 
     #[test]
     fn label_values_are_escaped() {
-        let mut page = MetricsPage(String::new());
-        page.sample("a", &[("b", "c\\d\"e\nf")], 1);
-        assert_eq!(page.0, "a{b=\"c\\\\d\\\"e\\nf\"} 1\n");
+        let mut page = MetricsPage { name: "a".to_owned(), ..MetricsPage::default() };
+        page.sample(&[("b", "c\\d\"e\nf")], 1);
+        assert_eq!(page.text, "a{b=\"c\\\\d\\\"e\\nf\"} 1\n");
     }
 }

@@ -39,15 +39,20 @@ const LARGEST_STEP: u64 = 1_000_000;
 /// Signs the file if it needs a signature, puts it in force, and waits until the linked sites have it.
 pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Errors> {
     let network = signed_network(file, CARRIED)?.1;
-    let mut known = files()?;
-    if !known.is_empty() {
+    let files_of_others = files()?;
+    if !files_of_others.is_empty() {
         stays_reachable(file, &network)?;
     }
-    known.retain(|file| file.serial.is_none_or(|serial| serial <= network.serial + LARGEST_STEP));
+    let mut known = Vec::new();
+    for file in files_of_others {
+        if file.serial.is_none_or(|serial| serial <= network.serial + LARGEST_STEP) {
+            known.push(file);
+        }
+    }
     let newest = newest(&known);
     if newest > network.serial && !options.over {
         let (site, serial) = newer(&known, newest);
-        return Err(Error::failed(format!(
+        return Err(Error::failed(format_args!(
             "{}: site {site} has a newer file, with serial {serial}: take that one with `portals pull`, or \
              replace it with `portals push --over`",
             file.display()
@@ -117,11 +122,13 @@ pub(super) fn pull(file: &Path) -> Result<ExitStatus, Errors> {
 
 /// Returns the text and the network of the file, if its network has admin keys and an agent runs here.
 /// `otherwise` tells what follows from a network without admin keys, and the way out.
-pub(super) fn signed_network(file: &Path, otherwise: &str) -> Result<(String, Network), Errors> {
+pub(super) fn signed_network(file: &Path, otherwise: &str) -> Result<(String, Box<Network>), Errors> {
     let (text, network) = network_file::load(file)?;
     if network.admins.is_empty() {
         let file = file.display();
-        return Err(Error::wrong(format!("{file}: this network has no admin key, so {otherwise}")).into());
+        return Err(
+            Error::wrong(format_args!("{file}: this network has no admin key, so {otherwise}")).into()
+        );
     }
     need_agent()?;
     Ok((text, network))
@@ -136,7 +143,7 @@ fn stays_reachable(file: &Path, network: &Network) -> Result<()> {
         let mut sites = network.sites.values();
         let Some(new) = sites.find(|site| site.public_key == old.public_key) else { continue };
         if (before.subnet.address(), old.id) != (network.subnet.address(), new.id) {
-            return Err(Error::wrong(format!(
+            return Err(Error::wrong(format_args!(
                 "{}: `subnet` or `id` gives site {name} another address in the tunnels, so the linked sites \
                  could not get this file: carry it to each site, and run `portals reload` there",
                 file.display()
@@ -147,7 +154,7 @@ fn stays_reachable(file: &Path, network: &Network) -> Result<()> {
 }
 
 /// Signs the file, unless it has a signature and no linked site another file of the same serial.
-fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Network, Errors> {
+fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Box<Network>, Errors> {
     let (text, network) = network_file::load(file)?;
     let is_behind = |file: &SiteFile| match file.relation {
         Relation::Edited => true,
@@ -162,7 +169,7 @@ fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Network, Error
         let mut change = |text: &str, _: &Network| Ok(text.to_owned());
         return Ok(locked_file::change_with(file, newest, key.as_ref(), &mut change)?.0);
     }
-    Err(Error::wrong(format!(
+    Err(Error::wrong(format_args!(
         "{}: the admin key is not here, so nobody has signed the changes of this file: run `portals sign` \
          where the key is, with a copy of this file, and bring it back",
         file.display()
@@ -174,7 +181,7 @@ fn is_signed(text: &str, network: &Network) -> bool {
     matches!(standing(text, &network.admins), FileStanding::Signed(_))
 }
 
-fn agent_status() -> Result<AgentStatus, Errors> {
+pub(super) fn agent_status() -> Result<AgentStatus, Errors> {
     Ok(AgentStatus::from_fields(&ask(&ControlRequest::Status)?)?)
 }
 

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::push::signed_network;
+use super::push::{agent_status, signed_network};
 use super::{ExitStatus, wait_for_random_numbers};
 use crate::base::error::{Error, Errors};
 use crate::base::path::folder_of;
 use crate::cli::RotateCommand;
 use crate::cli::output::{complain, say};
-use crate::control::{AgentStatus, ControlRequest, ask};
+use crate::control::{ControlRequest, ask};
 use crate::engine::own_key;
 
 /// Time between two looks at the progress.
@@ -32,7 +32,7 @@ pub(super) fn run(file: &Path, options: &RotateCommand) -> Result<ExitStatus, Er
         "the linked sites get the network file with the new key; this takes a minute and a half at most"
     );
     loop {
-        let status = AgentStatus::from_fields(&ask(&ControlRequest::Status)?)?;
+        let status = agent_status()?;
         if status.is_rotating {
             sleep(LOOK);
             continue;

@@ -1,7 +1,7 @@
 //! `portals start`, `stop`, `restart` and `logs`: orders to the service manager of this platform.
 
-use super::ExitStatus;
 use super::install::{InstallTarget, need_root, run_program};
+use super::{ExitStatus, has_agent};
 use crate::base::error::{Error, Errors, Result};
 use crate::cli::LogsCommand;
 use crate::cli::output::say;
@@ -12,7 +12,7 @@ use crate::system::platform::{self, ServiceAction};
 pub(super) fn order(order: ServiceAction) -> Result<ExitStatus, Errors> {
     need_root()?;
     let target = installed()?;
-    if order == ServiceAction::Start && Journal::open()?.has_agent()? {
+    if order == ServiceAction::Start && has_agent()? {
         say!("nothing to do: the agent runs");
         return Ok(ExitStatus::Done);
     }

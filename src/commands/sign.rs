@@ -76,7 +76,7 @@ fn former_key(file: &Path, folder: &Path) -> Result<Option<Secret>, Errors> {
 
 fn load(key_file: &Path) -> Result<Secret> {
     key_files::load_if_there(key_file)?.ok_or_else(|| {
-        Error::wrong(format!(
+        Error::wrong(format_args!(
             "{}: there is no such file: name the admin key with --key FILE, or make one with --create",
             key_file.display()
         ))

@@ -6,9 +6,10 @@ use std::path::Path;
 use super::{ExitStatus, after_change};
 use crate::base::error::{Error, Errors};
 use crate::base::json::Json;
+use crate::base::text::append;
 use crate::cli::output::say;
 use crate::cli::{SiteAction, SiteAdd};
-use crate::config::model::{ExitRef, Name, Network, SiteConfig};
+use crate::config::model::{ExitRef, Network};
 use crate::config::{self, edit};
 use crate::engine::locked_file;
 use crate::engine::network_file;
@@ -27,7 +28,7 @@ fn add(file: &Path, options: &SiteAdd) -> Result<ExitStatus, Errors> {
     config::check_name("site", name)?;
     let (network, signing) = locked_file::change(file, 0, &mut |text, network| {
         if network.sites.contains_key(name) {
-            return Err(Error::wrong(format!(
+            return Err(Error::wrong(format_args!(
                 "{}: there is a site `{name}` already: choose another name, or remove that site first",
                 file.display()
             ))
@@ -53,19 +54,22 @@ fn section(options: &SiteAdd, id: u8) -> String {
     if let Some(endpoint) = &options.endpoint {
         let _ = writeln!(text, "endpoint   = {}", Json::text(endpoint));
     }
-    put_list(&mut text, "exits      = ", options.exits.as_deref().unwrap_or_default().split(','));
-    put_list(&mut text, "links      = ", options.links.as_deref().unwrap_or_default().split(','));
-    put_list(&mut text, "lan        = ", options.lan.iter().map(String::as_str));
+    put_list(&mut text, "exits      = ", &mut options.exits.as_deref().unwrap_or_default().split(','));
+    put_list(&mut text, "links      = ", &mut options.links.as_deref().unwrap_or_default().split(','));
+    put_list(&mut text, "lan        = ", &mut options.lan.iter().map(String::as_str));
     text
 }
 
-fn put_list<'a>(text: &mut String, key: &str, items: impl Iterator<Item = &'a str>) {
-    let mut list = Vec::new();
-    for item in items.filter(|item| !item.trim().is_empty()) {
-        list.push(Json::text(item.trim()));
+fn put_list(text: &mut String, key: &str, items: &mut dyn Iterator<Item = &str>) {
+    let mut list = String::new();
+    for item in items {
+        let (item, comma) = (item.trim(), if list.is_empty() { "" } else { "," });
+        if !item.is_empty() {
+            let _ = write!(list, "{comma}{}", Json::text(item));
+        }
     }
     if !list.is_empty() {
-        let _ = writeln!(text, "{key}{}", Json::List(list));
+        let _ = writeln!(text, "{key}[{list}]");
     }
 }
 
@@ -76,10 +80,10 @@ fn remove(file: &Path, name: &str) -> Result<ExitStatus, Errors> {
         }
         let users = users(network, name);
         if !users.is_empty() {
-            return Err(Error::wrong(format!(
-                "{}: site {name} is still in use by {}: give them another exit or site first, or remove them",
-                file.display(),
-                users.join(", ")
+            return Err(Error::wrong(format_args!(
+                "{}: site {name} is still in use by {users}: give them another exit or site first, or remove \
+                 them",
+                file.display()
             ))
             .into());
         }
@@ -97,43 +101,41 @@ fn remove(file: &Path, name: &str) -> Result<ExitStatus, Errors> {
 }
 
 /// Returns the portals and phones of other sites that need a site, as a person calls them.
-fn users(network: &Network, name: &str) -> Vec<String> {
+fn users(network: &Network, name: &str) -> String {
     let needs = |exit: &ExitRef| match exit {
         ExitRef::Site(site) => site == name,
         ExitRef::Chain(hops) => hops.iter().any(|hop| hop == name),
         ExitRef::Provider(_) | ExitRef::Direct => false,
     };
-    let mut users = Vec::new();
+    let mut users = String::new();
     for (site, config) in network.sites.iter().filter(|(site, _)| *site != name) {
         for portal in config.portals.iter().filter(|portal| portal.exits.iter().any(needs)) {
-            users.push(format!("[site.{site}.portal.{}]", portal.name));
+            append(&mut users, &format_args!("[site.{site}.portal.{}]", portal.name));
         }
     }
     for (phone, config) in &network.phones {
         if config.at == name || config.exit.as_ref().is_some_and(needs) {
-            users.push(format!("[phone.{phone}]"));
+            append(&mut users, &format_args!("[phone.{phone}]"));
         }
     }
     users
 }
 
 fn unknown(file: &Path, name: &str, network: &Network) -> Error {
-    let names: Vec<&str> = network.sites.keys().map(String::as_str).collect();
-    Error::wrong(format!("{}: there is no site `{name}`; its sites: {}", file.display(), names.join(", ")))
+    let mut names = String::new();
+    for name in network.sites.keys() {
+        append(&mut names, name);
+    }
+    Error::wrong(format_args!("{}: there is no site `{name}`; its sites: {names}", file.display()))
 }
 
 fn list(file: &Path) -> Result<ExitStatus, Errors> {
     let (_, network) = network_file::load(file)?;
-    let mut sites: Vec<(&Name, &SiteConfig)> = network.sites.iter().collect();
-    sites.sort_unstable_by_key(|(_, site)| site.id);
-    for (name, site) in sites {
+    for id in 0..=u8::MAX {
+        let Some((name, site)) = network.sites.iter().find(|(_, site)| site.id == id) else { continue };
         let endpoint = site.endpoint.as_ref().map_or_else(|| "behind NAT".to_owned(), ToString::to_string);
-        let mut line = format!("{:>3}  {name:<12}  {}  {endpoint}", site.id, site.public_key);
-        if !site.exits.is_empty() {
-            line += "  exits ";
-            line += &site.exits.join(", ");
-        }
-        say!("{line}");
+        let (before, exits) = (if site.exits.is_empty() { "" } else { "  exits " }, site.exits.join(", "));
+        say!("{id:>3}  {name:<12}  {}  {endpoint}{before}{exits}", site.public_key);
     }
     Ok(ExitStatus::Done)
 }

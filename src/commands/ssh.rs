@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::cli::output::complain;
 use crate::cli::style::Style;
-use crate::kernel::Kernel;
-use crate::kernel::link::Links;
-use crate::site::{Entrance, Portal, RouterAccess, Site};
+use crate::engine::here::Here;
+use crate::kernel::Kernel as _;
+use crate::site::{Entrance, Portal, RouterAccess};
 use crate::system::disk::{self, FileOrigin};
 
 /// Environment variable that sshd sets: address and port of the client, then address and port of this end.
@@ -17,10 +17,10 @@ const VARIABLE: &str = "SSH_CONNECTION";
 /// programs that they run.
 const MOST_PARENTS: usize = 16;
 
-/// Prints a warning if the user's SSH session enters a portal from which `site` no longer allows access to
+/// Prints a warning if the user's SSH session enters a portal from which the site no longer allows access to
 /// this router.
-pub(super) fn warn(site: &Site, kernel: &mut dyn Kernel, links: &Links) {
-    let Some((client, portal)) = cut_off_session(site, kernel, links) else { return };
+pub(super) fn warn(here: &mut Here) {
+    let Some((client, portal)) = cut_off_session(here) else { return };
     let warning = format!(
         "YOUR OWN SESSION COMES FROM {client}, which enters portal `{}`: with this file, it can no longer \
          reach this router.",
@@ -32,11 +32,7 @@ pub(super) fn warn(site: &Site, kernel: &mut dyn Kernel, links: &Links) {
 }
 
 /// Returns the client of the user's SSH session, and the closed portal that the client enters.
-fn cut_off_session<'a>(
-    site: &'a Site,
-    kernel: &mut dyn Kernel,
-    links: &Links,
-) -> Option<(String, &'a Portal)> {
+fn cut_off_session(Here { site, kernel, links, .. }: &mut Here) -> Option<(String, &Portal)> {
     if site.portals.iter().all(|portal| portal.router == RouterAccess::All) {
         return None;
     }
@@ -67,14 +63,11 @@ fn ssh_connection() -> Option<String> {
             return None;
         }
         let folder = Path::new("/proc").join(process.to_string());
-        let environment = disk::read_if_there(&folder.join("environ"), FileOrigin::Kernel)
-            .ok()
-            .flatten()
-            .unwrap_or_default();
-        if let Some(value) = variable(&environment) {
+        let text = |name| disk::text_or_empty(&folder.join(name), FileOrigin::Kernel);
+        if let Some(value) = variable(&text("environ")) {
             return Some(value.to_owned());
         }
-        process = parent(&disk::read_if_there(&folder.join("stat"), FileOrigin::Kernel).ok()??)?;
+        process = parent(&text("stat"))?;
     }
     None
 }

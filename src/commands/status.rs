@@ -13,30 +13,26 @@ use std::time::{Duration, SystemTime};
 use super::{ExitStatus, prometheus, start_command, wifi};
 use crate::base::error::{Errors, Result};
 use crate::base::json::JsonText;
-use crate::base::sorted::SortedMap;
 use crate::cli;
 use crate::cli::amounts::{duration, ports};
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{AgentStatus, LinkPathStatus, TimedState, ask_status};
 use crate::engine::file_report::FileReport;
-use crate::engine::journal::Journal;
+use crate::engine::here::Here;
 use crate::engine::load::Files;
-use crate::engine::observed::choose_observed;
-use crate::engine::status::{LanReport, LinkReport, PortalReport, PortalState, Report, report};
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
+use crate::engine::status::{self, LanReport, LinkReport, PortalReport, PortalState, Report};
 use crate::services::{self, leases};
-use crate::site::{Relay, Site};
+use crate::site::Relay;
 use crate::system::clock::LastKnown;
 
 /// Shows the status once, or every second.
 pub(super) fn run(file: &Path, options: &cli::StatusCommand, is_verbose: bool) -> Result<ExitStatus, Errors> {
-    let mut here = Here::open(file)?;
+    let mut here = Here::observed(Files::read(file)?)?;
     let style = Style::for_stdout();
     loop {
         let now = SystemTime::now();
-        let report = here.report(file, now)?;
+        let report = report(&mut here, file, now)?;
         let text = match options {
             cli::StatusCommand { json: true, .. } => json(&report) + "\n",
             cli::StatusCommand { prometheus: true, .. } => prometheus::text(&report, now),
@@ -52,56 +48,35 @@ pub(super) fn run(file: &Path, options: &cli::StatusCommand, is_verbose: bool) -
             return Ok(ExitStatus::Done);
         }
         sleep(Duration::from_secs(1));
+        here.look_again()?;
     }
 }
 
-/// This site, as its files and its kernel have it.
-pub(super) struct Here {
-    files: Files,
-    journal: Journal,
-    kernel: Linux,
-}
-
-impl Here {
-    /// Reads the files, and opens the kernel.
-    pub(super) fn open(file: &Path) -> Result<Box<Self>, Errors> {
-        let files = Files::read(file)?;
-        Ok(Box::new(Self { files, journal: Journal::open()?, kernel: Linux::open()? }))
+/// Returns the report about the site, with the leases, the agent's status, and the faults.
+pub(super) fn report(here: &mut Here, file: &Path, now: SystemTime) -> Result<Report, Errors> {
+    let Here { files, journal, kernel, site, .. } = here;
+    let agent = journal.has_agent()?;
+    let mut report = status::report(site, agent, kernel, now)?;
+    report.file = FileReport::of(&files.text, &files.network);
+    for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
+        shown.leases = leases::leases(journal.folder(), portal, now)?;
     }
-
-    /// Returns the site with the exits that are in use. No name is resolved: endpoints come from the live
-    /// tunnels.
-    pub(super) fn site(&mut self) -> Result<Site, Errors> {
-        let links = self.kernel.links()?;
-        let mut site = self.files.site(&mut self.kernel, &self.journal, &links, &SortedMap::new())?;
-        choose_observed(&mut site, &mut self.kernel)?;
-        Ok(site)
+    if let Some(agent_status) = agent.then(ask_status).flatten() {
+        report.take_agent_status(agent_status);
     }
-
-    /// Returns the report about the site, with the leases, the agent's status, and the faults.
-    pub(super) fn report(&mut self, file: &Path, now: SystemTime) -> Result<Report, Errors> {
-        let site = self.site()?;
-        let Self { files, journal, kernel } = self;
-        let agent = journal.has_agent()?;
-        let mut report = report(&site, agent, kernel, now)?;
-        report.file = FileReport::of(&files.text, &files.network);
-        for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
-            shown.leases = leases::leases(journal.folder(), portal, now)?;
+    report.find_exit_addresses();
+    report.missing = if let Some(agent_status) = &report.agent_status {
+        agent_status.failures.clone()
+    } else {
+        let mut missing = services::missing(&services::plan(site, journal.folder()));
+        if let Some(complaint) = LastKnown::next_to(file).judge(now).complaint(now) {
+            missing.insert(0, complaint);
         }
-        if let Some(agent_status) = agent.then(ask_status).flatten() {
-            report.take_agent_status(agent_status);
-        }
-        report.find_exit_addresses();
-        report.missing = if let Some(agent_status) = &report.agent_status {
-            agent_status.failures.clone()
-        } else {
-            let clock = LastKnown::next_to(file).judge(now).complaint(now);
-            clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
-        };
-        report.missing.extend(files.former_site());
-        report.missing.extend(site.wifi.notes);
-        Ok(report)
-    }
+        missing
+    };
+    report.missing.extend(files.former_site());
+    report.missing.extend_from_slice(&site.wifi.notes);
+    Ok(report)
 }
 
 /// Returns the report as JSON.
@@ -255,20 +230,34 @@ fn for_people(report: &Report, style: Style, terms: &Terms) -> String {
     let mut text = String::new();
     head_lines(&mut text, report, style, terms);
     let width = links::width(&report.links);
-    section(&mut text, "links", &report.links, style, |text, link| {
-        links::line(text, link, style, width);
-        paths::line_end(text, report, link);
-        links::way_out(text, link, style);
-    });
-    section(&mut text, "portals", &report.portals, style, |text, portal| {
-        portal_line(text, portal, report.known(&portal.name), style);
-    });
-    section(&mut text, "phones", &report.phones, style, |text, phone| links::phone_line(text, phone, style));
-    section(&mut text, "relays", &report.relays, style, relay_line);
-    section(&mut text, "networks", &report.lans, style, lan_line);
-    let helper = report.agent_status.as_ref().and_then(|agent_status| agent_status.helper.as_ref());
-    let relayed = helper.map_or(&[][..], |helper| &helper.relayed);
-    section(&mut text, "helper", relayed, style, paths::relayed_line);
+    heading(&mut text, "links", report.links.len(), style);
+    for link in &report.links {
+        links::line(&mut text, link, style, width);
+        paths::line_end(&mut text, report, link);
+        links::way_out(&mut text, link, style);
+    }
+    heading(&mut text, "portals", report.portals.len(), style);
+    for portal in &report.portals {
+        portal_line(&mut text, portal, report.known(&portal.name), style);
+    }
+    heading(&mut text, "phones", report.phones.len(), style);
+    for phone in &report.phones {
+        links::phone_line(&mut text, phone, style);
+    }
+    heading(&mut text, "relays", report.relays.len(), style);
+    for relay in &report.relays {
+        relay_line(&mut text, relay);
+    }
+    heading(&mut text, "networks", report.lans.len(), style);
+    for lan in &report.lans {
+        lan_line(&mut text, lan);
+    }
+    if let Some(helper) = report.agent_status.as_ref().and_then(|agent_status| agent_status.helper.as_ref()) {
+        heading(&mut text, "helper", helper.relayed.len(), style);
+        for ends in &helper.relayed {
+            paths::relayed_line(&mut text, ends);
+        }
+    }
     text
 }
 
@@ -276,22 +265,25 @@ fn for_people(report: &Report, style: Style, terms: &Terms) -> String {
 /// file, and faults.
 fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
     let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
-    let _ = writeln!(
+    let _ = write!(
         text,
-        "{} · site {} · {agent} · {} WireGuard · {}{}",
+        "{} · site {} · {agent} · {} WireGuard · {}",
         style.strong(&report.network),
         style.strong(&report.site),
         report.wireguard.as_str(),
-        report.firewall.as_str(),
-        if terms.is_verbose { [" (", report.firewall_reason, ")"].concat() } else { String::new() }
+        report.firewall.as_str()
     );
+    if terms.is_verbose {
+        let _ = write!(text, " ({})", report.firewall_reason);
+    }
+    text.push('\n');
     if !report.agent {
-        let hint = ["no agent runs: start it with `", &terms.start, "`"].concat();
-        let _ = writeln!(text, "{}", style.bad(&hint));
+        let hint = format!("no agent runs: start it with `{}`", terms.start);
+        fault_line(text, "", &hint, style);
     }
     if let Some(left) = report.agent_status.as_ref().and_then(|agent_status| agent_status.unconfirmed) {
         let warning = format!("not confirmed: undone in {left} s unless you run `portals confirm`");
-        let _ = writeln!(text, "{}", style.bad(&warning));
+        fault_line(text, "", &warning, style);
     }
     if let Some(file) = &report.file {
         file::lines(text, file, report.agent_status.as_ref(), style);
@@ -300,18 +292,20 @@ fn head_lines(text: &mut String, report: &Report, style: Style, terms: &Terms) {
         let _ = writeln!(text, "UDP {} must reach this machine", ports(&report.ports));
     }
     for missing in &report.missing {
-        let _ = writeln!(text, "{}", style.bad(missing));
+        fault_line(text, "", missing, style);
     }
 }
 
-/// Appends a heading, and the lines of each item; nothing if there are no items.
-fn section<T>(text: &mut String, heading: &str, items: &[T], style: Style, line: impl Fn(&mut String, &T)) {
-    if !items.is_empty() {
+/// Appends a heading over this number of items; nothing if there are none.
+fn heading(text: &mut String, heading: &str, items: usize, style: Style) {
+    if items > 0 {
         let _ = writeln!(text, "\n{}", style.strong(heading));
     }
-    for item in items {
-        line(text, item);
-    }
+}
+
+/// Appends a line about a fault.
+fn fault_line(text: &mut String, indent: &str, words: &str, style: Style) {
+    let _ = writeln!(text, "{indent}{}", style.bad(words));
 }
 
 /// Appends the line of traffic that goes on from here.
@@ -332,19 +326,22 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&TimedSta
         PortalState::Direct => style.good("direct     "),
         PortalState::Blocked => style.bad("blocked    "),
     };
-    let addresses: Vec<String> =
-        portal.address.iter().chain(&portal.address6).map(ToString::to_string).collect();
-    let addresses = addresses.join(", ");
-    let why =
-        known.map_or_else(String::new, |known| format!("  {}, {} ago", known.words, duration(known.since)));
-    let seen_as = portal.exit_address.map_or_else(String::new, |address| format!(" ({address})"));
-    let _ = writeln!(
-        text,
-        "  {:<12} {state}  {} → {}{seen_as}  {addresses}{why}",
-        portal.name, portal.entrance, portal.exit
-    );
+    let _ = write!(text, "  {:<12} {state}  {} → {}", portal.name, portal.entrance, portal.exit);
+    if let Some(address) = portal.exit_address {
+        let _ = write!(text, " ({address})");
+    }
+    text.push_str("  ");
+    let mut before = "";
+    for address in portal.address.iter().chain(&portal.address6) {
+        let _ = write!(text, "{before}{address}");
+        before = ", ";
+    }
+    if let Some(known) = known {
+        let _ = write!(text, "  {}, {} ago", known.words, duration(known.since));
+    }
+    text.push('\n');
     if let Some(obstacle) = &portal.obstacle {
-        let _ = writeln!(text, "    {}", style.bad(&obstacle.to_string()));
+        fault_line(text, "    ", &obstacle.to_string(), style);
     }
     wifi::lines(text, portal.stations.as_deref().unwrap_or_default());
     super::leases::lines(text, portal.leases.as_deref().unwrap_or_default());

@@ -5,34 +5,28 @@ use std::path::Path;
 use super::{ExitStatus, need_agent};
 use crate::base::error::{Error, Errors};
 use crate::base::json::JsonText;
+use crate::base::text::append;
 use crate::cli;
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::diagnose::finding::{self, Verdict};
 use crate::diagnose::test::{self, Subject};
-use crate::engine::journal::Journal;
-use crate::engine::load::Files;
-use crate::engine::observed::choose_observed;
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
+use crate::engine::here::Here;
 use crate::site::Site;
 
 /// Tests the portal, and prints a line for each test.
 pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus, Errors> {
-    let files = Files::read(file)?;
     if options.cut {
         // It puts the link back.
         need_agent()?;
     }
-    let journal = Journal::open()?;
-    let mut kernel = Linux::open()?;
-    let links = kernel.links()?;
-    let mut site = files.site(&mut kernel, &journal, &links, &files.resolved()?)?;
-    choose_observed(&mut site, &mut kernel)?;
+    let mut here = Here::open(file)?;
+    here.choose_observed()?;
+    let Here { kernel, site, .. } = &mut *here;
     let Some(portal) = site.portals.iter().find(|portal| portal.name == options.portal) else {
-        return Err(unknown(&site, &options.portal).into());
+        return Err(unknown(site, &options.portal).into());
     };
-    let findings = test::run(&Subject { files: &files, site: &site, portal }, &mut kernel, options.cut);
+    let findings = test::run(&Subject { site, portal }, kernel, options.cut).0;
     if options.json {
         let mut json = JsonText::default();
         json.begin("", '{');
@@ -49,10 +43,10 @@ pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus,
 }
 
 fn unknown(site: &Site, portal: &str) -> Error {
-    let mut names = String::new();
-    for known in &site.portals {
-        names.push_str(if names.is_empty() { "; it has: " } else { ", " });
-        names.push_str(&known.name);
+    let mut known = String::new();
+    for portal in &site.portals {
+        append(&mut known, &portal.name);
     }
-    Error::wrong(["this site has no portal `", portal, "`", &names].concat())
+    let has = if known.is_empty() { "" } else { "; it has: " };
+    Error::wrong(["this site has no portal `", portal, "`", has, &known].concat())
 }

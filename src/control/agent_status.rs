@@ -97,40 +97,43 @@ impl AgentStatus {
 
     /// Returns the fields of an answer: four for each portal, exit, deadline and failure, and for each line
     /// about a link.
-    pub fn into_fields(self) -> Vec<String> {
+    pub fn to_fields(&self) -> Vec<String> {
         let mut fields = Vec::new();
-        let mut tell = |what: &str, name: Name, since: u64, words: String| {
-            fields.extend([what.to_owned(), name, since.to_string(), words]);
-        };
-        self.portals.into_iter().for_each(|known| tell("portal", known.name, known.since, known.words));
-        self.exits.into_iter().for_each(|known| tell("exit", known.name, known.since, known.words));
-        self.unconfirmed.into_iter().for_each(|left| tell("unconfirmed", Name::new(), left, String::new()));
-        self.failures.into_iter().for_each(|words| tell("failure", Name::new(), 0, words));
-        for link in self.links {
-            tell("link", link.peer, 0, link.interface.to_string());
-            link.path.into_iter().for_each(|path| tell(path.kind.as_str(), path.by, 0, String::new()));
-            let tried = link.tried.iter().take(MOST_DETAILS);
-            tried.for_each(|sentence| tell("tried", Name::new(), 0, harmless(sentence)));
-            tell("mapping", Name::new(), 0, harmless(&link.port_mapping));
+        let all = &mut fields;
+        for (what, states) in [("portal", &self.portals), ("exit", &self.exits)] {
+            for known in states {
+                tell(all, what, &known.name, known.since, &known.words);
+            }
         }
-        if let Some(helper) = self.helper {
-            tell("helper", Name::new(), helper.questions, String::new());
-            helper.relayed.into_iter().for_each(|[one, other]| tell("relays", one, 0, other));
+        if let Some(left) = self.unconfirmed {
+            tell(all, "unconfirmed", "", left, "");
         }
-        for file in self.files {
-            tell("file", file.site, file.serial.unwrap_or_default(), file.relation.as_str().to_owned());
+        for words in &self.failures {
+            tell(all, "failure", "", 0, words);
         }
-        self.file_problem
-            .into_iter()
-            .for_each(|words| tell("file-problem", Name::new(), 0, harmless(&words)));
+        for link in &self.links {
+            tell_of_link(all, link);
+        }
+        if let Some(helper) = &self.helper {
+            tell(all, "helper", "", helper.questions, "");
+            for [one, other] in &helper.relayed {
+                tell(all, "relays", one, 0, other);
+            }
+        }
+        for file in &self.files {
+            tell(all, "file", &file.site, file.serial.unwrap_or_default(), file.relation.as_str());
+        }
+        if let Some(words) = &self.file_problem {
+            tell(all, "file-problem", "", 0, &harmless(words));
+        }
         if self.is_rotating {
-            tell("rotating", Name::new(), 0, String::new());
+            tell(all, "rotating", "", 0, "");
         }
-        for SessionStatus { interface, key, seen, unanswered } in self.sessions {
-            tell("session", key.to_string(), 0, interface.to_string());
+        for SessionStatus { interface, key, seen, unanswered } in &self.sessions {
+            tell(all, "session", &key.to_string(), 0, interface.as_str());
             for (what, since) in [("seen", seen), ("unanswered", unanswered)] {
                 if let Some(since) = since {
-                    tell(what, Name::new(), since, String::new());
+                    tell(all, what, "", *since, "");
                 }
             }
         }
@@ -150,14 +153,15 @@ impl AgentStatus {
 
     /// Takes four fields; `None` if they have no meaning after the fields before.
     fn take(&mut self, what: &str, name: &Name, since: u64, words: &str) -> Option<()> {
-        let known = TimedState { name: name.clone(), since, words: words.to_owned() };
         match what {
-            "portal" => self.portals.push(known),
-            "exit" => self.exits.push(known),
+            "portal" | "exit" => {
+                let states = if what == "exit" { &mut self.exits } else { &mut self.portals };
+                states.push(TimedState { name: name.clone(), since, words: words.to_owned() });
+            }
             "unconfirmed" => self.unconfirmed = Some(since),
-            "failure" => self.failures.push(known.words),
+            "failure" => self.failures.push(words.to_owned()),
             "link" => self.links.push(LinkPathStatus {
-                peer: known.name,
+                peer: name.clone(),
                 interface: words.parse().ok()?,
                 path: None,
                 tried: Vec::new(),
@@ -171,27 +175,43 @@ impl AgentStatus {
             "file" => {
                 let relation = Relation::ALL.into_iter().find(|relation| relation.as_str() == words)?;
                 let serial = (relation != Relation::Unknown).then_some(since);
-                self.files.push(SiteFile { site: known.name, serial, relation });
+                self.files.push(SiteFile { site: name.clone(), serial, relation });
             }
             "file-problem" => self.file_problem = Some(harmless(words)),
             "rotating" => self.is_rotating = true,
             "session" => self.sessions.push(SessionStatus {
                 interface: words.parse().ok()?,
-                key: known.name.parse().ok()?,
+                key: name.parse().ok()?,
                 seen: None,
                 unanswered: None,
             }),
             "seen" => self.sessions.last_mut()?.seen = Some(since),
             "unanswered" => self.sessions.last_mut()?.unanswered = Some(since),
             "helper" => self.helper = Some(HelperStatus { questions: since, relayed: Vec::new() }),
-            "relays" => self.helper.as_mut()?.relayed.push([known.name, known.words]),
+            "relays" => self.helper.as_mut()?.relayed.push([name.clone(), words.to_owned()]),
             _ => {
                 let kind = PathKind::ALL.into_iter().find(|kind| kind.as_str() == what)?;
-                self.links.last_mut()?.path = Some(LinkPath { kind, by: known.name });
+                self.links.last_mut()?.path = Some(LinkPath { kind, by: name.clone() });
             }
         }
         Some(())
     }
+}
+
+/// Appends an entry of an answer: four fields.
+fn tell(fields: &mut Vec<String>, what: &str, name: &str, since: u64, words: &str) {
+    fields.extend([what.to_owned(), name.to_owned(), since.to_string(), words.to_owned()]);
+}
+
+fn tell_of_link(all: &mut Vec<String>, link: &LinkPathStatus) {
+    tell(all, "link", &link.peer, 0, link.interface.as_str());
+    if let Some(path) = &link.path {
+        tell(all, path.kind.as_str(), &path.by, 0, "");
+    }
+    for sentence in link.tried.iter().take(MOST_DETAILS) {
+        tell(all, "tried", "", 0, &harmless(sentence));
+    }
+    tell(all, "mapping", "", 0, &harmless(&link.port_mapping));
 }
 
 /// Returns a sentence without control characters and of bounded length.
@@ -267,7 +287,7 @@ mod tests {
             ..AgentStatus::default()
         };
         for all in [full, portal, helper, AgentStatus::default] {
-            let fields = decode_answer(encode_answer(&Ok(all().into_fields())).as_bytes()).unwrap();
+            let fields = decode_answer(encode_answer(&Ok(all().to_fields())).as_bytes()).unwrap();
             assert_eq!(AgentStatus::from_fields(&fields).unwrap(), all());
         }
     }
@@ -303,7 +323,7 @@ mod tests {
     fn words_of_routers_do_no_harm() {
         let long = "ä".repeat(1000);
         let told = AgentStatus { links: vec![link(None, &["a\0b\x1b[2J", &long])], ..AgentStatus::default() };
-        let told = AgentStatus::from_fields(&told.into_fields()).unwrap();
+        let told = AgentStatus::from_fields(&told.to_fields()).unwrap();
         assert_eq!(told.links[0].tried, ["a b [2J".to_owned(), "ä".repeat(LONGEST_SENTENCE)]);
         let heard = parsed(&["link", "mike", "0", "to-mike", "mapping", "", "0", "\x1b[2J"]).unwrap();
         assert_eq!(heard.links[0].port_mapping, " [2J");

@@ -9,11 +9,10 @@ pub(crate) mod request;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -25,7 +24,8 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
-use crate::base::moment::earlier;
+use crate::base::moment::{after, earlier, has_come, is_due};
+use crate::system::disk;
 use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::wait::poll_until;
@@ -104,12 +104,12 @@ fn broken_off() -> Error {
 /// Connects to the agent. An agent that has just started may not listen yet, so a failure is tried again for
 /// a while.
 fn connect(path: &Path) -> io::Result<UnixStream> {
-    let until = Instant::now() + START;
+    let until = after(Instant::now(), START);
     loop {
         match UnixStream::connect(path) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
-                    && Instant::now() < until =>
+                    && !has_come(until) =>
             {
                 sleep(Duration::from_millis(20));
             }
@@ -122,9 +122,7 @@ fn exchange(mut stream: UnixStream, request: &[u8], limit: Duration) -> io::Resu
     stream.set_read_timeout(Some(limit))?;
     stream.write_all(request)?;
     stream.shutdown(Shutdown::Write)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(answer)
+    disk::all_of(File::from(OwnedFd::from(stream)))
 }
 
 /// Agent's end of the control socket.
@@ -133,7 +131,7 @@ pub struct ControlListener {
     path: PathBuf,
     listener: UnixListener,
     /// Clients whose request is not complete, in the order in which they came.
-    clients: VecDeque<ControlClient>,
+    clients: Vec<ControlClient>,
     /// End of the pause after a connection could not be accepted.
     closed_until: Option<Instant>,
     /// Rate limit on log lines about clients.
@@ -166,7 +164,7 @@ impl ControlListener {
         Ok(Self {
             path: path.to_owned(),
             listener,
-            clients: VecDeque::new(),
+            clients: Vec::new(),
             closed_until: None,
             complaints: RateLimit::default(),
         })
@@ -185,7 +183,7 @@ impl ControlListener {
     /// Returns the time at which to [`hear`](Self::hear) again even without input: to drop a slow client, or
     /// to accept clients again.
     pub fn deadline(&self) -> Option<Instant> {
-        earlier(self.clients.front().map(|client| client.until), self.closed_until)
+        earlier(self.clients.first().map(|client| client.until), self.closed_until)
     }
 
     /// Accepts a waiting client, and reads from all clients. Never waits. Returns a request, with the client
@@ -193,15 +191,15 @@ impl ControlListener {
     pub fn hear(&mut self) -> Option<(ControlRequest, WaitingClient)> {
         if let Some(client) = self.accept() {
             if self.clients.len() == MOST_CLIENTS {
-                self.clients.pop_front();
+                self.clients.remove(0);
             }
-            self.clients.push_back(client);
+            self.clients.push(client);
         }
         let (now, mut asked) = (Instant::now(), None);
         for mut client in std::mem::take(&mut self.clients) {
             // Other clients wait until this one has its answer.
             if asked.is_some() {
-                self.clients.push_back(client);
+                self.clients.push(client);
                 continue;
             }
             match client.read() {
@@ -211,7 +209,7 @@ impl ControlListener {
                         self.tell(WaitingClient(client.stream), &Err(Error::failed(UNKNOWN_REQUEST).into()));
                     }
                 },
-                Ok(false) if now < client.until => self.clients.push_back(client),
+                Ok(false) if !is_due(Some(client.until), now) => self.clients.push(client),
                 Ok(false) => self.complain("a client has connected and sent no complete request"),
                 Err(error) => self.complain(&format!("cannot read a request: {error}")),
             }
@@ -235,7 +233,7 @@ impl ControlListener {
 
     /// Returns the next client that runs as root or as the user of this process.
     fn accept(&mut self) -> Option<ControlClient> {
-        if self.closed_until.is_some_and(|until| Instant::now() < until) {
+        if self.closed_until.is_some_and(|until| !has_come(until)) {
             return None;
         }
         self.closed_until = None;
@@ -252,7 +250,7 @@ impl ControlListener {
             // The client stays in the queue, and would wake the agent again at once.
             Err(error) => {
                 self.complain(&format!("cannot accept a connection: {error}"));
-                self.closed_until = Some(Instant::now() + EXCHANGE_TIME);
+                self.closed_until = Some(after(Instant::now(), EXCHANGE_TIME));
                 return None;
             }
         };
@@ -262,7 +260,7 @@ impl ControlListener {
         is_allowed.then(|| ControlClient {
             stream,
             received: Vec::new(),
-            until: Instant::now() + EXCHANGE_TIME,
+            until: after(Instant::now(), EXCHANGE_TIME),
         })
     }
 }
@@ -301,7 +299,7 @@ impl WaitingClient {
     /// Writes the answer. Nearly every answer fits into the buffer of the socket. A client that reads a long
     /// one slowly gets no more time.
     fn write(mut self, mut bytes: &[u8]) -> io::Result<()> {
-        let until = Instant::now() + EXCHANGE_TIME;
+        let until = after(Instant::now(), EXCHANGE_TIME);
         while !bytes.is_empty() {
             match self.0.write(bytes) {
                 Ok(length) => bytes = &bytes[length..],

@@ -127,35 +127,47 @@ impl ControlRequest {
         let fields: Vec<&[u8]> = fields.collect();
         let text = |field: &[u8]| Some(str::from_utf8(field).ok()?.to_owned());
         let file = |field| PathBuf::from(OsStr::from_bytes(field));
-        Some(match (word, fields.as_slice()) {
-            ("apply", [path]) => Self::Apply { file: file(path), confirm: None },
-            ("try", [seconds, path]) => {
+        let done = match *fields.as_slice() {
+            [] => match word {
+                "confirm" => Self::Confirm,
+                "reload" => Self::Reload,
+                "offer" => Self::Offer,
+                "pull" => Self::Pull,
+                "rotate" => Self::Rotate { leaves_behind: false },
+                "status" => Self::Status,
+                "invitations" => Self::Invitations,
+                _ => return None,
+            },
+            [path] if word == "apply" => Self::Apply { file: file(path), confirm: None },
+            [field] => {
+                let text = text(field)?;
+                match word {
+                    "rotate" if field == LEAVE_BEHIND => Self::Rotate { leaves_behind: true },
+                    "exit" => Self::Exit { portal: text, exit: None },
+                    "invite" => Self::Invite(Terms::from_text(&text)?),
+                    "revoke" => Self::Revoke(text),
+                    "allow" => Self::Allow(text),
+                    "accept" => Self::Accept(text),
+                    _ => return None,
+                }
+            }
+            [seconds, path] if word == "try" => {
                 let confirm = Some(confirmation_time(text(seconds)?.parse().ok()?)?);
                 Self::Apply { file: file(path), confirm }
             }
-            ("confirm", []) => Self::Confirm,
-            ("reload", []) => Self::Reload,
-            ("offer", []) => Self::Offer,
-            ("pull", []) => Self::Pull,
-            ("rotate", []) => Self::Rotate { leaves_behind: false },
-            ("rotate", [word]) if *word == LEAVE_BEHIND => Self::Rotate { leaves_behind: true },
-            ("status", []) => Self::Status,
-            ("exit", [portal]) => Self::Exit { portal: text(portal)?, exit: None },
-            ("exit", [portal, exit]) => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
-            ("invite", [terms]) => Self::Invite(Terms::from_text(&text(terms)?)?),
-            ("invitations", []) => Self::Invitations,
-            ("revoke", [name]) => Self::Revoke(text(name)?),
-            ("allow", [name]) => Self::Allow(text(name)?),
-            ("accept", [pasted]) => Self::Accept(text(pasted)?),
+            [portal, exit] if word == "exit" => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
             _ => return None,
-        })
+        };
+        Some(done)
     }
 }
 
 impl ChangeReport {
     /// Returns the fields of an answer.
     pub fn into_fields(self) -> Vec<String> {
-        [vec![self.changes.to_string()], self.notes].concat()
+        let mut fields = self.notes;
+        fields.insert(0, self.changes.to_string());
+        fields
     }
 
     /// Parses the fields of an answer.

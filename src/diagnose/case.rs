@@ -11,16 +11,10 @@ use crate::base::path::folder_of;
 use crate::config::model::{Network, SiteConfig};
 use crate::control::{AgentStatus, ask_status};
 use crate::engine::apply::prepare;
-use crate::engine::journal::Journal;
-use crate::engine::load::Files;
+use crate::engine::here::Here;
 use crate::engine::network_file;
-use crate::engine::observed::choose_observed;
 use crate::engine::status::{Report, report};
-use crate::kernel::Kernel as _;
-use crate::kernel::link::Links;
-use crate::kernel::linux::Linux;
 use crate::plan::plan;
-use crate::site::Site;
 use crate::site::facts::Firmware;
 use crate::state::step::Step;
 use crate::state::words::count;
@@ -35,18 +29,14 @@ pub(super) struct Case {
     /// Set if only the file is looked at.
     pub(super) file_only: bool,
     /// Text and content of the file; `None` if it has faults.
-    pub(super) network: Option<(String, Network)>,
+    pub(super) network: Option<(String, Box<Network>)>,
     /// Firmware of this machine, if it is a known one.
     pub(super) firmware: Option<Firmware>,
 }
 
 /// Live state of this machine.
 pub(super) struct Live {
-    pub(super) kernel: Linux,
-    pub(super) journal: Journal,
-    pub(super) links: Links,
-    pub(super) files: Files,
-    pub(super) site: Site,
+    pub(super) here: Box<Here>,
     pub(super) report: Report,
     /// Steps from the live state to the one that the file describes.
     pub(super) steps: Vec<Step>,
@@ -103,31 +93,26 @@ impl Live {
     }
 
     fn read(case: &Case) -> Result<Self, Errors> {
-        let files = Files::read(&case.file)?;
-        let resolved = files.resolved()?;
-        let mut kernel = Linux::open()?;
-        let links = kernel.links()?;
-        let journal = Journal::open()?;
-        let mut site = files.site(&mut kernel, &journal, &links, &resolved)?;
-        choose_observed(&mut site, &mut kernel)?;
-        let agent = journal.has_agent()?;
-        let mut report = report(&site, agent, &mut kernel, SystemTime::now())?;
+        let mut here = Here::open(&case.file)?;
+        here.choose_observed()?;
+        let agent = here.journal.has_agent()?;
+        let mut report = report(&here.site, agent, &mut here.kernel, SystemTime::now())?;
         report.agent_status = if agent { ask_status() } else { None };
-        let firmware = case.firmware;
-        let mut live = Self { kernel, journal, links, files, site, report, steps: Vec::new(), firmware };
+        let mut live = Self { here, report, steps: Vec::new(), firmware: case.firmware };
         live.compare()?;
         Ok(live)
     }
 
     /// Compares the live state with the one that the file describes.
     pub(super) fn compare(&mut self) -> Result<()> {
-        self.steps = prepare(&mut self.kernel, &self.journal, &plan(&self.site), None)?.steps;
+        let Here { kernel, journal, site, .. } = &mut *self.here;
+        self.steps = prepare(kernel, journal, &plan(site), None)?.steps;
         Ok(())
     }
 
     /// Returns this site's entry in the file.
     pub(super) fn entry(&self) -> &SiteConfig {
-        &self.files.network.sites[&self.site.name]
+        &self.here.files.network.sites[&self.here.site.name]
     }
 
     /// Returns the state that only the agent knows, if it runs and answers.

@@ -16,11 +16,11 @@ const DHCP: u16 = 67;
 pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
     // The agent has named what is missing, and what failed.
     if live.agent().is_none() {
-        for words in services::missing(&services::plan(&live.site, live.journal.folder())) {
+        for words in services::missing(&services::plan(&live.here.site, live.here.journal.folder())) {
             findings.fault(PROGRAMS, &words);
         }
     }
-    for (program, _) in services::programs(&live.site) {
+    for (program, _) in services::programs(&live.here.site) {
         if let Some(path) = path_of(program.name) {
             let path = path.display();
             findings.ok(PROGRAMS, "{0}: {1} is installed.", &[&program.purpose, &path]);
@@ -30,7 +30,7 @@ pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
 
 /// Checks that no other program has a port that portals needs.
 pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
-    for (interface, tunnel) in &live.site.tunnels {
+    for (interface, tunnel) in &live.here.site.tunnels {
         let port = tunnel.port;
         for owner in owners_of(tunnel.port) {
             // The built-in WireGuard is the agent.
@@ -47,10 +47,10 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
             }
         }
     }
-    if !live.site.portals.iter().any(|portal| portal.dhcp) {
+    if !live.here.site.portals.iter().any(|portal| portal.dhcp) {
         return;
     }
-    let ours = services::folder(live.journal.folder(), "");
+    let ours = services::folder(live.here.journal.folder(), "");
     for owner in owners_of(DHCP) {
         if !owner.arguments.contains(&*ours.to_string_lossy()) {
             findings.note(

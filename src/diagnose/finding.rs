@@ -58,18 +58,14 @@ impl Finding {
             Verdict::NotChecked => style.faint("-"),
         };
         let colon = if self.seen.is_empty() { "" } else { ": " };
-        for part in [mark.as_str(), " ", &style.strong(self.check), colon, &self.seen, "\n"] {
-            text.push_str(part);
-        }
+        let _ = writeln!(text, "{mark} {}{colon}{}", style.strong(self.check), self.seen);
         if !self.why.is_empty() {
-            for part in ["    ", self.why, "\n"] {
-                text.push_str(part);
-            }
+            let _ = writeln!(text, "    {}", self.why);
         }
-        for (index, line) in self.way_out.lines().enumerate() {
-            for part in [if index == 0 { "  → " } else { "    " }, line, "\n"] {
-                text.push_str(part);
-            }
+        let mut before = "  → ";
+        for line in self.way_out.lines() {
+            let _ = writeln!(text, "{before}{line}");
+            before = "    ";
         }
     }
 
@@ -128,8 +124,9 @@ impl Findings {
         self.add(Verdict::NotChecked, &Words { check, seen, why: "", way_out: "" }, values);
     }
 
+    /// Adds a finding.
     #[inline(never)]
-    fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
+    pub fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
         let (seen, way_out) = (filled(words.seen, values), filled(words.way_out, values));
         self.0.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
     }
@@ -149,11 +146,6 @@ fn filled(text: &str, values: &[&dyn Display]) -> String {
     }
     filled.push_str(rest);
     filled
-}
-
-/// Adds an item to a list with commas.
-pub fn append(list: &mut String, item: &dyn Display) {
-    let _ = write!(list, "{}{item}", if list.is_empty() { "" } else { ", " });
 }
 
 /// Returns the lines of all findings for people.

@@ -19,8 +19,8 @@ const OTHERS: [(&str, &str, &str); 3] = [
 
 /// Names the programs that filter here as well.
 pub(super) fn others(_: &Case, findings: &mut Findings) {
-    for (name, path, words) in OTHERS {
-        let path = Path::new(path);
+    for (name, path, words) in &OTHERS {
+        let path = Path::new(*path);
         if path.exists() && (words.is_empty() || disk::text_or_empty(path, FileOrigin::Host).contains(words))
         {
             findings.note(
@@ -39,14 +39,14 @@ pub(super) fn others(_: &Case, findings: &mut Findings) {
 
 /// Tells which firewall guards the portals, and names chains of others in which no way can be opened.
 pub(super) fn guard(live: &mut Live, findings: &mut Findings) {
-    let guard = &live.site.guard;
+    let guard = &live.here.site.guard;
     let (firewall, reason) = (guard.firewall.as_str(), guard.reason);
     findings.ok(CHECK, "Portals are guarded by {0}, because {1}.", &[&firewall, &reason]);
     if !guard.barriers.is_empty() {
         let chains = count(guard.barriers.len(), "chain");
         findings.ok(CHECK, "A way is open through {0} of others, which refuse packets.", &[&chains]);
     }
-    for note in live.site.notes.iter().filter(|note| is_about_filters(note)) {
+    for note in live.here.site.notes.iter().filter(|note| is_about_filters(note)) {
         findings.fault(CHECK, note);
     }
 }

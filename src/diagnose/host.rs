@@ -160,7 +160,7 @@ pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
 /// Checks that this machine forwards packets.
 pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "forwarding";
-    if live.site.portals.is_empty() {
+    if live.here.site.portals.is_empty() {
         return;
     }
     let is_off = sysctl::read("net/ipv4/ip_forward").ok().flatten().as_deref() == Some("0");
@@ -183,7 +183,7 @@ pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
 /// Checks that there is a way to the internet.
 pub(super) fn uplink(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "uplink";
-    let Some(uplink) = &live.site.host.uplink else {
+    let Some(uplink) = &live.here.site.host.uplink else {
         let way_out = match live.firmware {
             Some(Firmware::EdgeOs) => "See the state of the WAN interface: show interfaces",
             Some(Firmware::OpenWrt) => "ifup wan; then: ifstatus wan",
@@ -199,7 +199,7 @@ pub(super) fn uplink(live: &mut Live, findings: &mut Findings) {
         return findings.wrong(&words, &[&way_out]);
     };
     let interface = uplink.interface.as_str();
-    if live.links.get(&uplink.interface).is_some_and(HostLink::is_tunnel) {
+    if live.here.links.get(&uplink.interface).is_some_and(HostLink::is_tunnel) {
         findings.note(
             &Words {
                 check: CHECK,

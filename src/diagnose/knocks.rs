@@ -19,10 +19,10 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
         return;
     }
     let mut ports = SortedSet::new();
-    for tunnel in live.site.tunnels.values() {
+    for tunnel in live.here.site.tunnels.values() {
         ports.insert(tunnel.port);
     }
-    let Ok(knocks) = Knocks::listen(&live.site.private_key) else { return };
+    let Ok(knocks) = Knocks::listen(&live.here.site.private_key) else { return };
     let until = Instant::now() + LISTENING;
     let mut said = Vec::new();
     while let Some(Knock { from, key }) = knocks.next(&ports, until) {
@@ -62,7 +62,7 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
 
 /// Reports whether a key is one of this network.
 fn is_known(live: &Live, key: PublicKey) -> bool {
-    let sites = &live.files.network.sites;
+    let sites = &live.here.files.network.sites;
     sites.values().any(|site| site.public_key == key)
-        || live.site.peers().any(|(_, _, peer)| peer.public_key == key)
+        || live.here.site.peers().any(|(_, _, peer)| peer.public_key == key)
 }

@@ -22,7 +22,7 @@ pub(super) fn links(live: &mut Live, findings: &mut Findings) {
 
 fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Findings) {
     let name = &link.peer;
-    if !live.links.contains_key(&link.interface) {
+    if !live.here.links.contains_key(&link.interface) {
         return findings.wrong(
             &Words {
                 check: CHECK,
@@ -52,10 +52,11 @@ fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Find
         );
     };
     let age = match age {
-        Some(age) => ["the last handshake was ", &age, " ago"].concat(),
+        Some(age) => format!("the last handshake was {age} ago"),
         None => "there was never a handshake".to_owned(),
     };
-    let is_provider = live.site.tunnels.get(&link.interface).is_some_and(|tunnel| tunnel.provider.is_some());
+    let is_provider =
+        live.here.site.tunnels.get(&link.interface).is_some_and(|tunnel| tunnel.provider.is_some());
     let way_out = if is_provider {
         "Get a new file from the provider: its server or your key may be gone."
     } else if tried.is_empty() {

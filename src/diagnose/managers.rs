@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
-use super::processes::entries;
+use crate::engine::here::Here;
 use crate::system::disk::{self, FileOrigin};
 
 /// Folders of the settings of systemd-networkd (networkd.conf(5)).
@@ -22,15 +22,15 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
     let mut text = "\n".to_owned();
     for folder in FOLDERS {
         let file = Path::new(folder).join("networkd.conf");
-        let mut files = entries(&file.with_added_extension("d"));
+        let mut files = disk::entries(&file.with_added_extension("d")).unwrap_or_default();
         files.push(file);
         for file in files {
             text.push_str(&disk::text_or_empty(&file, FileOrigin::Host));
             text.push('\n');
         }
     }
-    text.retain(|letter| letter != ' ');
-    let has = |setting: &str, value: &str| text.contains(&["\n", setting, "=", value].concat());
+    let text = text.replace(' ', "");
+    let has = |setting: &str, value: &str| text.contains(&format!("\n{setting}={value}"));
     let is_off = |setting: &&str| ["no", "false", "off", "0"].iter().any(|value| has(setting, value));
     if SETTINGS.iter().all(is_off) {
         findings.ok(CHECK, "", &[]);
@@ -52,11 +52,11 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
 
 /// Checks that NetworkManager does not manage interfaces to which portals gives addresses.
 pub(super) fn network_manager(live: &mut Live, findings: &mut Findings) {
-    let Live { site, links, .. } = live;
+    let Here { site, links, .. } = &*live.here;
     for portal in site.portals.iter().filter(|portal| portal.has_wire()) {
         let Some(name) = portal.entrance_interface() else { continue };
         let Some(link) = links.get(name) else { continue };
-        let path = ["/run/NetworkManager/devices/", &link.index.to_string()].concat();
+        let path = format!("/run/NetworkManager/devices/{}", link.index);
         let state = disk::text_or_empty(Path::new(&path), FileOrigin::Host);
         if state.lines().any(|line| line == "managed=true" || line == "managed=1") {
             findings.wrong(

@@ -6,6 +6,7 @@ mod dns;
 mod file;
 pub mod finding;
 mod firewall;
+mod helpers;
 mod host;
 mod knocks;
 mod links;

@@ -6,7 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::case::{Case, Live};
-use super::finding::{Findings, Words, append};
+use super::finding::{Findings, Words};
+use crate::base::text::append;
 use crate::site::facts::Firmware;
 use crate::state::words;
 use crate::system::disk::{self, FileOrigin};

@@ -1,8 +1,9 @@
 //! Checks of the portals of this site.
 
 use super::case::Live;
-use super::finding::{Findings, Words, append};
+use super::finding::{Findings, Words};
 use super::firewall::is_about_filters;
+use crate::base::text::append;
 use crate::engine::status::PortalState;
 
 const CHECK: &str = "portals";
@@ -13,7 +14,8 @@ const KNOWN: [&str; 4] =
 
 /// Checks that each portal is open, and tells what keeps it closed.
 pub(super) fn portals(live: &mut Live, findings: &mut Findings) {
-    let Live { site, report, .. } = live;
+    let Live { here, report, .. } = live;
+    let site = &here.site;
     for (portal, shown) in site.portals.iter().zip(&report.portals) {
         let (name, entrance) = (&portal.name, &shown.entrance);
         if let Some(obstacle) = &portal.obstacle {

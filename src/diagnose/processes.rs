@@ -1,7 +1,7 @@
 //! Processes that have a UDP port.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::system::disk::{self, FileOrigin};
 
@@ -17,8 +17,8 @@ pub(super) struct PortOwner {
 pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
     let mut inodes = Vec::new();
     let port = format!(":{port:04X}");
-    for table in ["/proc/net/udp", "/proc/net/udp6"] {
-        for line in disk::kernel_text(table).unwrap_or_default().lines() {
+    for table in &["/proc/net/udp", "/proc/net/udp6"] {
+        for line in disk::kernel_text(*table).unwrap_or_default().lines() {
             inodes.extend(inode_of(line, &port));
         }
     }
@@ -26,13 +26,13 @@ pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
     if inodes.is_empty() {
         return owners;
     }
-    for process in entries(Path::new("/proc")) {
-        for file in entries(&process.join("fd")) {
+    for process in disk::entries("/proc".as_ref()).unwrap_or_default() {
+        for file in disk::entries(&process.join("fd")).unwrap_or_default() {
             let Ok(target) = fs::read_link(file) else { continue };
             if inodes.iter().any(|inode| target == Path::new(inode)) {
                 let text = |name| disk::text_or_empty(&process.join(name), FileOrigin::Kernel);
                 let number = process.file_name().unwrap_or_default().to_string_lossy();
-                let words = [text("comm").trim(), " (process ", &number, ")"].concat();
+                let words = format!("{} (process {number})", text("comm").trim());
                 owners.push(PortOwner { words, arguments: text("cmdline") });
                 break;
             }
@@ -41,25 +41,13 @@ pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
     owners
 }
 
-/// Returns the paths in a folder; none if it cannot be read.
-pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    if let Ok(entries) = fs::read_dir(folder) {
-        for entry in entries {
-            let Ok(entry) = entry else { break };
-            paths.push(entry.path());
-        }
-    }
-    paths
-}
-
 /// Returns the name of the socket in a line of /proc/net/udp, if its local address ends like this: fields are
 /// the number, the local address with its port in hexadecimal, and as the tenth the inode (proc(5)).
 fn inode_of(line: &str, port: &str) -> Option<String> {
     let mut fields = line.split_whitespace();
     let local = fields.nth(1)?;
     let inode = fields.nth(7)?;
-    (local.ends_with(port) && inode != "0").then(|| ["socket:[", inode, "]"].concat())
+    (local.ends_with(port) && inode != "0").then(|| format!("socket:[{inode}]"))
 }
 
 #[cfg(test)]

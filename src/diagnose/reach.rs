@@ -1,42 +1,23 @@
 //! Checks of the ways by which other sites reach this machine.
 
 use std::net::IpAddr;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use super::case::Live;
 use super::finding::{Findings, Words};
+use super::helpers::helpers;
 use crate::cli::amounts;
 use crate::config::model::EndpointHost;
-use crate::kernel::linux::Linux;
-use crate::kernel::sockets::TunnelPacket;
-use crate::kernel::{Kernel as _, address};
+use crate::kernel::address;
 use crate::nat::is_home_address;
-use crate::nat::packet::{Ask, Header, Message};
-use crate::nat::seal::PairKey;
-use crate::nat::search::{HelperView, LinkView};
 use crate::site::PeerEndpoint;
-use crate::system::key_files;
 
 const ENDPOINT: &str = "endpoint";
 const PORTS: &str = "ports";
 
-/// Wait for the answer of a helper.
-const PATIENCE: Duration = Duration::from_millis(700);
-
-/// Pause between two looks for the answer.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// Number of questions to a helper.
-const TRIES: usize = 3;
-
-/// Number of hops of a question.
-const HOPS: u8 = 64;
-
 /// Checks that no peer's endpoint is this machine, and that all names have addresses.
 pub(super) fn own_endpoint(live: &mut Live, findings: &mut Findings) {
-    let own = address::list(live.kernel.route()).unwrap_or_default();
-    for (_, name, peer) in live.site.peers() {
+    let own = address::list(live.here.kernel.route()).unwrap_or_default();
+    for (_, name, peer) in live.here.site.peers() {
         let Some(PeerEndpoint { host, port, address }) = &peer.endpoint else { continue };
         let Some(address) = address else {
             findings.wrong(
@@ -74,7 +55,7 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
             &[],
         );
     }
-    let Live { site, .. } = live;
+    let site = &live.here.site;
     let list = amounts::ports(&site.nat.dialled_ports);
     let Some(uplink) = &site.host.uplink else { return };
     let own = uplink.addresses.iter().map(|own| own.address).find(IpAddr::is_ipv4);
@@ -97,7 +78,7 @@ pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
     let expected = match &live.entry().endpoint {
         None => return,
         Some(EndpointHost::Address(address)) => *address,
-        Some(EndpointHost::Name(name)) => match live.files.resolved_name(name) {
+        Some(EndpointHost::Name(name)) => match live.here.files.resolved_name(name) {
             Some(address) => address,
             None => {
                 return findings.wrong(
@@ -112,56 +93,17 @@ pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
             }
         },
     };
-    let Live { kernel, site, .. } = live;
-    for link in &site.nat.links {
-        for helper in &link.view.helpers {
-            let name = link.helper_names.get(&helper.id);
-            let key = site.nat.helper_keys.get(&helper.id);
-            let key = key.and_then(|key| PairKey::derive(&site.private_key, *key));
-            let Some((name, key)) = name.zip(key) else { continue };
-            let Some(seen) = ask(kernel, &key, &link.view, helper) else { continue };
-            if seen == expected {
-                return findings.ok(ENDPOINT, "{0} sees this machine as {1}.", &[name, &seen]);
-            }
-            let words = Words {
-                check: ENDPOINT,
-                seen: "{0} sees this machine as {1}, but its `endpoint` is {2}.",
-                why: "Other sites dial an address that is no longer, or not only, this machine's.",
-                way_out: "Write `endpoint = \"{1}\"`, or better a name that follows the address.",
-            };
-            return findings.wrong(&words, &[name, &seen, &expected]);
+    for helper in helpers(&live.here.site) {
+        let Some(seen) = helper.sees(None) else { continue };
+        if seen == expected {
+            return findings.ok(ENDPOINT, "{0} sees this machine as {1}.", &[&helper.name, &seen]);
         }
+        let words = Words {
+            check: ENDPOINT,
+            seen: "{0} sees this machine as {1}, but its `endpoint` is {2}.",
+            why: "Other sites dial an address that is no longer, or not only, this machine's.",
+            way_out: "Write `endpoint = \"{1}\"`, or better a name that follows the address.",
+        };
+        return findings.wrong(&words, &[&helper.name, &seen, &expected]);
     }
-}
-
-/// Asks a helper, from the port of a link, for the address that it sees; `None` if it does not answer. A
-/// question without a cookie registers nothing there.
-fn ask(kernel: &mut Linux, key: &PairKey, link: &LinkView, helper: &HelperView) -> Option<IpAddr> {
-    let mut socket = kernel.tunnel_packets().ok()?;
-    for _ in 0..TRIES {
-        let question = Message::Ask(Ask {
-            peer: link.peer,
-            has_opened: false,
-            relay_here: false,
-            port: link.port,
-            peer_port: link.peer_port,
-            cookie: [0; 8],
-            addresses: Vec::new(),
-        });
-        let salt = *key_files::generate().bytes()[8..].first_chunk()?;
-        socket.send(link.port, helper.port, HOPS, &key.seal(link.own, helper.id, salt, &question)).ok()?;
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            for TunnelPacket { packet, .. } in socket.receive() {
-                if let Some(header) = Header::decode(&packet)
-                    && let Some(Message::Answer(answer)) = key.open(&header, &packet)
-                    && salt.starts_with(&answer.question)
-                {
-                    return Some(answer.seen.ip());
-                }
-            }
-            sleep(PAUSE);
-        }
-    }
-    None
 }

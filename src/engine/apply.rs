@@ -1,7 +1,5 @@
 //! Application of a state to the machine: completely, or not at all.
 
-use std::fmt::Write as _;
-
 use crate::base::error::{Error, Result};
 use crate::engine::firewall_choice;
 use crate::engine::journal::{Claims, Journal};
@@ -10,7 +8,7 @@ use crate::kernel::{Kernel, Outcome};
 use crate::state::diff::diff;
 use crate::state::step::{FirewallStep, RoutingStep, Step};
 use crate::state::words;
-use crate::state::{Route, RouteTarget, Scope, State};
+use crate::state::{RouteTarget, Scope, State};
 use crate::system::logging as log;
 
 /// Result of a look at the machine, and the steps that would make it match.
@@ -156,9 +154,12 @@ fn closed(mut before: State, want: &State) -> State {
         before.firewall.clone_from(&want.firewall);
     }
     before.iptables.extend(want.iptables.clone());
-    before.rules.extend(want.rules.iter().filter(|rule| rule.closes()).cloned());
-    let unreachable = |route: &&Route| route.target == RouteTarget::Unreachable;
-    before.routes.extend(want.routes.iter().filter(unreachable).cloned());
+    for rule in want.rules.iter().filter(|rule| rule.closes()) {
+        before.rules.insert(rule.clone());
+    }
+    for route in want.routes.iter().filter(|route| route.target == RouteTarget::Unreachable) {
+        before.routes.insert(route.clone());
+    }
     before
 }
 
@@ -177,10 +178,10 @@ fn carry_out<'a>(
     let outcomes = kernel.apply(steps);
     let mut failed = Vec::new();
     let mut done = Vec::new();
-    for (step, outcome) in steps.iter().zip(outcomes) {
+    for (step, outcome) in steps.iter().zip(&outcomes) {
         match outcome {
             Outcome::Done => done.push(step),
-            Outcome::Failed(error) => failed.push(error),
+            Outcome::Failed(error) => failed.push(error.to_string()),
             Outcome::Untried => {}
         }
     }
@@ -199,10 +200,9 @@ fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String
             let rest = diff(want, &have);
             (!rest.is_empty()).then(|| {
                 let rest: Vec<String> = rest.iter().map(words::step).collect();
-                list(
-                    "every change was accepted, but these are missing (does another program undo them?):",
-                    &rest,
-                )
+                let title =
+                    "every change was accepted, but these are missing (does another program undo them?):";
+                list(title, &rest)
             })
         }
     }
@@ -234,9 +234,13 @@ fn fall_back(
 /// Undoes the steps that were done, then compares the machine with the state to which that had to lead: a
 /// step may have had side effects, such as the routes that vanish when an interface is set down. Returns the
 /// failures.
-fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope) -> Vec<Error> {
-    let back = done.iter().rev().filter(|step| !leads_to(step, to));
-    let inverses: Vec<Step> = back.map(|step| step.inverse()).collect();
+fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope) -> Vec<String> {
+    let mut inverses = Vec::new();
+    for step in done.iter().rev() {
+        if !leads_to(step, to) {
+            inverses.push(step.inverse());
+        }
+    }
     let failures = do_all(kernel, &inverses);
     match kernel.observe(scope) {
         Ok(now) => do_all(kernel, &diff(to, &now)),
@@ -259,26 +263,25 @@ fn leads_to(step: &Step, state: &State) -> bool {
 }
 
 /// Carries out all steps, goes on past failures, and returns the failures.
-fn do_all(kernel: &mut dyn Kernel, steps: &[Step]) -> Vec<Error> {
+fn do_all(kernel: &mut dyn Kernel, steps: &[Step]) -> Vec<String> {
     let mut failures = Vec::new();
     let mut rest = steps;
     while !rest.is_empty() {
-        let outcomes = kernel.apply(rest);
-        let tried = outcomes.iter().take_while(|outcome| !matches!(outcome, Outcome::Untried)).count();
-        failures.extend(outcomes.into_iter().filter_map(|outcome| match outcome {
-            Outcome::Failed(error) => Some(error),
-            Outcome::Done | Outcome::Untried => None,
-        }));
+        let mut tried: usize = 0;
+        for outcome in &kernel.apply(rest) {
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Failed(error) => failures.push(error.to_string()),
+                Outcome::Untried => break,
+            }
+            tried += 1;
+        }
         // If the kernel tried nothing, this loop would never end.
         rest = &rest[tried.max(1)..];
     }
     failures
 }
 
-fn list(title: &str, items: &[impl std::fmt::Display]) -> String {
-    let mut text = title.to_owned();
-    for item in items {
-        let _ = write!(text, "\n  {item}");
-    }
-    text
+fn list(title: &str, items: &[String]) -> String {
+    [title, "\n  ", &items.join("\n  ")].concat()
 }

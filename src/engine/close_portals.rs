@@ -29,27 +29,33 @@ use crate::state::step::Step;
 /// close.
 pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
     let confirmed = CommitConfirmed::of(file).confirmed();
-    let known = |copy: &&Path| -> Option<(PathBuf, Network, Option<PublicKey>)> {
-        let (_, network) = network_file::load(copy).ok()?;
+    for copy in [file, &confirmed] {
+        let Ok((_, network)) = network_file::load(copy) else { continue };
         let key = own_key::owner(&folder_of(file), &network);
-        own_name(&network, key).is_some().then(|| (copy.to_path_buf(), network, key))
-    };
-    let (copy, network, key) = [file, &confirmed].iter().find_map(known)?;
-    // If `/run` is full or broken, there is no lock, and the portals are closed without one.
-    let _lock = Journal::open().and_then(|journal| journal.lock(&mut || ())).ok();
-    let closed =
-        Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, network, key, file));
-    Some(closed.map(|()| copy))
+        if own_name(&network, key).is_some() {
+            // If `/run` is full or broken, there is no lock, and the portals are closed without one.
+            let _lock = Journal::open().and_then(|journal| journal.lock(&mut || ())).ok();
+            let kernel = Linux::open().map_err(Errors::from);
+            let closed = kernel.and_then(|mut kernel| close(&mut kernel, *network, key, file));
+            return Some(closed.map(|()| copy.to_owned()));
+        }
+    }
+    None
 }
 
 /// Returns the name of the site with this key, if it has portals to close. Without a key, returns the only
 /// site that has such portals.
 fn own_name(network: &Network, key: Option<PublicKey>) -> Option<Name> {
-    let is_own = |public_key| key.is_none_or(|key| key == public_key);
-    let mut own =
-        network.sites.iter().filter(|(_, site)| is_own(site.public_key) && site.portals.iter().any(closes));
-    let (name, _) = own.next()?;
-    own.next().is_none().then(|| name.clone())
+    let mut own = None;
+    for (name, site) in &network.sites {
+        if key.is_none_or(|key| key == site.public_key) && site.portals.iter().any(closes) {
+            if own.is_some() {
+                return None;
+            }
+            own = Some(name);
+        }
+    }
+    own.cloned()
 }
 
 /// Closes the portals of this site, and goes on past failures. Removes nothing: rules of ours that are in

@@ -38,7 +38,7 @@ pub struct Files {
     /// Text of the network file.
     pub text: String,
     /// Content of the network file.
-    pub network: Network,
+    pub network: Box<Network>,
     /// Folder of the network file.
     pub folder: PathBuf,
     /// Private key of this site.
@@ -70,7 +70,7 @@ impl Files {
     }
 
     /// Reads the secrets next to the network file, for a network with this text.
-    pub fn with_text(file: &Path, text: String, network: Network) -> Result<Self, Errors> {
+    pub fn with_text(file: &Path, text: String, network: Box<Network>) -> Result<Self, Errors> {
         let folder = folder_of(file);
         let OwnKey { private: private_key, public: public_key, is_next: has_next_key } =
             own_key::load(&folder, &network)?;
@@ -134,7 +134,7 @@ impl Files {
     pub fn resolved_name(&self, name: &str) -> Option<IpAddr> {
         let mut names = SortedSet::new();
         names.insert(name);
-        resolve(&names, RESOLVING).remove(name)
+        resolve(&names, RESOLVING).get(name).copied()
     }
 
     /// Returns the site's view on this host. `links` is a snapshot of the host's interfaces, and `resolved`
@@ -167,7 +167,9 @@ impl Files {
             neighbours: &sources,
         })?;
         let given = journal.claims()?.addresses;
-        facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
+        for (name, address) in given {
+            facts.given.insert((name, address.network()));
+        }
         let site = self.view(&facts, resolved)?;
         let has_port = |portal: &Portal| matches!(portal.obstacle, Some(Obstacle::Port { .. }));
         // The kernel is asked only if there is a port to close: the answer may load modules.

@@ -73,7 +73,7 @@ pub fn change(
     file: &Path,
     at_least: u64,
     change: &mut dyn FnMut(&str, &Network) -> Result<String, Errors>,
-) -> Result<(Network, Signing), Errors> {
+) -> Result<(Box<Network>, Signing), Errors> {
     let key = admin_key::load(&folder_of(file))?;
     change_with(file, at_least, key.as_ref(), change)
 }
@@ -85,7 +85,7 @@ pub fn change_with(
     at_least: u64,
     key: Option<&Secret>,
     change: &mut dyn FnMut(&str, &Network) -> Result<String, Errors>,
-) -> Result<(Network, Signing), Errors> {
+) -> Result<(Box<Network>, Signing), Errors> {
     // Reports the faults of the file before it waits for another process that edits the file.
     network_file::load(file)?;
     let locked = LockedNetworkFile::begin(file)?;
@@ -103,7 +103,7 @@ pub fn sealed(
     text: &str,
     serial: u64,
     key: Option<&Secret>,
-) -> Result<(String, Network, Signing), Errors> {
+) -> Result<(String, Box<Network>, Signing), Errors> {
     let network = config::check(file, text)?;
     if network.admins.is_empty() {
         return Ok((text.to_owned(), network, Signing::NoAdmins));

@@ -9,6 +9,7 @@ pub mod converge;
 pub mod file_report;
 pub mod firewall_choice;
 mod former_site;
+pub mod here;
 pub mod host;
 pub mod journal;
 pub mod load;

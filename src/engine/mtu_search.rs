@@ -70,7 +70,7 @@ impl MtuSearch {
         }
         let Some(fails) = self.fails else { return Some(MtuVerdict::Whole) };
         // In the middle of the sizes that are left.
-        self.size = u32::midpoint(self.passes, fails) / STEP * STEP;
+        self.size = (self.passes + (fails - self.passes) / 2) / STEP * STEP;
         (self.size <= self.passes).then_some(MtuVerdict::Narrow(self.passes))
     }
 }

@@ -2,6 +2,7 @@
 //! hardware address, which belongs to the IPv4 address. The kernel forgets silent devices; so a device stays
 //! known here until another device has its address.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
@@ -20,7 +21,9 @@ pub fn known(socket: &mut Socket, folder: &Path, networks: &[Cidr]) -> Result<Ne
         return Ok(Neighbours::new());
     }
     let mut known = remembered(folder)?;
-    known.extend(neighbour::list(socket)?.into_iter().map(|found| (found.address, found.mac)));
+    for found in neighbour::list(socket)? {
+        known.insert(found.address, found.mac);
+    }
     known.retain(|address, _| networks.iter().any(|network| network.contains(*address)));
     Ok(known)
 }
@@ -31,19 +34,26 @@ pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
         return Ok(());
     }
     let path = folder.join(FILE);
-    let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).collect();
-    disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
+    let mut text = String::new();
+    for (address, mac) in neighbours {
+        let _ = writeln!(text, "{address} {mac}");
+    }
+    disk::replace(&path, text.as_bytes(), 0o600).context(|| cannot_write(&path))
 }
 
 /// Reads the known devices. A line of the file that cannot be parsed does not count.
 fn remembered(folder: &Path) -> Result<Neighbours> {
     let path = folder.join(FILE);
     let text = disk::text_if_there(&path, FileOrigin::Ours)?;
-    let parse = |line: &str| {
-        let (address, mac) = line.split_once(' ')?;
-        Some((address.parse().ok()?, mac.parse().ok()?))
-    };
-    Ok(text.unwrap_or_default().lines().filter_map(parse).collect())
+    let mut known = Neighbours::new();
+    for line in text.unwrap_or_default().lines() {
+        if let Some((address, mac)) = line.split_once(' ')
+            && let (Ok(address), Ok(mac)) = (address.parse(), mac.parse())
+        {
+            known.insert(address, mac);
+        }
+    }
+    Ok(known)
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use crate::system::logging as log;
 
 /// Reads the network file at `path`; returns its text and the network. Each fault becomes a separate error
 /// that begins with `path:line:column:`.
-pub fn load(path: &Path) -> Result<(String, Network), Errors> {
+pub fn load(path: &Path) -> Result<(String, Box<Network>), Errors> {
     load_from(path, FileOrigin::Ours)
 }
 
 /// Reads the network file at `path` as [`load`] does, after the checks that `origin` requires.
-pub fn load_from(path: &Path, origin: FileOrigin) -> Result<(String, Network), Errors> {
+pub fn load_from(path: &Path, origin: FileOrigin) -> Result<(String, Box<Network>), Errors> {
     let bytes = disk::read(path, origin).map_err(|error| unreadable(path, error))?;
     if let Some(warning) = disk::group_may_write(path) {
         log::warn!("{warning}");

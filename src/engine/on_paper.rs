@@ -9,7 +9,7 @@ use crate::base::sorted::SortedMap;
 use crate::config::model::{EntranceConfig, Name, Network, SiteConfig};
 use crate::engine::wgquick_file;
 use crate::firewall::xtables::IptablesProgram;
-use crate::site::facts::{Facts, HostFirewalls, Uplink};
+use crate::site::facts::{Facts, Uplink};
 use crate::site::{self, Inputs, Site};
 use crate::state::WireGuardBackend;
 use crate::system::disk::FileOrigin;
@@ -79,26 +79,18 @@ pub fn whole_site(file: &Path, network: &Network, own: &Name) -> Result<Site, Er
 }
 
 fn facts(entry: &SiteConfig) -> Facts {
-    let mut facts = Facts {
-        uplink: Some(Uplink { interface: uplink(entry), gateway: None, addresses: [].into() }),
-        wireguard: Some(WireGuardBackend::Kernel),
-        ipv6: true,
-        rules_know_ports: true,
-        closes_ports: true,
-        filters: HostFirewalls {
-            nftables: true,
-            legacy: Some(IptablesProgram::Plain),
-            ..HostFirewalls::default()
-        },
-        ..Facts::default()
-    };
-    facts.uplink6 = Some(uplink(entry));
+    let mut facts = Facts::default();
     for portal in &entry.portals {
         if let EntranceConfig::Interface(name) | EntranceConfig::Vlan { parent: name, .. } = &portal.entrance
         {
             facts.interfaces.insert(name.clone(), 1500);
         }
     }
+    facts.uplink = Some(Uplink { interface: uplink(entry), gateway: None, addresses: [].into() });
+    facts.uplink6 = Some(uplink(entry));
+    facts.wireguard = Some(WireGuardBackend::Kernel);
+    (facts.ipv6, facts.rules_know_ports, facts.closes_ports) = (true, true, true);
+    (facts.filters.nftables, facts.filters.legacy) = (true, Some(IptablesProgram::Plain));
     facts
 }
 

@@ -14,7 +14,7 @@ use crate::wifi::passphrase::Passphrase;
 pub fn of_site(portals: &[PortalConfig], folder: &Path) -> Passphrases {
     let read = |(_, wifi): (_, &Wifi)| {
         let passphrase = read(&folder.join(&wifi.passphrase_file));
-        (wifi.passphrase_file.clone(), passphrase.map_err(|error| error.to_string()))
+        (wifi.passphrase_file.clone().into(), passphrase.map_err(|error| error.to_string()))
     };
     access_point::all(portals).map(read).collect()
 }

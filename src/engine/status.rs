@@ -15,7 +15,6 @@ use crate::kernel::wireguard::PeerStatistics;
 use crate::site::facts::Uplink;
 use crate::site::{Entrance, Exit, Portal, Site, SitePeer};
 use crate::state::{Link, Scope, State, WireGuardBackend};
-use crate::wifi::card::Station;
 pub use report::{LanReport, LinkEnd, LinkReport, PhoneReport, PortalReport, PortalState, Report};
 
 /// Reads the live tunnels of a site. The portals of `site` must have the exits that are in use: see
@@ -39,11 +38,16 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
                 if report.endpoint.is_some_and(|to| is_own(site, to.ip())) { LinkEnd::Itself } else { end };
             report
         };
-        links.extend(tunnel.peers.iter().map(|(name, peer)| link(name, peer)));
-        phones.extend(tunnel.phones.iter().map(|(name, phone)| PhoneReport {
-            link: link(name, &phone.peer),
-            exit: if phone.exit == Exit::Direct { site.name.clone() } else { phone.exit.to_string() },
-        }));
+        for (name, peer) in &tunnel.peers {
+            links.push(link(name, peer));
+        }
+        for (name, phone) in &tunnel.phones {
+            let exit = match &phone.exit {
+                Exit::Direct => site.name.clone(),
+                exit => exit.to_string(),
+            };
+            phones.push(PhoneReport { link: link(name, &phone.peer), exit });
+        }
     }
     // The firewall of choice can change with the host. Until the next change of ours, the firewall in place
     // guards the portals.
@@ -51,14 +55,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         Some(former) if former != site.guard.firewall => (former, "until the next change of this machine"),
         _ => (site.guard.firewall, site.guard.reason),
     };
-    let mut stations = stations(site, kernel)?;
-    let portals = site.portals.iter().map(|portal| PortalReport {
-        // The caller reads them: it knows the folder.
-        leases: None,
-        stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
-        ..portal_report(site, portal, &links)
-    });
-    let portals = portals.collect();
+    let portals = portals(site, kernel, &links)?;
     Ok(Report {
         network: site.network.clone(),
         site: site.name.clone(),
@@ -134,42 +131,42 @@ fn is_own(site: &Site, address: IpAddr) -> bool {
     site.host.own_addresses.contains(&address) || site.host.uplink.as_ref().is_some_and(has)
 }
 
-fn portal_report(site: &Site, portal: &Portal, links: &[LinkReport]) -> PortalReport {
-    let state = match &portal.exit {
-        Exit::Tunnel { interface, .. }
-            if !links.iter().any(|link| link.interface == *interface && link.up) =>
-        {
-            PortalState::Blocked
-        }
-        exit => PortalState::of(exit, &portal.exits),
-    };
-    PortalReport {
-        name: portal.name.clone(),
-        entrance: portal.entrance_words(),
-        address: portal.address,
-        address6: portal.address6,
-        exit: portal.exit.to_string(),
-        // The agent may know more than the tunnel.
-        exit_address: None,
-        hops: site.chain(&portal.exit).map(|chain| chain.hops.clone()).unwrap_or_default(),
-        state,
-        obstacle: portal.obstacle.clone(),
-        stations: None,
-        leases: None,
+fn portals(site: &Site, kernel: &mut dyn Kernel, links: &[LinkReport]) -> Result<Vec<PortalReport>> {
+    let mut wifis = Vec::new();
+    for portal in &site.portals {
+        wifis.extend(wifi(portal));
     }
+    let mut stations = kernel.stations(&wifis)?;
+    let mut portals = Vec::new();
+    for portal in &site.portals {
+        let is_up = |wanted: &IfName| links.iter().any(|link| link.interface == *wanted && link.up);
+        let state = match &portal.exit {
+            Exit::Tunnel { interface, .. } if !is_up(interface) => PortalState::Blocked,
+            exit => PortalState::of(exit, &portal.exits),
+        };
+        portals.push(PortalReport {
+            name: portal.name.clone(),
+            entrance: portal.entrance_words(),
+            address: portal.address,
+            address6: portal.address6,
+            exit: portal.exit.to_string(),
+            // The agent may know more than the tunnel.
+            exit_address: None,
+            hops: site.chain(&portal.exit).map(|chain| chain.hops.clone()).unwrap_or_default(),
+            state,
+            obstacle: portal.obstacle.clone(),
+            // The list of a network that is off is empty.
+            stations: wifi(portal).map(|interface| stations.remove(interface).unwrap_or_default()),
+            // The caller reads them: it knows the folder.
+            leases: None,
+        });
+    }
+    Ok(portals)
 }
 
-/// Returns the devices that are connected to a site's Wi-Fi networks, by interface. The list of a network
-/// that is off is empty.
-fn stations(site: &Site, kernel: &mut dyn Kernel) -> Result<SortedMap<IfName, Vec<Station>>> {
-    let of_wifi = |portal: &Portal| matches!(portal.entrance, Entrance::Wifi { .. });
-    let wifis = site.portals.iter().filter(|portal| of_wifi(portal)).filter_map(Portal::entrance_interface);
-    let mut stations: SortedMap<IfName, Vec<Station>> =
-        wifis.map(|interface| (interface.clone(), Vec::new())).collect();
-    let interfaces: Vec<&IfName> = stations.keys().collect();
-    let connected = kernel.stations(&interfaces)?;
-    stations.extend(connected);
-    Ok(stations)
+/// Returns the interface of a portal's Wi-Fi network, if it has one.
+fn wifi(portal: &Portal) -> Option<&IfName> {
+    portal.entrance_interface().filter(|_| matches!(portal.entrance, Entrance::Wifi { .. }))
 }
 
 #[cfg(test)]

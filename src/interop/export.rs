@@ -1,5 +1,7 @@
 //! Conversion of a site into wg-quick files, for a host that does not run portals.
 
+use std::fmt::{Arguments, Write as _};
+
 use zeroize::Zeroizing;
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Secret};
@@ -16,8 +18,18 @@ pub struct WgQuickExport {
     pub interface: IfName,
     /// Content of the file.
     pub config: WgQuickFile,
-    /// Comments for a person, one per line.
-    comments: Vec<String>,
+    comments: Comments,
+}
+
+/// Comments for a person, each a line.
+#[derive(Debug, Default)]
+struct Comments(String);
+
+impl Comments {
+    fn say(&mut self, line: Arguments) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "# {line}");
+    }
 }
 
 /// Returns the files of the site `own`. Without the private key, the files contain a placeholder for it.
@@ -52,11 +64,10 @@ impl WgQuickExport {
     /// so that a commented setting takes effect once a person removes its `#`.
     pub fn to_text(&self) -> Zeroizing<String> {
         const HEADER: &str = "[Interface]\n";
-        let comments: String = self.comments.iter().flat_map(|line| ["# ", line, "\n"]).collect();
         let config = self.config.to_text();
         // A String that grows leaves its old memory behind without wiping it.
-        let mut text = Zeroizing::new(String::with_capacity(config.len() + comments.len()));
-        for part in [HEADER, &comments, &config[HEADER.len()..]] {
+        let mut text = Zeroizing::new(String::with_capacity(config.len() + self.comments.0.len()));
+        for part in [HEADER, &self.comments.0, &config[HEADER.len()..]] {
             text.push_str(part);
         }
         text
@@ -100,30 +111,33 @@ fn ipv6(network: &Network, own: &str) -> Option<Cidr> {
     site_network6(network.subnet6?.network, network.sites[own].id)
 }
 
-fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunnel) -> Vec<String> {
-    let ends: Vec<&str> = tunnel.ends().map(|(name, _)| name.as_str()).collect();
-    let mut comments = vec![
-        format!("{own} of network {}, to {}; made by `portals export {own}`.", network.name, ends.join(", ")),
-        format!("/etc/wireguard/{interface}.conf, mode 600; then: wg-quick up {interface}"),
-    ];
+fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunnel) -> Comments {
+    let mut ends = Vec::new();
+    for (name, _) in tunnel.ends() {
+        ends.push(name.as_str());
+    }
+    let (name, ends) = (&network.name, ends.join(", "));
+    let mut comments = Comments::default();
+    comments.say(format_args!("{own} of network {name}, to {ends}; made by `portals export {own}`."));
+    comments.say(format_args!("/etc/wireguard/{interface}.conf, mode 600; then: wg-quick up {interface}"));
     let has_ipv6 = network.subnet6.is_some();
     if tunnel.table.is_some() {
         let ipv6 = if has_ipv6 { "" } else { "; IPv6 ends there" };
-        comments.push(format!("While the interface is up, all traffic of this host goes there{ipv6}."));
+        comments.say(format_args!("While the interface is up, all traffic of this host goes there{ipv6}."));
     }
     if has_ipv6 {
-        comments.push(
+        comments.say(format_args!(
             "A host without IPv6 cannot set up IPv6 addresses: remove them from Address and AllowedIPs there."
-                .to_owned(),
-        );
+        ));
     } else if tunnel.table.is_some() {
-        comments.push("A host without IPv6 cannot set up ::/0: remove it from AllowedIPs there.".to_owned());
+        comments
+            .say(format_args!("A host without IPv6 cannot set up ::/0: remove it from AllowedIPs there."));
     }
     for relay in site::relays(network, own, has_ipv6) {
         if relay.incoming == *interface {
-            comments.push(format!(
-                "wg-quick cannot lead the traffic from {} on to {}: it would leave here instead.",
-                relay.source, relay.to
+            let (from, to) = (relay.source, relay.to);
+            comments.say(format_args!(
+                "wg-quick cannot lead the traffic from {from} on to {to}: it would leave here instead."
             ));
         }
     }
@@ -133,7 +147,7 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunne
 }
 
 /// Adds the commented settings with which the host forwards the traffic of peers that use it as an exit.
-fn as_exit(comments: &mut Vec<String>, network: &Network, tunnel: &SiteTunnel) {
+fn as_exit(comments: &mut Comments, network: &Network, tunnel: &SiteTunnel) {
     let (mut names, mut sources) = (Vec::new(), Vec::<&Cidr>::new());
     for (name, peer) in tunnel.ends() {
         if peer.exits_here {
@@ -144,14 +158,13 @@ fn as_exit(comments: &mut Vec<String>, network: &Network, tunnel: &SiteTunnel) {
     if names.is_empty() {
         return;
     }
-    comments.push(format!(
-        "Exit of {}: remove the # below, so that this host forwards their traffic:",
-        names.join(", ")
-    ));
-    comments.push("PostUp = sysctl -q -w net.ipv4.ip_forward=1".to_owned());
+    let names = names.join(", ");
+    comments
+        .say(format_args!("Exit of {names}: remove the # below, so that this host forwards their traffic:"));
+    comments.say(format_args!("PostUp = sysctl -q -w net.ipv4.ip_forward=1"));
     let subnet6 = network.subnet6.map(|subnet6| subnet6.network);
     if subnet6.is_some() {
-        comments.push("PostUp = sysctl -q -w net.ipv6.conf.all.forwarding=1".to_owned());
+        comments.say(format_args!("PostUp = sysctl -q -w net.ipv6.conf.all.forwarding=1"));
     }
     for source in sources {
         let (program, subnet) = match source.family() {
@@ -160,23 +173,22 @@ fn as_exit(comments: &mut Vec<String>, network: &Network, tunnel: &SiteTunnel) {
         };
         let inside = subnet.map_or_else(String::new, |subnet| format!(" ! -d {subnet}"));
         for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
-            comments.push(format!(
+            comments.say(format_args!(
                 "{event} = {program} -t nat {verb} POSTROUTING -s {source}{inside} ! -o %i -j MASQUERADE"
             ));
         }
     }
     if subnet6.is_some() {
-        comments.push(
+        comments.say(format_args!(
             "A host that forwards IPv6 ignores router advertisements: if its own IPv6 comes from them, set"
-                .to_owned(),
-        );
-        comments.push("net.ipv6.conf.UPLINK.accept_ra=2 for its uplink.".to_owned());
+        ));
+        comments.say(format_args!("net.ipv6.conf.UPLINK.accept_ra=2 for its uplink."));
     }
 }
 
 /// Adds the comments on networks of the site that other sites see as other networks: wg-quick itself does
 /// not translate them.
-fn translations(comments: &mut Vec<String>, network: &Network, own: &str, tunnel: &SiteTunnel) {
+fn translations(comments: &mut Comments, network: &Network, own: &str, tunnel: &SiteTunnel) {
     if tunnel.ends().next().is_none() {
         return;
     }
@@ -187,12 +199,14 @@ fn translations(comments: &mut Vec<String>, network: &Network, own: &str, tunnel
         if here.family() == Family::V6 {
             continue;
         }
-        comments.extend(heading.take().map(str::to_owned));
+        if let Some(heading) = heading.take() {
+            comments.say(format_args!("{heading}"));
+        }
         for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
-            comments.push(format!(
+            comments.say(format_args!(
                 "{event} = iptables -t nat {verb} PREROUTING -d {seen_as} -i %i -j NETMAP --to {here}"
             ));
-            comments.push(format!(
+            comments.say(format_args!(
                 "{event} = iptables -t nat {verb} POSTROUTING -s {here} -o %i -j NETMAP --to {seen_as}"
             ));
         }

@@ -39,7 +39,7 @@ pub fn free_id(network: &Network) -> Option<u8> {
 
 /// Returns the text of the network file with another entry at its end, and without a signature; and the
 /// network that this text describes. `text` is the present text of the file at `path`.
-pub fn add(path: &Path, text: &str, entry: &PhoneEntry) -> Result<(String, Network), Errors> {
+pub fn add(path: &Path, text: &str, entry: &PhoneEntry) -> Result<(String, Box<Network>), Errors> {
     // Any other text could be more than a name in the header of the section.
     config::check_name("phone", entry.name)?;
     let longer = edit::append(text, &entry.text());
@@ -55,7 +55,8 @@ pub fn preshared_keys(network: &Network, at: &str, folder: &Path) -> Result<Sort
     let (mut read, mut errors) = (SortedMap::new(), Vec::new());
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == at) {
         match own_preshared_key(name, phone, folder) {
-            Ok(key) => read.extend(key.map(|key| (name.clone(), key))),
+            Ok(Some(key)) => read.insert(name.clone(), key),
+            Ok(None) => {}
             Err(error) => errors.push(error),
         }
     }

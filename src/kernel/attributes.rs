@@ -21,11 +21,6 @@ impl<'a> Attributes<'a> {
         Self(bytes)
     }
 
-    /// Reports whether there is no attribute.
-    pub(super) fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Returns the kind and the value of each attribute.
     pub(super) fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
         let mut bytes = self.0;

@@ -25,7 +25,7 @@ impl<'a> Batch<'a> {
     /// steps of the batch as they were given.
     pub(super) fn carry_out_all(
         steps: &'a [Step],
-        mut carry_out: impl FnMut(Self, &'a [Step]) -> Vec<Result<()>>,
+        carry_out: &mut dyn FnMut(Self, &'a [Step]) -> Vec<Result<()>>,
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(steps.len());
         let mut rest = steps;

@@ -46,10 +46,11 @@ const ECHO6: u16 = 7;
 
 const UDP: u8 = of_8_bits(libc::IPPROTO_UDP);
 
-/// CTA_TUPLE_IP; and CTA_IP_V4_SRC and CTA_IP_V6_SRC, CTA_IP_V4_DST and CTA_IP_V6_DST in it.
+/// CTA_TUPLE_IP; and CTA_IP_V4_SRC and CTA_IP_V4_DST in it, and the distance to those of IPv6.
 const ADDRESSES: u16 = 1;
-const SOURCES: [u16; 2] = [1, 3];
-const DESTINATIONS: [u16; 2] = [2, 4];
+const SOURCE: u16 = 1;
+const DESTINATION: u16 = 2;
+const TO_IPV6: u16 = 2;
 
 /// Properties by which connections are chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,20 +130,17 @@ pub struct Connection {
 /// place of the first port; a `None` is not compared. The result is `None` if the first packet was dropped
 /// before it left, or if the kernel tracks no connections: the kernel remembers a connection when its first
 /// packet leaves, or arrives.
-pub fn find(between: (IpAddr, IpAddr), protocol: u8, ports: [Option<u16>; 2]) -> Result<Option<Connection>> {
+pub fn find(between: &(IpAddr, IpAddr), protocol: u8, ports: [Option<u16>; 2]) -> Result<Option<Connection>> {
     let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
     let mut found = None::<Connection>;
     let listed = socket.dump_each(GET, &mut |frame| {
         let entry = attributes(frame.payload);
         let numbers = entry.nested(ORIGINAL).nested(PROTOCOL);
-        let is_same = |kinds: &[u16], wanted: Option<u16>| {
-            let mut values = kinds.iter().filter_map(|kind| numbers.bytes(*kind));
-            wanted.is_none_or(|wanted| values.next() == Some(&wanted.to_be_bytes()))
-        };
-        let is_it = ends(entry, ORIGINAL) == Some(between)
+        let first = [SOURCE_PORT, ECHO, ECHO6].iter().find_map(|kind| numbers.bytes(*kind));
+        let is_it = ends(entry, ORIGINAL).as_ref() == Some(between)
             && numbers.bytes(PROTOCOL_NUMBER) == Some(&[protocol])
-            && is_same(&[SOURCE_PORT, ECHO, ECHO6], ports[0])
-            && is_same(&[DESTINATION_PORT], ports[1]);
+            && ports[0].is_none_or(|port| is_port(first, port))
+            && ports[1].is_none_or(|port| is_port(numbers.bytes(DESTINATION_PORT), port));
         // Of several connections, one with an answer counts.
         if is_it && found.as_ref().is_none_or(|found| !found.has_answer) {
             found = connection(&frame);
@@ -158,7 +156,8 @@ fn cannot_list() -> String {
     "cannot list the tracked connections".to_owned()
 }
 
-/// Decodes a connection.
+/// Decodes a connection. Never inlined: its parts would be moved one by one.
+#[inline(never)]
 pub(crate) fn connection(frame: &Frame) -> Option<Connection> {
     /// IPS_SEEN_REPLY of linux/netfilter/nf_conntrack_common.h.
     const HAS_ANSWER: u32 = 2;
@@ -175,17 +174,13 @@ pub(crate) fn connection(frame: &Frame) -> Option<Connection> {
 /// Returns the request that forgets the connection in a message, if the connection is chosen.
 pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Message> {
     let entry = attributes(frame.payload);
-    let by_source = |source: IpAddr| filter.by_source.iter().any(|network| network.contains(source));
-    let by_mark = |mark: u32| filter.by_mark.iter().any(|known| mark & known.mask == known.value);
-    let ends = |direction| ends(entry, direction);
-    let (original, reply) = (ends(ORIGINAL)?, ends(REPLY));
-    let is_path =
-        |direction, source| path(entry, direction, source).is_some_and(|path| filter.by_path.contains(&path));
+    let (original, reply, mark) = (ends(entry, ORIGINAL)?, ends(entry, REPLY), entry.number(MARK));
+    let is_marked = |known: &Mark| mark.is_some_and(|mark| mark & known.mask == known.value);
     // A connection that an answer of this host began has the path in its replies.
-    let by_path = || is_path(ORIGINAL, original.0) || reply.is_some_and(|reply| is_path(REPLY, reply.0));
-    let is_chosen = by_source(original.0)
-        || by_path()
-        || entry.number(MARK).is_some_and(by_mark)
+    let is_path = |path| is_on(path, entry, ORIGINAL) || is_on(path, entry, REPLY);
+    let is_chosen = filter.by_source.iter().any(|network| network.contains(original.0))
+        || filter.by_path.iter().any(is_path)
+        || filter.by_mark.iter().any(is_marked)
         || reply.is_some_and(|reply| filter.by_lack.chooses(original, reply));
     let family = family_of(frame.payload).filter(|_| frame.kind == NEW && is_chosen)?;
     Some(request(DELETE, 0, family, &|writer| write_name(entry, writer)))
@@ -193,17 +188,22 @@ pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Messa
 
 fn ends(entry: Attributes, direction: u16) -> Option<Ends> {
     let addresses = entry.nested(direction).nested(ADDRESSES);
-    let end = |kinds: [u16; 2]| kinds.into_iter().find_map(|kind| address(addresses.bytes(kind)?));
-    Some((end(SOURCES)?, end(DESTINATIONS)?))
+    let end = |kind| address(addresses.bytes(kind).or_else(|| addresses.bytes(kind + TO_IPV6))?);
+    Some((end(SOURCE)?, end(DESTINATION)?))
 }
 
-/// Returns the address and port that packets of a UDP connection come from in a direction, and the port that
-/// they go to.
-fn path(entry: Attributes, direction: u16, source: IpAddr) -> Option<(SocketAddr, u16)> {
-    let protocol = entry.nested(direction).nested(PROTOCOL);
-    let port = |kind| Some(u16::from_be_bytes(*protocol.bytes(kind)?.as_array()?));
-    let is_udp = protocol.bytes(PROTOCOL_NUMBER)? == [UDP];
-    Some((SocketAddr::new(source, port(SOURCE_PORT)?), port(DESTINATION_PORT)?)).filter(|_| is_udp)
+/// Reports whether packets of a UDP connection in a direction come from the address and port of a path, and
+/// go to its port.
+fn is_on((from, to): &(SocketAddr, u16), entry: Attributes, direction: u16) -> bool {
+    let numbers = entry.nested(direction).nested(PROTOCOL);
+    numbers.bytes(PROTOCOL_NUMBER) == Some(&[UDP])
+        && is_port(numbers.bytes(SOURCE_PORT), from.port())
+        && is_port(numbers.bytes(DESTINATION_PORT), *to)
+        && ends(entry, direction).is_some_and(|(source, _)| source == from.ip())
+}
+
+fn is_port(value: Option<&[u8]>, port: u16) -> bool {
+    value == Some(&port.to_be_bytes())
 }
 
 /// Writes the attributes that name a connection. The kernel finds it by its tuple and its zone; the number

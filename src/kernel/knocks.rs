@@ -11,6 +11,8 @@ use defguard_boringtun::x25519::{self, StaticSecret};
 use nix::errno::Errno;
 
 use super::datagram::{open_raw_udp, receive_raw_udp};
+use super::sockets::TunnelPacket;
+use crate::base::moment::has_come;
 use crate::base::net::{PublicKey, Secret};
 use crate::base::sorted::SortedSet;
 use crate::system::wait::wait_for_input;
@@ -41,15 +43,15 @@ impl Knocks {
 
     /// Waits for the next handshake at one of these ports; `None` if none comes in time.
     pub fn next(&self, ports: &SortedSet<u16>, until: Instant) -> Option<Knock> {
-        while Instant::now() < until {
-            let Some((port, from, payload)) = receive_raw_udp(&self.socket) else {
+        while !has_come(until) {
+            let Some(TunnelPacket { port, from, packet }) = receive_raw_udp(&self.socket) else {
                 wait_for_input(&[self.socket.as_fd()], Some(until)).ok()?;
                 continue;
             };
             if ports.contains(&port)
-                && let Ok(Packet::HandshakeInit(packet)) = Tunn::parse_incoming_packet(&payload)
+                && let Ok(Packet::HandshakeInit(handshake)) = Tunn::parse_incoming_packet(&packet)
             {
-                let key = parse_handshake_anon(&self.private, &self.public, &packet).ok();
+                let key = parse_handshake_anon(&self.private, &self.public, &handshake).ok();
                 return Some(Knock { from, key: key.map(|half| PublicKey(half.peer_static_public)) });
             }
         }

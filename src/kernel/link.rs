@@ -105,7 +105,11 @@ pub fn list(socket: &mut Socket) -> Result<Links> {
         .dump(question.message(libc::RTM_GETLINK))
         .context(|| "cannot list the network interfaces".to_owned())?;
     name_parents(&mut links);
-    Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
+    let mut by_name = Links::new();
+    for link in links {
+        by_name.insert(link.name.clone(), link);
+    }
+    Ok(by_name)
 }
 
 /// Fills in the names of interfaces that carry VLANs: the kernel tells only their numbers.

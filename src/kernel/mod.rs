@@ -40,7 +40,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 
 use crate::base::error::{Error, Result};
-use crate::base::net::IfName;
+use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::state::step::Step;
 use crate::state::{Link, Scope, State, Tunnel};
@@ -50,7 +50,7 @@ use echo::EchoPath;
 use iptables::legacy::Shape;
 use link::Links;
 use sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
-use wireguard::Reading;
+use wireguard::{PeerStatistics, Reading};
 
 /// A machine that can be observed and changed.
 pub trait Kernel {
@@ -100,6 +100,15 @@ pub trait Kernel {
     fn own_tunnel(&mut self, name: &IfName) -> Result<Option<Reading>> {
         let Some(link) = self.own_tunnels()?.remove(name) else { return Ok(None) };
         self.read_tunnel(name, &link, SystemTime::now()).map(Some)
+    }
+
+    /// Reads the statistics of the peers of each tunnel of portals.
+    fn own_peers(&mut self, now: SystemTime) -> Result<Vec<(IfName, SortedMap<PublicKey, PeerStatistics>)>> {
+        let mut all = Vec::new();
+        for (name, link) in &self.own_tunnels()? {
+            all.push((name.clone(), self.read_tunnel(name, link, now)?.peers));
+        }
+        Ok(all)
     }
 
     /// Changes the settings of one tunnel of portals.

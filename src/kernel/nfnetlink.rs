@@ -93,16 +93,26 @@ impl Nfnetlink {
     /// Carries out a transaction whose last request asks for an acknowledgement. Returns all refusals in
     /// order, each with the number of the request in the transaction.
     pub(super) fn refusals(&mut self, transaction: &[Message]) -> Result<Vec<(usize, Refusal)>, Refusal> {
-        let verdicts = self.socket.send_whole(transaction)?.into_iter().enumerate();
-        Ok(verdicts.filter_map(|(number, verdict)| Some((number, verdict.err()?))).collect())
+        let mut refusals = Vec::new();
+        for (number, verdict) in self.socket.send_whole(transaction)?.into_iter().enumerate() {
+            if let Err(refusal) = verdict {
+                refusals.push((number, refusal));
+            }
+        }
+        Ok(refusals)
     }
 }
 
 /// Returns a request about a family of protocols (NFPROTO_*), with the attributes that `body` writes.
 pub(super) fn request(kind: u16, flags: u16, family: u8, body: &dyn Fn(&mut AttributeWriter)) -> Message {
-    let mut writer = AttributeWriter::behind(&[family, VERSION, 0, 0]);
+    let mut writer = object(family);
     body(&mut writer);
     Message::raw(kind, writer.finish()).with_flags(flags)
+}
+
+/// Returns a writer of the attributes of an object of a family of protocols (NFPROTO_*).
+pub(super) fn object(family: u8) -> AttributeWriter {
+    AttributeWriter::behind(&[family, VERSION, 0, 0])
 }
 
 /// Returns the first message of a transaction of a subsystem (NFNL_SUBSYS_*).

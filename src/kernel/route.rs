@@ -70,9 +70,9 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
         // The kernel lists the main table last, which sorts first. In order, the set of routes fills without
         // moves.
         for is_main in [true, false] {
-            for route in &of_family {
-                if (route.table == Table::MAIN) == is_main {
-                    routes.extend(route.ours(names));
+            for route in of_family.iter().filter(|route| (route.table == Table::MAIN) == is_main) {
+                if let Some(ours) = route.ours(names) {
+                    routes.push(ours);
                 }
             }
         }

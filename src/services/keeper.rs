@@ -42,8 +42,8 @@ pub(super) struct ServiceKeeper {
     pub(super) is_known: bool,
     wanted: Option<Demand>,
     process: Option<Process>,
-    /// Demand for which the process was started; `None` for a process that was left behind.
-    serves: Option<Demand>,
+    /// Set if the process was started for the present demand.
+    serves: bool,
     failure: Option<ServiceFailure>,
 }
 
@@ -62,13 +62,14 @@ impl ServiceKeeper {
     /// Returns the keeper of the service with this folder, in which a process may have been left behind.
     pub(super) fn of(folder: PathBuf) -> Self {
         let process = Process::left_behind(&folder);
-        Self { folder, is_known: false, wanted: None, process, serves: None, failure: None }
+        Self { folder, is_known: false, wanted: None, process, serves: false, failure: None }
     }
 
     /// Takes over the demand, which the next [`turn`](Self::turn) meets.
     pub(super) fn follow(&mut self, wanted: Option<Demand>) {
         if self.wanted != wanted {
             self.wanted = wanted;
+            self.serves = false;
             // The new demand may not fail.
             self.failure = None;
         }
@@ -112,9 +113,7 @@ impl ServiceKeeper {
     pub(super) fn turn(&mut self, now: Instant) {
         if let Some(process) = &mut self.process {
             match process.end_of() {
-                None if process.is_ending() || self.wanted.is_none() || self.wanted != self.serves => {
-                    return process.end(now);
-                }
+                None if process.is_ending() || !self.serves => return process.end(now),
                 None => return,
                 Some(why) => {
                     let has_failed = !process.is_ending();
@@ -127,12 +126,9 @@ impl ServiceKeeper {
             }
         }
         let is_due = self.failure.as_ref().is_none_or(|failure| failure.until <= now);
-        if let (Some(demand), true) = (&self.wanted, is_due) {
-            match Process::start(&demand.0, &self.folder, now) {
-                Ok(process) => {
-                    self.serves = self.wanted.clone();
-                    self.process = Some(process);
-                }
+        if let (Some((service, _)), true) = (&self.wanted, is_due) {
+            match Process::start(service, &self.folder, now) {
+                Ok(process) => (self.process, self.serves) = (Some(process), true),
                 Err(error) => self.failed(error.to_string(), false, now),
             }
         }

@@ -46,10 +46,13 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
         return Ok(None);
     }
     let path = lease_file(run_folder, portal);
-    let text = disk::text_if_there(&path, FileOrigin::Host)?;
-    let mut leases: Vec<Lease> =
-        text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).collect();
-    leases.sort_unstable_by_key(|lease| lease.address);
+    let mut leases = Vec::new();
+    for line in disk::text_if_there(&path, FileOrigin::Host)?.unwrap_or_default().lines() {
+        if let Some(lease) = parse(line, now) {
+            let place = leases.iter().position(|other: &Lease| other.address > lease.address);
+            leases.insert(place.unwrap_or(leases.len()), lease);
+        }
+    }
     Ok(Some(leases))
 }
 

@@ -27,7 +27,7 @@ use dnsmasq::PortalPath;
 pub use supervisor::Supervisor;
 
 /// Program of another vendor.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Program {
     /// Name of its file, without a folder.
     pub name: &'static str,
@@ -41,6 +41,15 @@ pub struct Program {
     /// Arguments that keep it from becoming another user, for hosts that have no other user.
     pub stays: &'static [&'static str],
 }
+
+/// Programs are told apart by their names.
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Program {}
 
 impl Program {
     /// Returns a sentence that names the missing program and the way to install it; `None` if the program is
@@ -96,10 +105,16 @@ pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
         services.push(hostapd::service(access_point, run_folder));
     }
     for portal in &site.portals {
-        services.extend(dnsmasq::of(portal, &site.names, &path(site, portal), run_folder));
+        if let Some(service) = dnsmasq::of(portal, &site.names, &path(site, portal), run_folder) {
+            services.push(service);
+        }
     }
-    services.extend(names::of(site, run_folder));
-    services.extend(site.agent.dyndns.as_deref().map(|file| inadyn::service(file, run_folder)));
+    if let Some(service) = names::of(site, run_folder) {
+        services.push(service);
+    }
+    if let Some(file) = &site.agent.dyndns {
+        services.push(inadyn::service(file, run_folder));
+    }
     services
 }
 
@@ -128,32 +143,43 @@ fn path(site: &Site, portal: &Portal) -> PortalPath {
 
 /// Returns the smallest MTU in bytes of the tunnels that a portal may use, if it may use one.
 fn mtu(site: &Site, portal: &Portal) -> Option<u32> {
-    let tunnels = portal.exits.iter().filter_map(Exit::interface);
-    tunnels.filter_map(|interface| site.tunnels.get(interface)).map(|tunnel| site.mtu_of(tunnel)).min()
+    let mut least = None;
+    for interface in portal.exits.iter().filter_map(Exit::interface) {
+        if let Some(tunnel) = site.tunnels.get(interface) {
+            let mtu = site.mtu_of(tunnel);
+            least = Some(least.map_or(mtu, |least: u32| least.min(mtu)));
+        }
+    }
+    least
 }
 
 /// Returns a line for each program that is not installed, with the services that cannot run without it.
 pub fn missing(services: &[Service]) -> Vec<String> {
-    do_not_run(
-        &mut services.iter().filter_map(|service| Some((service.name.as_str(), service.program.missing()?))),
-    )
+    let mut failures = Vec::new();
+    for service in services {
+        if let Some(why) = service.program.missing() {
+            failures.push((service.name.as_str(), why));
+        }
+    }
+    do_not_run(&failures)
 }
 
 /// Returns a line for each reason for which services do not run, from the names of the services and their
 /// reasons.
-fn do_not_run(failures: &mut dyn Iterator<Item = (&str, String)>) -> Vec<String> {
-    let mut reasons: Vec<(String, &str, usize)> = Vec::new();
-    for (name, why) in failures {
-        match reasons.iter_mut().find(|(known, ..)| *known == why) {
-            Some((.., others)) => *others += 1,
-            None => reasons.push((why, name, 0)),
+fn do_not_run(failures: &[(&str, String)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (at, (name, why)) in failures.iter().enumerate() {
+        let number = |failures: &[(&str, String)]| failures.iter().filter(|(_, other)| other == why).count();
+        if number(&failures[..at]) > 0 {
+            continue;
         }
+        let others = number(&failures[at + 1..]);
+        lines.push(match others {
+            0 => format!("{name} does not run: {why}"),
+            _ => format!("{name} and {} do not run: {why}", count(others, "other")),
+        });
     }
-    let line = |(why, name, others)| match others {
-        0 => format!("{name} does not run: {why}"),
-        others => format!("{name} and {} do not run: {why}", count(others, "other")),
-    };
-    reasons.into_iter().map(line).collect()
+    lines
 }
 
 /// Returns the folder with the files of a service, and the files that the service itself keeps there.

@@ -3,13 +3,11 @@
 //!
 //! The site whose home it is does this, so that any number of homes may have the same network.
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use super::dnsmasq::{self, CONFIGURATION};
-use super::{Service, ServiceFile, folder};
+use super::{Service, dnsmasq};
 use crate::base::net::{Cidr, Family, netmask};
 use crate::base::sorted::SortedSet;
 use crate::site::{HomeNames, RESOLVER_PORT, Site};
@@ -33,20 +31,7 @@ pub(super) fn is_needed(site: &Site) -> bool {
 /// Returns the service, if linked sites may ask for names of this home.
 pub(super) fn of(site: &Site, run_folder: &Path) -> Option<Service> {
     let resolver = site.names.resolver.filter(|_| is_needed(site))?;
-    let folder = folder(run_folder, SERVICE);
-    let mut configuration = OsString::from("--conf-file=");
-    configuration.push(folder.join(CONFIGURATION));
-    Some(Service {
-        name: SERVICE.to_owned(),
-        program: &dnsmasq::PROGRAM,
-        arguments: vec!["--keep-in-foreground".into(), configuration],
-        if_known: &[],
-        files: vec![ServiceFile {
-            name: CONFIGURATION,
-            content: configuration_of(site, resolver).into_bytes().into(),
-        }],
-        interface: None,
-    })
+    Some(dnsmasq::with(SERVICE.to_owned(), configuration_of(site, resolver), run_folder))
 }
 
 /// Returns the configuration. All its values are numbers, and the name of the site.
@@ -58,11 +43,7 @@ fn configuration_of(site: &Site, resolver: IpAddr) -> String {
         "listen-address={own}\nbind-dynamic\nport={RESOLVER_PORT}\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
          log-facility=-\ncache-size=0\nserver=/{domain}/{resolver}\n"
     );
-    for (first, last) in unshared(site) {
-        // Packets to such an address would stay in the home of the client. No computer has an address of
-        // 240.0.0.0/4 (RFC 1112).
-        let _ = writeln!(text, "alias={first}-{last},240.0.0.0,255.0.0.0");
-    }
+    unshared(&mut text, site);
     for (here, seen_as) in site.translations().filter(|(here, _)| here.family() == Family::V4) {
         let (first, last, mask) = (here.address(), here.last(), netmask(here.family(), here.length()));
         let _ = writeln!(text, "alias={first}-{last},{},{mask}", seen_as.address());
@@ -70,27 +51,30 @@ fn configuration_of(site: &Site, resolver: IpAddr) -> String {
     text
 }
 
-/// Returns the ranges of private addresses, first to last, that clients at linked sites cannot reach here.
-fn unshared(site: &Site) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+/// Adds the ranges of private addresses that clients at linked sites cannot reach here.
+fn unshared(text: &mut String, site: &Site) {
     let reached: SortedSet<Cidr> = site.own_lans().chain([site.subnet]).collect();
-    let range = |network: Cidr| match (network.address(), network.last()) {
-        (IpAddr::V4(first), IpAddr::V4(last)) => Some((first.to_bits(), last.to_bits())),
-        _ => None,
+    let mut hide = |first: u32, last: u32| {
+        let (first, last) = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
+        // Packets to such an address would stay in the home of the client. No computer has an address of
+        // 240.0.0.0/4 (RFC 1112).
+        let _ = writeln!(text, "alias={first}-{last},240.0.0.0,255.0.0.0");
     };
-    let mut ranges = Vec::new();
     for (address, length) in PRIVATE {
-        let block = Cidr::new(address.into(), length).expect("a valid length");
-        let Some((mut next, end)) = range(block) else { continue };
-        let inside = reached.iter().copied().filter(|network| block.overlaps(*network)).filter_map(range);
-        for (first, last) in inside {
+        let (mut next, end) = (address.to_bits(), address.to_bits() | u32::MAX >> length);
+        for network in &reached {
+            let (IpAddr::V4(first), IpAddr::V4(last)) = (network.address(), network.last()) else { continue };
+            let (first, last) = (first.to_bits(), last.to_bits());
+            if last < next || first > end {
+                continue;
+            }
             if first > next {
-                ranges.push((next, first - 1));
+                hide(next, first - 1);
             }
             next = next.max(last.saturating_add(1));
         }
         if next <= end {
-            ranges.push((next, end));
+            hide(next, end);
         }
     }
-    ranges.into_iter().map(|(first, last)| (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last))).collect()
 }

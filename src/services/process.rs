@@ -81,28 +81,7 @@ impl Process {
         let path =
             path_of(service.program.name).ok_or_else(|| Error::failed(service.program.is_missing()))?;
         write_files(service, folder).context(|| format!("cannot write into {}", folder.display()))?;
-        let context = || format!("cannot start {}", path.display());
-        let (reader, writer) = io::pipe().context(context)?;
-        let pid_file = folder.join(PID_FILE);
-        let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file);
-        let mut command = Command::new(&path);
-        if disk::is_only_user() {
-            command.args(service.program.stays);
-        }
-        command
-            .args(&service.arguments)
-            .args(&known(service, &path))
-            .current_dir(c"/")
-            .in_own_group()
-            .outliving()
-            .noted(note.context(context)?)
-            .stdout(writer.as_fd())
-            .stderr(writer.as_fd());
-        if let Some(kept) = service.program.capabilities {
-            command.limited(kept);
-        }
-        let child = command.spawn().context(context)?;
-        let kind = ProcessKind::Child(child, ProgramOutput::of(reader).context(context)?);
+        let kind = launch(service, folder, &path).context(|| format!("cannot start {}", path.display()))?;
         Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })
     }
 
@@ -192,16 +171,47 @@ impl Process {
     }
 }
 
+/// Starts the program of a service. Its process ID goes to a file in the folder.
+fn launch(service: &Service, folder: &Path, program: &Path) -> io::Result<ProcessKind> {
+    let (reader, writer) = io::pipe()?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let pid_file = folder.join(PID_FILE);
+    let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file)?;
+    let mut command = Command::new(program);
+    if disk::is_only_user() {
+        command.args(service.program.stays);
+    }
+    command
+        .args(&service.arguments)
+        .args(&known(service, program))
+        .current_dir(c"/")
+        .in_own_group()
+        .outliving()
+        .noted(note)
+        .stdout(writer.as_fd())
+        .stderr(writer.as_fd());
+    if let Some(kept) = service.program.capabilities {
+        command.limited(kept);
+    }
+    let output = ProgramOutput { pipe: Some(reader), line: Vec::new(), last: String::new() };
+    Ok(ProcessKind::Child(command.spawn()?, output))
+}
+
 /// Returns the arguments of [`Service::if_known`] that the program knows.
 fn known(service: &Service, program: &Path) -> Vec<&'static str> {
+    let mut known = Vec::new();
     if service.if_known.is_empty() {
-        return Vec::new();
+        return known;
     }
     let help = Command::new(program).arg("--help").output(&[]);
     let help = help.map(|output| output.stdout).unwrap_or_default();
     let help = String::from_utf8_lossy(&help);
-    let is_known = |argument: &&str| help.split_whitespace().any(|word| word == *argument);
-    service.if_known.iter().copied().filter(is_known).collect()
+    for argument in service.if_known {
+        if help.split_whitespace().any(|word| word == *argument) {
+            known.push(*argument);
+        }
+    }
+    known
 }
 
 /// Reports whether the process names the folder in its arguments. Otherwise it is another process that has
@@ -231,11 +241,6 @@ fn start_of(pid: Pid) -> Option<u64> {
 }
 
 impl ProgramOutput {
-    fn of(pipe: PipeReader) -> Result<Self, Errno> {
-        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { pipe: Some(pipe), line: Vec::new(), last: String::new() })
-    }
-
     /// Reads the output so far.
     fn read(&mut self) {
         let mut piece = [0; 1024];
@@ -259,7 +264,10 @@ impl ProgramOutput {
         match byte {
             b'\n' if !self.line.trim_ascii().is_empty() => {
                 let line = String::from_utf8_lossy(self.line.trim_ascii());
-                self.last = line.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+                self.last.clear();
+                for letter in line.chars() {
+                    self.last.push(if letter.is_control() { '?' } else { letter });
+                }
                 self.line.clear();
                 log::debug!("{}", self.last);
             }

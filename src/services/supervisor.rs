@@ -14,6 +14,7 @@ use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::moment::{after, earlier};
 use crate::base::sorted::SortedMap;
+use crate::system::disk;
 use crate::system::logging as log;
 
 /// Longest wait for all services to end, including services that must be killed.
@@ -36,8 +37,7 @@ impl Supervisor {
         let mut keepers = SortedMap::new();
         if folder.is_dir() {
             let context = || format!("cannot read the folder {}", folder.display());
-            for entry in fs::read_dir(&folder).context(context)? {
-                let path = entry.context(context)?.path();
+            for path in disk::entries(&folder).context(context)? {
                 if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
                     keepers.insert(name.to_owned(), ServiceKeeper::of(path.clone()));
                 }
@@ -49,10 +49,11 @@ impl Supervisor {
     /// Takes over the list of wanted services; all others end. The interfaces are looked up now: the caller
     /// must call again whenever an interface may have come or gone.
     pub fn follow(&mut self, wanted: Vec<Service>, now: Instant) {
-        let names: Vec<&str> = wanted.iter().map(|service| service.name.as_str()).collect();
-        for (_, keeper) in self.keepers.iter_mut().filter(|(name, _)| !names.contains(&name.as_str())) {
-            keeper.is_known = false;
-            keeper.follow(None);
+        for (name, keeper) in self.keepers.iter_mut() {
+            if !wanted.iter().any(|service| service.name == *name) {
+                keeper.is_known = false;
+                keeper.follow(None);
+            }
         }
         for service in wanted {
             let folder = self.folder.join(&service.name);
@@ -101,10 +102,13 @@ impl Supervisor {
 
     /// Returns a line for each reason for which wanted services do not run.
     pub fn failures(&self) -> Vec<String> {
-        do_not_run(&mut self.conditions().filter_map(|(name, condition)| match condition {
-            ServiceCondition::Failed(why) => Some((name, why)),
-            ServiceCondition::Running | ServiceCondition::Waiting => None,
-        }))
+        let mut failures = Vec::new();
+        for (name, condition) in self.conditions() {
+            if let ServiceCondition::Failed(why) = condition {
+                failures.push((name, why));
+            }
+        }
+        do_not_run(&failures)
     }
 
     /// Returns the known services and their conditions.

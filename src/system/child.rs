@@ -1,6 +1,7 @@
 //! Child processes, and the places of their programs.
 
 use std::env;
+use std::ffi::OsStr;
 use std::ffi::c_int;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -24,8 +25,17 @@ pub const NET_RAW: u8 = 13;
 /// Returns the path of a program, if it is installed.
 pub fn path_of(program: &str) -> Option<PathBuf> {
     let searched = env::var_os("PATH").unwrap_or_default();
-    let mut folders = env::split_paths(FOLDERS).chain(env::split_paths(&searched));
-    folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.is_file()))
+    path_in(OsStr::new(FOLDERS), program).or_else(|| path_in(&searched, program))
+}
+
+fn path_in(folders: &OsStr, program: &str) -> Option<PathBuf> {
+    for folder in env::split_paths(folders) {
+        let path = folder.join(program);
+        if path.is_file() {
+            return Some(path);
+        }
+    }
+    None
 }
 
 /// Process of a program that this process has started.

@@ -59,7 +59,15 @@ type Step = Box<dyn Fn() -> nix::Result<()>>;
 impl<'a> Command<'a> {
     /// Returns the command for a program: its path, or its name in one of the folders of `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let mut command = Self {
+        let mut command = Self::nothing();
+        command.arg(program);
+        command
+    }
+
+    /// Returns a command without a program. Separate, because the compiler would write a copy of the code for
+    /// each type of path.
+    fn nothing() -> Self {
+        Self {
             words: Texts::default(),
             name: None,
             variables: Texts::default(),
@@ -72,9 +80,7 @@ impl<'a> Command<'a> {
             note: None,
             capabilities: None,
             step: None,
-        };
-        command.arg(program);
-        command
+        }
     }
 
     /// Adds an argument.

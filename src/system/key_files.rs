@@ -29,7 +29,7 @@ pub fn load(path: &Path) -> Result<Secret> {
 
 /// Returns the error about a private key that does not exist.
 pub fn missing(path: &Path) -> Error {
-    Error::wrong(format!(
+    Error::wrong(format_args!(
         "{}: there is no such file; create this site's key with `portals init`",
         path.display()
     ))
@@ -51,7 +51,7 @@ pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
         let is_own = path.as_os_str().as_encoded_bytes().ends_with(PRIVATE_KEY_FILE.as_bytes());
         let way_out =
             if is_own { "; move this file away, and make a new key with `portals init`" } else { "" };
-        Error::wrong([&path.to_string_lossy(), ": ", &fault.0, way_out].concat())
+        Error::wrong(format_args!("{}: {}{way_out}", path.display(), fault.0))
     })?;
     Ok(Some(secret))
 }
@@ -69,7 +69,7 @@ pub fn read_secret_bytes(path: &Path, source: FileOrigin) -> Result<Option<Zeroi
     match read_bytes(path, source)? {
         Some((_, true)) => {
             let path = path.display();
-            Err(Error::wrong(format!("{path}: other users can read this secret; run: chmod 600 {path}")))
+            Err(Error::wrong(format_args!("{path}: other users can read this secret; run: chmod 600 {path}")))
         }
         read => Ok(read.map(|(bytes, _)| bytes)),
     }

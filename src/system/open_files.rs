@@ -31,7 +31,7 @@ pub fn check_room(tunnels: usize) -> Result<()> {
     if tunnels as u64 <= room {
         return Ok(());
     }
-    Err(Error::failed(format!(
+    Err(Error::failed(format_args!(
         "the built-in WireGuard has no room for {}: \
          this process may have {limit} files open, which is enough for {room}; \
          allow more (`ulimit -n {}`, or LimitNOFILE= of the service), or load the kernel's WireGuard",

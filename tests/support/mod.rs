@@ -31,7 +31,7 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
     Files {
         text: String::new(),
         file: "/etc/portals/network.toml".into(),
-        network: network.clone(),
+        network: Box::new(network.clone()),
         folder: "/etc/portals".into(),
         public_key: keys::public_key(&private_key),
         private_key,
@@ -39,7 +39,7 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
         network_secret,
         phone_keys: SortedMap::new(),
         passphrases: wifis(network, site)
-            .map(|wifi| (wifi.passphrase_file.clone(), Ok(Passphrase::of("correct horse").unwrap())))
+            .map(|wifi| (wifi.passphrase_file.clone().into(), Ok(Passphrase::of("correct horse").unwrap())))
             .collect(),
         providers: SortedMap::new(),
     }

@@ -35,13 +35,13 @@ type Cause = Box<dyn StdError + Send + Sync>;
 
 impl Error {
     /// Returns the error of an action that failed.
-    pub fn failed(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Failed, message.into(), None)
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Failed, message.to_string(), None)
     }
 
     /// Returns the error for a fault in a file or on the command line, which a person must correct.
-    pub fn wrong(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Wrong, message.into(), None)
+    pub fn wrong(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Wrong, message.to_string(), None)
     }
 
     fn new(kind: ErrorKind, message: String, source: Option<Cause>) -> Self {

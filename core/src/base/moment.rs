@@ -18,9 +18,21 @@ pub fn after(moment: Instant, time: Duration) -> Instant {
     moment + time
 }
 
+/// Reports whether the clock has reached a moment. Never inlined: see [`after`].
+#[inline(never)]
+pub fn has_come(moment: Instant) -> bool {
+    Instant::now() >= moment
+}
+
+/// Reports whether `moment` is not after `now`; none never comes. Never inlined: see [`after`].
+#[inline(never)]
+pub fn is_due(moment: Option<Instant>, now: Instant) -> bool {
+    moment.is_some_and(|moment| moment <= now)
+}
+
 /// Returns twice a wait, but at least `first` and at most `longest`.
 pub fn doubled(wait: Duration, first: Duration, longest: Duration) -> Duration {
-    (wait * 2).clamp(first, longest)
+    (wait + wait).clamp(first, longest)
 }
 
 #[cfg(test)]

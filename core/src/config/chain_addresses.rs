@@ -37,6 +37,13 @@ pub fn chain_addresses(network: &Network) -> SortedMap<(Name, String), Vec<IpAdd
 /// `taken`.
 pub(super) fn free_addresses(subnet: Cidr, taken: &[Cidr]) -> Vec<IpAddr> {
     let Some(first) = site_network(subnet, 0) else { return Vec::new() };
-    let is_free = |address: &IpAddr| !taken.iter().any(|network| network.contains(*address));
-    (1..255).filter_map(|number| first.nth(number)).filter(is_free).collect()
+    let mut free = Vec::new();
+    for number in 1..255_u8 {
+        if let Some(address) = first.nth(number.into())
+            && !taken.iter().any(|network| network.contains(address))
+        {
+            free.push(address);
+        }
+    }
+    free
 }

@@ -130,27 +130,46 @@ impl NetworkDraft {
         self.sites.iter().map(|site| site.name.value.as_str()).collect()
     }
 
-    /// Returns the network; `None` if the draft lacks a required value. `text` is the file that the spans
-    /// refer to.
-    pub(super) fn finish(self, text: &str) -> Option<Network> {
+    /// Returns the portals of all sites, in the order of the file.
+    pub(super) fn portals(&self) -> Vec<&PortalDraft> {
+        let mut portals = Vec::new();
+        for site in &self.sites {
+            portals.extend(&site.portals);
+        }
+        portals
+    }
+
+    /// Returns the networks that sites share, with their sites, in the order of the file.
+    pub(super) fn lans(&self) -> Vec<(&SiteDraft, &At<SharedNetwork>)> {
+        let mut lans = Vec::new();
+        for site in &self.sites {
+            for lan in &site.lan {
+                lans.push((site, lan));
+            }
+        }
+        lans
+    }
+
+    /// Returns the network of a draft without faults. `text` is the file that the spans refer to.
+    pub(super) fn finish(self, text: &str) -> Network {
         let providers: SortedMap<Name, SortedSet<Name>> =
             self.sites.iter().map(|site| (site.name.value.clone(), site.provider_names())).collect();
         let lines = Lines::of(text);
         let (mut sites, mut phones) = (SortedMap::new(), SortedMap::new());
         for site in self.sites {
-            let (name, site) = site.finish(&lines)?;
+            let (name, site) = site.finish(&lines);
             sites.insert(name, site);
         }
         for phone in self.phones {
-            let of_site = providers.get(&phone.at.as_ref()?.value)?;
-            phones.insert(phone.name.value.clone(), phone.finish(&lines, of_site)?);
+            let (name, phone) = phone.finish(&lines, &providers);
+            phones.insert(name, phone);
         }
         let subnet6 = self
             .subnet6
             .map(|At { value, span }| Subnet6 { network: value, position: lines.position(span.start) });
-        Some(Network {
-            name: self.name?.value,
-            subnet: self.subnet?.value,
+        Network {
+            name: required(self.name),
+            subnet: required(self.subnet),
             subnet6,
             mtu: self.mtu.map_or(Mtu::Fixed(DEFAULT_MTU), |mtu| mtu.value),
             failover: FailoverDelays {
@@ -163,7 +182,7 @@ impl NetworkDraft {
             admins: values(self.admins),
             sites,
             phones,
-        })
+        }
     }
 }
 
@@ -178,19 +197,19 @@ impl SiteDraft {
         self.providers.iter().map(|provider| provider.name.value.clone()).collect()
     }
 
-    fn finish(self, lines: &Lines) -> Option<(Name, SiteConfig)> {
+    fn finish(self, lines: &Lines) -> (Name, SiteConfig) {
         let names = self.provider_names();
         let (mut portals, mut providers) = (Vec::new(), SortedMap::new());
         for portal in self.portals {
-            portals.push(portal.finish(lines, &names)?);
+            portals.push(portal.finish(lines, &names));
         }
         for provider in self.providers {
-            let (name, provider) = provider.finish(lines)?;
+            let (name, provider) = provider.finish(lines);
             providers.insert(name, provider);
         }
         let site = SiteConfig {
-            id: self.id?.value,
-            public_key: self.public_key?.value,
+            id: required(self.id),
+            public_key: required(self.public_key),
             port: self.port.map_or(DEFAULT_PORT, |port| port.value),
             endpoint: self.endpoint.map(|endpoint| endpoint.value),
             helper_port: self.helper_port.map(|port| port.value),
@@ -209,16 +228,16 @@ impl SiteDraft {
             portals,
             providers,
         };
-        Some((self.name.value, site))
+        (self.name.value, site)
     }
 }
 
 impl PortalDraft {
-    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<PortalConfig> {
-        Some(PortalConfig {
+    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> PortalConfig {
+        PortalConfig {
             name: self.name.value,
             exits: values(self.exits).into_iter().map(|name| exit_ref(name, providers)).collect(),
-            entrance: self.entrance?.value,
+            entrance: required(self.entrance),
             to: values(self.to),
             ports: values(self.ports),
             except: values(self.except),
@@ -229,32 +248,33 @@ impl PortalDraft {
             dns: values(self.dns),
             ntp: self.ntp.is_none_or(|ntp| ntp.value),
             position: lines.position(self.span.start),
-        })
+        }
     }
 }
 
 impl ProviderDraft {
-    fn finish(self, lines: &Lines) -> Option<(Name, ProviderConfig)> {
+    fn finish(self, lines: &Lines) -> (Name, ProviderConfig) {
         let position = lines.position(self.span.start);
-        Some((self.name.value, ProviderConfig { config: self.config?.value, position }))
+        (self.name.value, ProviderConfig { config: required(self.config), position })
     }
 }
 
 impl PhoneDraft {
     /// Returns the phone. As `exit`, the site that the phone dials and `direct` both mean the same as no
     /// `exit`.
-    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<PhoneConfig> {
-        let at = self.at?.value;
+    fn finish(self, lines: &Lines, providers: &SortedMap<Name, SortedSet<Name>>) -> (Name, PhoneConfig) {
+        let at = required(self.at);
         let elsewhere = self.exit.map(|exit| exit.value).filter(|exit| *exit != at && exit != DIRECT);
-        Some(PhoneConfig {
-            id: self.id?.value,
-            exit: elsewhere.map(|name| exit_ref(name, providers)),
-            public_key: self.public_key?.value,
+        let phone = PhoneConfig {
+            id: required(self.id),
+            exit: elsewhere.map(|name| exit_ref(name, &providers[&at])),
+            public_key: required(self.public_key),
             preshared_key_file: self.preshared_key_file.map(|file| file.value),
             dns: values(self.dns),
             position: lines.position(self.span.start),
             at,
-        })
+        };
+        (self.name.value, phone)
     }
 }
 
@@ -274,6 +294,11 @@ fn exit_ref(name: Name, providers: &SortedSet<Name>) -> ExitRef {
 
 fn seconds(written: Option<At<u64>>, default: u64) -> Duration {
     Duration::from_secs(written.map_or(default, |seconds| seconds.value))
+}
+
+/// Returns a value that a draft without faults has.
+fn required<T>(value: Option<At<T>>) -> T {
+    value.expect("a draft without faults is complete").value
 }
 
 fn values<T>(list: Vec<At<T>>) -> Vec<T> {

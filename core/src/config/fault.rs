@@ -1,10 +1,11 @@
 //! Faults of the network file, and their presentation to a person.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Arguments, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
 use super::model::Position;
+use crate::base::sorted::order;
 
 /// Range of bytes in the file.
 pub(crate) type Span = Range<usize>;
@@ -20,18 +21,68 @@ pub(crate) struct At<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Findings(Vec<Finding>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Finding {
     span: Span,
-    message: String,
-    help: String,
+    words: FaultWords,
+}
+
+/// Words on a fault: a message that names the fault, and help, the text to write instead. Neither ends in a
+/// full stop. The size of a pointer keeps the results of readers small.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FaultWords(Box<[String; 2]>);
+
+impl FaultWords {
+    // Never inlined: otherwise each fault would get its own copy.
+    #[inline(never)]
+    pub(crate) fn new(message: impl Words, help: impl Words) -> Self {
+        Self(Box::new([message.text(), help.text()]))
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.0[0]
+    }
+
+    pub(crate) fn help(&self) -> &str {
+        &self.0[1]
+    }
+}
+
+/// Words of a message. Callers pass formatted words as [`Arguments`], so that only [`FaultWords`] makes
+/// strings of them.
+pub(crate) trait Words {
+    /// Returns the words as a string.
+    fn text(self) -> String;
+}
+
+impl Words for String {
+    fn text(self) -> String {
+        self
+    }
+}
+
+impl Words for &str {
+    fn text(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl Words for Arguments<'_> {
+    fn text(self) -> String {
+        fmt::format(self)
+    }
 }
 
 impl Findings {
     /// Records a fault: `message` names the fault, `help` the text to write instead. Neither ends in a full
     /// stop.
-    pub(crate) fn add(&mut self, span: &Span, message: impl Into<String>, help: impl Into<String>) {
-        self.0.push(Finding { span: span.clone(), message: message.into(), help: help.into() });
+    pub(crate) fn add(&mut self, span: &Span, message: impl Words, help: impl Words) {
+        self.record(span, FaultWords::new(message, help));
+    }
+
+    /// Records a fault.
+    pub(crate) fn record(&mut self, span: &Span, words: FaultWords) {
+        self.0.push(Finding { span: span.clone(), words });
     }
 
     /// Forgets all faults that touch one of `spans`.
@@ -48,13 +99,13 @@ impl Findings {
 
     /// Returns the faults of `text` in the order of the file; faults at one place stay in the order of
     /// discovery.
-    pub(crate) fn faults(mut self, text: &str) -> Vec<Fault> {
+    pub(crate) fn faults(self, text: &str) -> Vec<Fault> {
         if self.0.is_empty() {
             return Vec::new();
         }
-        self.0.sort_by_key(|finding| (finding.span.start, finding.span.end));
         let lines = Lines::of(text);
-        self.0.into_iter().map(|finding| Fault::new(&lines, &finding)).collect()
+        let places: Vec<_> = self.0.iter().map(|finding| (finding.span.start, finding.span.end)).collect();
+        order(&places).into_iter().map(|at| Fault::new(&lines, &self.0[at])).collect()
     }
 }
 
@@ -94,8 +145,8 @@ impl Fault {
             |words: &str| printable(&if is_secret { words.replace(place, "…") } else { words.to_owned() });
         Self {
             at: lines.position(start),
-            message: say(&finding.message),
-            help: say(&finding.help),
+            message: say(finding.words.message()),
+            help: say(finding.words.help()),
             line: secret.map_or_else(|| printable(line), |secret| printable(&line[..secret]) + " …"),
             width: place.chars().count().max(1),
         }

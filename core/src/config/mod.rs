@@ -12,6 +12,7 @@ pub(crate) mod fault;
 mod lan;
 pub mod model;
 mod reader;
+mod scalars;
 mod sections;
 mod shared_networks;
 pub mod suggest;
@@ -40,17 +41,14 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
     check::everything(&draft, &mut found);
     found.leave_out(&tree.broken);
     let faults = tree.faults.and(found).faults(text);
-    if faults.is_empty() {
-        Ok(draft.finish(text).expect("a draft without faults is complete"))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(draft.finish(text)) } else { Err(faults) }
 }
 
 /// Returns the network that `text` describes. `text` is the present or future content of the file at `path`.
-/// Each fault is a separate error that begins with `path:line:column:`.
-pub fn check(path: &Path, text: &str) -> Result<Network, Errors> {
-    parse(text).map_err(|faults| errors(path, &faults))
+/// Each fault is a separate error that begins with `path:line:column:`. The network is on the heap: callers
+/// pass it on.
+pub fn check(path: &Path, text: &str) -> Result<Box<Network>, Errors> {
+    parse(text).map(Box::new).map_err(|faults| errors(path, &faults))
 }
 
 /// Returns the error for a file that is not UTF-8.
@@ -66,8 +64,10 @@ pub fn site_name(text: &str) -> Option<Name> {
 /// Checks the name of a `kind` of object, such as a phone. The error says how to write it.
 pub fn check_name(kind: &str, text: &str) -> Result<(), Error> {
     let Err(fault) = values::name(text, values::LONGEST_NAME) else { return Ok(()) };
-    let ValueFault::Value(fault, help) = fault else { return Ok(()) };
-    Err(Error::wrong(["the name of a ", kind, " ", &fault, ", not `", text, "`: ", &help].concat()))
+    let ValueFault::Value(words) = fault else { return Ok(()) };
+    Err(Error::wrong(
+        ["the name of a ", kind, " ", words.message(), ", not `", text, "`: ", words.help()].concat(),
+    ))
 }
 
 /// Returns a text that can be the name of a network.

@@ -1,27 +1,34 @@
 //! Typed getters for the TOML tree. The getters record every fault and leave the faulty value out.
 
-use std::borrow::Cow;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::fmt::Arguments;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{At, Findings, Span};
+use super::fault::{At, FaultWords, Findings, Span, Words};
 use super::suggest::suggest;
+use crate::base::sorted::order;
 
 /// The fault of a single value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ValueFault {
     /// The value must be of this type.
     Type(ValueType),
-    /// Message, as it follows the key in a sentence ("has host bits set"), and help: the text to write
-    /// instead.
-    Value(Words, Words),
+    /// Words with a message as it follows the key in a sentence ("has host bits set").
+    Value(FaultWords),
+    /// The list has the value already.
+    Second,
 }
 
-/// Part of a message, often constant.
-pub(super) type Words = Cow<'static, str>;
+/// Shape of what a key takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// One value, which must be there.
+    Required,
+    Single,
+    List,
+    SingleOrList,
+}
 
 /// The types of single values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +62,8 @@ impl ValueType {
 
 /// Returns the fault of a value: the message, as it follows the key in a sentence, and the text to write
 /// instead.
-pub(super) fn wrong<T>(message: impl Into<Words>, help: impl Into<Words>) -> Result<T, ValueFault> {
-    Err(ValueFault::Value(message.into(), help.into()))
+pub(super) fn wrong<T>(message: impl Words, help: impl Words) -> Result<T, ValueFault> {
+    Err(ValueFault::Value(FaultWords::new(message, help)))
 }
 
 /// A function that reads a value from TOML. Getters take it by reference: the compiler then makes one getter
@@ -102,7 +109,7 @@ impl<'a> Section<'a> {
                 "private_key" => "remove it: the key belongs in `private.key`, next to this file".to_owned(),
                 name => suggest(name, known),
             };
-            found.add(&key.span(), format!("unknown key `{}` in {}", key.get_ref(), self.label), help);
+            found.add(&key.span(), format_args!("unknown key `{}` in {}", key.get_ref(), self.label), help);
         }
         all
     }
@@ -112,8 +119,8 @@ impl<'a> Section<'a> {
         if !self.has(key) {
             found.add(
                 &self.span,
-                format!("{} has no `{key}`", self.label),
-                format!("add `{key} = {example}`"),
+                format_args!("{} has no `{key}`", self.label),
+                format_args!("add `{key} = {example}`"),
             );
         }
     }
@@ -124,8 +131,8 @@ impl<'a> Section<'a> {
         if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
             found.add(
                 &value.span(),
-                format!("`{key}` is an empty list"),
-                format!("write `{key} = [{example}]`"),
+                format_args!("`{key}` is an empty list"),
+                format_args!("write `{key} = [{example}]`"),
             );
         }
     }
@@ -139,8 +146,7 @@ impl<'a> Section<'a> {
         read: &Read<T>,
         found: &mut Findings,
     ) -> Option<At<T>> {
-        self.must_have(key, example, found);
-        self.optional(key, example, read, found)
+        self.single(key, example, Shape::Required, read, found)
     }
 
     /// Returns the value of `key`, read by `read`, if the section has it. `example` is a valid value in TOML.
@@ -151,7 +157,24 @@ impl<'a> Section<'a> {
         read: &Read<T>,
         found: &mut Findings,
     ) -> Option<At<T>> {
-        take(key, &|| format!("write `{key} = {example}`"), self.table.get(key)?, read, found)
+        self.single(key, example, Shape::Single, read, found)
+    }
+
+    fn single<T>(
+        &self,
+        key: &str,
+        example: &str,
+        shape: Shape,
+        read: &Read<T>,
+        found: &mut Findings,
+    ) -> Option<At<T>> {
+        let mut taken = None;
+        let mut take = |value: &Spanned<DeValue<'_>>| {
+            taken = Some(At { value: read(value.get_ref())?, span: value.span() });
+            Ok(())
+        };
+        self.each_value(key, example, shape, &mut take, found);
+        taken
     }
 
     /// Returns the values of the list `key`, read by `read`, without duplicates; empty if there is no such
@@ -163,13 +186,7 @@ impl<'a> Section<'a> {
         read: &Read<T>,
         found: &mut Findings,
     ) -> Vec<At<T>> {
-        let Some(value) = self.table.get(key) else { return Vec::new() };
-        if value.get_ref().is_array() {
-            return self.one_or_list(key, example, read, found);
-        }
-        refuse_single(key, example, value, found);
-        // The meaning is clear all the same, and other parts of the file may refer to this value.
-        read(value.get_ref()).map_or_else(|_| Vec::new(), |one| vec![At { value: one, span: value.span() }])
+        self.values(key, example, Shape::List, read, found)
     }
 
     /// Returns the values of `key` as [`Self::list`] does; a single value may replace a list of one.
@@ -180,22 +197,62 @@ impl<'a> Section<'a> {
         read: &Read<T>,
         found: &mut Findings,
     ) -> Vec<At<T>> {
-        let Some(value) = self.table.get(key) else { return Vec::new() };
-        let DeValue::Array(array) = value.get_ref() else {
-            let help = || format!("write `{key} = {example}`");
-            return take(key, &help, value, read, found).map_or_else(Vec::new, |one| vec![one]);
-        };
+        self.values(key, example, Shape::SingleOrList, read, found)
+    }
+
+    fn values<T: PartialEq>(
+        &self,
+        key: &str,
+        example: &str,
+        shape: Shape,
+        read: &Read<T>,
+        found: &mut Findings,
+    ) -> Vec<At<T>> {
         let mut list: Vec<At<T>> = Vec::new();
-        for item in array {
-            let help = || format!("write `{key} = [{example}]`");
-            let Some(item) = take(key, &help, item, read, found) else { continue };
-            if list.iter().any(|earlier| earlier.value == item.value) {
-                refuse_second(key, &item.span, found);
-            } else {
-                list.push(item);
+        let mut take = |item: &Spanned<DeValue<'_>>| {
+            let value = read(item.get_ref())?;
+            if list.iter().any(|earlier| earlier.value == value) {
+                return Err(ValueFault::Second);
+            }
+            list.push(At { value, span: item.span() });
+            Ok(())
+        };
+        self.each_value(key, example, shape, &mut take, found);
+        list
+    }
+
+    /// Passes each value of `key` to `take`, and records the faults that `take` returns.
+    fn each_value(
+        &self,
+        key: &str,
+        example: &str,
+        shape: Shape,
+        take: &mut dyn FnMut(&Spanned<DeValue<'_>>) -> Result<(), ValueFault>,
+        found: &mut Findings,
+    ) {
+        if shape == Shape::Required {
+            self.must_have(key, example, found);
+        }
+        let Some(value) = self.table.get(key) else { return };
+        match value.get_ref() {
+            DeValue::Array(array) if matches!(shape, Shape::List | Shape::SingleOrList) => {
+                for item in array {
+                    if let Err(fault) = take(item) {
+                        record(fault, key, format_args!("write `{key} = [{example}]`"), item, found);
+                    }
+                }
+            }
+            _ if shape == Shape::List => {
+                refuse_single(key, example, value, found);
+                // The meaning is clear all the same, and other parts of the file may refer to this value.
+                let _ = take(value);
+            }
+            _ => {
+                if let Err(fault) = take(value) {
+                    record(fault, key, format_args!("write `{key} = {example}`"), value, found);
+                }
             }
         }
-        list
     }
 
     /// Returns the table `key`, if the section has it. `example` is the table in TOML.
@@ -215,19 +272,28 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         example: &str,
-        read: impl Fn(At<String>, &Section<'a>, &mut Findings) -> T,
+        read: fn(At<String>, &Section<'a>, &mut Findings) -> T,
         found: &mut Findings,
     ) -> Vec<T> {
         let mut all = Vec::new();
-        for (name, section) in self.sections(key, example, found) {
-            all.push(read(name, &section, found));
-        }
+        self.each_section(
+            key,
+            example,
+            &mut |name, section, found| all.push(read(name, section, found)),
+            found,
+        );
         all
     }
 
-    /// Returns the tables inside the table `key`, as [`Self::each`] reads them, with their names.
-    fn sections(&self, key: &str, example: &str, found: &mut Findings) -> Vec<(At<String>, Section<'a>)> {
-        let Some(value) = self.table.get(key) else { return Vec::new() };
+    /// Passes the tables inside the table `key` to `read`, as [`Self::each`] does, with their names.
+    fn each_section(
+        &self,
+        key: &str,
+        example: &str,
+        read: &mut dyn FnMut(At<String>, &Section<'a>, &mut Findings),
+        found: &mut Findings,
+    ) {
+        let Some(value) = self.table.get(key) else { return };
         let path = match self.label.strip_prefix('[').and_then(|label| label.strip_suffix(']')) {
             Some(outer) => format!("{outer}.{key}"),
             None => key.to_owned(),
@@ -239,11 +305,11 @@ impl<'a> Section<'a> {
             DeValue::Array(_) if key == "exit" => "did you mean `exits`?".to_owned(),
             _ => format!("write `[{path}.{example}]`, and its keys below this line"),
         };
-        let outer = section(format!("[{path}]"), key, value, &help, found);
-        let mut entries: Vec<_> = outer.iter().flat_map(|outer| outer.table.iter()).collect();
-        entries.sort_unstable_by_key(|(name, _)| name.span().start);
-        let mut sections = Vec::new();
-        for (name, value) in entries {
+        let Some(outer) = section(format!("[{path}]"), key, value, &help, found) else { return };
+        let entries: Vec<_> = outer.table.iter().collect();
+        let places: Vec<_> = entries.iter().map(|(name, _)| (name.span().start, 0)).collect();
+        for at in order(&places) {
+            let (name, value) = entries[at];
             let name = At { value: name.get_ref().to_string(), span: name.span() };
             let label = format!("[{path}.{}]", name.value);
             let help = match value.get_ref() {
@@ -251,10 +317,9 @@ impl<'a> Section<'a> {
                 _ => help.clone(),
             };
             if let Some(section) = section(label, &name.value, value, &help, found) {
-                sections.push((name, section));
+                read(name, &section, found);
             }
         }
-        sections
     }
 }
 
@@ -268,15 +333,10 @@ fn section<'a>(
     match value.get_ref() {
         DeValue::Table(table) => Some(Section { label, span: value.span(), table }),
         other => {
-            found.add(&value.span(), format!("`{key}` must be a table, not {}", kind(other)), help);
+            found.add(&value.span(), format_args!("`{key}` must be a table, not {}", kind(other)), help);
             None
         }
     }
-}
-
-/// Records a fault: a value that the list has already.
-fn refuse_second(key: &str, span: &Span, found: &mut Findings) {
-    found.add(span, format!("`{key}` lists this value twice"), "remove one of the two");
 }
 
 /// Records a fault: a single value where a list must be.
@@ -285,40 +345,33 @@ fn refuse_single(key: &str, example: &str, value: &Spanned<DeValue<'_>>, found: 
         DeValue::String(text) => format!("write `{key} = [\"{text}\"]`"),
         _ => format!("write `{key} = [{example}]`"),
     };
-    found.add(&value.span(), format!("`{key}` must be a list, not {}", kind(value.get_ref())), help);
+    found.add(&value.span(), format_args!("`{key}` must be a list, not {}", kind(value.get_ref())), help);
 }
 
-fn take<T>(
-    key: &str,
-    help: &dyn Fn() -> String,
-    value: &Spanned<DeValue<'_>>,
-    read: &Read<T>,
-    found: &mut Findings,
-) -> Option<At<T>> {
-    match read(value.get_ref()) {
-        Ok(taken) => Some(At { value: taken, span: value.span() }),
-        Err(wrong) => {
-            record(wrong, key, help, value, found);
-            None
-        }
-    }
-}
-
+/// Records the fault of a value. `help` names the right form of a value of the wrong type.
 fn record(
     wrong: ValueFault,
     key: &str,
-    help: &dyn Fn() -> String,
+    help: Arguments<'_>,
     value: &Spanned<DeValue<'_>>,
     found: &mut Findings,
 ) {
-    let (message, help) = match wrong {
-        ValueFault::Value(message, help) => (format!("`{key}` {message}"), help.into_owned()),
-        ValueFault::Type(wanted) => (
-            format!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref())),
-            wanted.requoted(value.get_ref()).map_or_else(help, |right| format!("write `{right}`")),
-        ),
-    };
-    found.add(&value.span(), message, help);
+    let span = &value.span();
+    match wrong {
+        ValueFault::Value(words) => {
+            found.add(span, format_args!("`{key}` {}", words.message()), words.help());
+        }
+        ValueFault::Second => {
+            found.add(span, format_args!("`{key}` lists this value twice"), "remove one of the two");
+        }
+        ValueFault::Type(wanted) => {
+            let message = format_args!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref()));
+            match wanted.requoted(value.get_ref()) {
+                Some(right) => found.add(span, message, format_args!("write `{right}`")),
+                None => found.add(span, message, help),
+            }
+        }
+    }
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {
@@ -331,66 +384,4 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// Reads `true` or `false`.
-pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, ValueFault> {
-    value.as_bool().ok_or(ValueFault::Type(ValueType::Flag))
-}
-
-/// Reads a whole number in `range`.
-pub(super) fn number<T: TryFrom<u64>>(
-    range: RangeInclusive<u64>,
-) -> impl Fn(&DeValue<'_>) -> Result<T, ValueFault> {
-    move |value| {
-        let number = whole_number(value, &range)?;
-        Ok(T::try_from(number).ok().expect("the range fits into the type"))
-    }
-}
-
-fn whole_number(value: &DeValue<'_>, range: &RangeInclusive<u64>) -> Result<u64, ValueFault> {
-    let digits = value.as_integer().ok_or(ValueFault::Type(ValueType::Number))?;
-    match u64::from_str_radix(digits.as_str(), digits.radix()) {
-        Ok(number) if range.contains(&number) => Ok(number),
-        _ => wrong(
-            format!("cannot be {digits}"),
-            format!("write a number from {} to {}", range.start(), range.end()),
-        ),
-    }
-}
-
-/// Reads a text and parses it with `parse`.
-pub(super) fn text<T>(
-    parse: impl Fn(&str) -> Result<T, ValueFault>,
-) -> impl Fn(&DeValue<'_>) -> Result<T, ValueFault> {
-    move |value| parse(value.as_str().ok_or(ValueFault::Type(ValueType::Text))?)
-}
-
-/// Reads a name that a later check looks up.
-pub(super) fn reference(value: &DeValue<'_>) -> Result<String, ValueFault> {
-    text(|name| Ok(name.to_owned()))(value)
-}
-
-/// Reads one of a few words.
-pub(super) fn choice<T: Copy>(
-    words: &'static [(&'static str, T)],
-) -> impl Fn(&DeValue<'_>) -> Result<T, ValueFault> {
-    text(move |word| {
-        if let Some((_, meaning)) = words.iter().find(|(known, _)| *known == word) {
-            return Ok(*meaning);
-        }
-        let known: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
-        wrong(format!("cannot be `{word}`"), suggest(word, &known))
-    })
-}
-
-/// Reads the path of a file.
-pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, ValueFault> {
-    text(|path| match path {
-        "" => wrong("is empty", "write the name of a file next to this one"),
-        _ if path.contains(char::is_control) => {
-            wrong("contains control characters", "write the name of a file")
-        }
-        _ => Ok(PathBuf::from(path)),
-    })(value)
 }

@@ -10,10 +10,12 @@ use super::model::{
     CONFIRMATION_TIMES, EntranceConfig, FirewallChoice, MOST_ADMINS, MOST_PHONES, MOST_SERIAL, Mtu, RpFilter,
     Security, Wifi,
 };
-use super::reader::{Read, Section, ValueFault, choice, flag, number, path, reference, text, wrong};
+use super::reader::{Read, Section, ValueFault, wrong};
+use super::scalars::{choice, flag, number, path, reference, text};
 use super::shared_networks;
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME, LONGEST_NETWORK_NAME};
+use crate::base::sorted::order;
 
 const FIREWALLS: &[(&str, FirewallChoice)] = &[
     ("auto", FirewallChoice::Auto),
@@ -68,7 +70,7 @@ fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings
     draft.admins = section.list("admins", ADMIN, &text(values::public_key), found);
     if let Some(one_more) = draft.admins.get(MOST_ADMINS) {
         let help = "remove keys that nobody signs with any more";
-        found.add(&one_more.span, format!("`admins` has more than {MOST_ADMINS} keys"), help);
+        found.add(&one_more.span, format_args!("`admins` has more than {MOST_ADMINS} keys"), help);
     }
     if let Some(failover) = section.table("failover", FAILOVER, found) {
         failover.only(&["down_after", "up_after", "probe"], found);
@@ -185,24 +187,30 @@ fn portal_exits(section: &Section<'_>, found: &mut Findings) -> Vec<At<String>> 
 /// of them.
 fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<EntranceConfig>> {
     const KEYS: [&str; 6] = ["interface", "vlan", "wifi", "from", "mac", "self"];
-    let given = KEYS.map(|key| section.key_span(key).map(|span| (key, span)));
-    let mut given: Vec<_> = given.into_iter().flatten().collect();
-    given.sort_unstable_by_key(|(_, span)| span.start);
-    let entrances: Vec<_> = given.iter().map(|(key, _)| one_entrance(section, key, found)).collect();
-    match given.as_slice() {
-        [] => {
-            let help = format!("add one of {}, such as `interface = \"eth1\"`", listed(&KEYS));
-            found.add(&section.span, format!("{} has no entrance", section.label), help);
-        }
-        [_] => {}
-        [first, others @ ..] => {
-            for (key, span) in others {
-                let message = format!("{} has two entrances, `{}` and `{key}`", section.label, first.0);
-                found.add(span, message, "keep one, and write another portal for the other");
-            }
+    let (mut given, mut places) = (Vec::new(), Vec::new());
+    for key in KEYS {
+        if let Some(span) = section.key_span(key) {
+            places.push((span.start, 0));
+            given.push((key, span));
         }
     }
-    entrances.into_iter().flatten().next()
+    let mut entrance = None;
+    let order = order(&places);
+    for at in &order {
+        let (key, span) = &given[*at];
+        let other = one_entrance(section, key, found);
+        entrance = entrance.or(other);
+        let (first, _) = &given[order[0]];
+        if first != key {
+            let message = format_args!("{} has two entrances, `{first}` and `{key}`", section.label);
+            found.add(span, message, "keep one, and write another portal for the other");
+        }
+    }
+    if given.is_empty() {
+        let help = format_args!("add one of {}, such as `interface = \"eth1\"`", listed(&KEYS));
+        found.add(&section.span, format_args!("{} has no entrance", section.label), help);
+    }
+    entrance
 }
 
 fn one_entrance(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<At<EntranceConfig>> {
@@ -301,7 +309,7 @@ fn resolvers(section: &Section<'_>, found: &mut Findings) -> Vec<At<IpAddr>> {
 /// Checks the name in a header. The draft keeps a wrong name all the same: other parts of the file may refer
 /// to it.
 fn check_name(what: &str, name: &At<String>, found: &mut Findings) {
-    if let Err(ValueFault::Value(message, help)) = values::name(&name.value, LONGEST_NAME) {
-        found.add(&name.span, format!("the {what}'s name {message}"), help);
+    if let Err(ValueFault::Value(words)) = values::name(&name.value, LONGEST_NAME) {
+        found.add(&name.span, format_args!("the {what}'s name {}", words.message()), words.help());
     }
 }

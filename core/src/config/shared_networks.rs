@@ -21,15 +21,15 @@ pub(super) fn parse(text: &str) -> Result<SharedNetwork, ValueFault> {
 fn translated(network: Cidr, seen_as: Cidr) -> Result<SharedNetwork, ValueFault> {
     if network.family() != seen_as.family() {
         let help = "write two networks of IPv4, or two of IPv6, of the same length";
-        return wrong(format!("cannot show {network} as {seen_as}: one is IPv4, the other IPv6"), help);
+        return wrong(format_args!("cannot show {network} as {seen_as}: one is IPv4, the other IPv6"), help);
     }
     if network == seen_as {
-        return wrong("shows a network as itself", format!("write `\"{network}\"`"));
+        return wrong("shows a network as itself", format_args!("write `\"{network}\"`"));
     }
     let right = SharedNetwork { network, seen_as: Cidr::new(seen_as.address(), network.length()) };
     if network.length() != seen_as.length() {
-        let message = format!("cannot show {network} as {seen_as}: the prefix lengths differ");
-        return wrong(message, format!("write `\"{right}\"`"));
+        let message = format_args!("cannot show {network} as {seen_as}: the prefix lengths differ");
+        return wrong(message, format_args!("write `\"{right}\"`"));
     }
     Ok(right)
 }

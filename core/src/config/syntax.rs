@@ -3,7 +3,8 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Findings, Span};
+use super::fault::{FaultWords, Findings, Span};
+use crate::base::sorted::order;
 
 /// The text as TOML.
 pub(super) struct Tree<'a> {
@@ -79,8 +80,12 @@ impl<'a> Pass<'a> {
             lost: Vec::new(),
             swallowed: false,
         };
-        let mut errors: Vec<_> = errors.iter().map(|error| SyntaxError::new(text, error)).collect();
-        errors.sort_by_key(|error| error.span.start);
+        let mut places = Vec::new();
+        for error in &errors {
+            places.push((error.span().map_or(text.len(), |span| span.start), 0));
+        }
+        let errors: Vec<_> =
+            order(&places).into_iter().map(|at| SyntaxError::new(text, &errors[at])).collect();
         for (index, error) in errors.iter().enumerate() {
             pass.record(text, error, &errors[index..]);
             if pass.swallowed {
@@ -97,20 +102,24 @@ impl<'a> Pass<'a> {
         }
         if error.message == "duplicate key" {
             let help = "a key or [section] may appear only once: merge the two, or remove one";
-            self.of_values.add(&error.span, format!("`{}` appears twice", &text[error.span.clone()]), help);
+            self.of_values.add(
+                &error.span,
+                format_args!("`{}` appears twice", &text[error.span.clone()]),
+                help,
+            );
         } else if let Some((value, span)) = value_around(text, &self.root, &error.span) {
             let unclosed =
                 |error: &SyntaxError| within(&error.span, &span) && error.message.starts_with("unclosed");
             let over_lines = text[span.clone()].contains('\n');
             self.swallowed = over_lines && (!value.is_array() || errors.iter().any(unclosed));
-            let (message, help, place) = broken_value(text, value, &span, error, self.swallowed);
-            self.of_values.add(&place, message, help);
+            let (words, place) = broken_value(text, value, &span, error, self.swallowed);
+            self.of_values.record(&place, words);
             self.broken.push(span);
         } else {
-            let (message, help, place) = broken_line(text, error);
+            let (words, place) = broken_line(text, error);
             let line = line_of(text, &place);
             self.swallowed = text[line.clone()].trim_start().starts_with('[');
-            self.of_lines.add(&place, message, help);
+            self.of_lines.record(&place, words);
             self.lost.push(line);
         }
     }
@@ -152,7 +161,7 @@ fn line_of(text: &str, place: &Span) -> Span {
     start..end
 }
 
-/// Returns message, help and place for a value that is not TOML. `swallowed`: the value has no end, and the
+/// Returns words and place for a value that is not TOML. `swallowed`: the value has no end, and the
 /// parser took the following text as a part of it.
 fn broken_value(
     text: &str,
@@ -160,46 +169,44 @@ fn broken_value(
     span: &Span,
     error: &SyntaxError,
     swallowed: bool,
-) -> (String, String, Span) {
+) -> (FaultWords, Span) {
     let between = error.message.starts_with("missing comma");
     let (value, place) =
         if swallowed || between { (value, span.clone()) } else { innermost(value, span, &error.span) };
     let written = text[place.clone()].lines().next().unwrap_or_default().trim_end();
     let (message, help) = match value {
-        _ if written.is_empty() => ("the value is missing", "write a value after the `=`".to_owned()),
-        DeValue::Array(_) if swallowed => ("this list is not closed", "put a `]` at its end".to_owned()),
-        DeValue::Table(_) if swallowed => ("this table is not closed", "put a `}` at its end".to_owned()),
-        DeValue::Array(_) => (error.message.as_str(), "write a list as `[\"a\", \"b\"]`".to_owned()),
-        DeValue::Table(_) => {
-            (error.message.as_str(), "write a table as `{ parent = \"eth0\", id = 30 }`".to_owned())
-        }
-        DeValue::Boolean(_) => (NO_FLAG, "write `true` or `false`, in lower case".to_owned()),
+        _ if written.is_empty() => ("the value is missing", "write a value after the `=`"),
+        DeValue::Array(_) if swallowed => ("this list is not closed", "put a `]` at its end"),
+        DeValue::Table(_) if swallowed => ("this table is not closed", "put a `}` at its end"),
+        DeValue::Array(_) => (error.message.as_str(), "write a list as `[\"a\", \"b\"]`"),
+        DeValue::Table(_) => (error.message.as_str(), "write a table as `{ parent = \"eth0\", id = 30 }`"),
+        DeValue::Boolean(_) => (NO_FLAG, "write `true` or `false`, in lower case"),
         DeValue::Integer(_) => {
-            (error.message.as_str(), "write a plain number such as `51820`, or put text in quotes".to_owned())
+            (error.message.as_str(), "write a plain number such as `51820`, or put text in quotes")
         }
-        _ => broken_text(written),
+        _ => return (broken_text(written), place),
     };
-    (message.to_owned(), help, place)
+    (FaultWords::new(message, help), place)
 }
 
 const NO_FLAG: &str = "this is neither true nor false";
 
-/// Returns message and help for a value that can only be meant as text.
-fn broken_text(written: &str) -> (&'static str, String) {
+/// Returns the words on a value that can only be meant as text.
+fn broken_text(written: &str) -> FaultWords {
     if written.starts_with(['"', '\'']) {
         let help = "end the text with the quote that begins it, and write `\\\\` for a `\\`";
-        ("this text has no closing quote, or an invalid `\\` in it", help.to_owned())
+        FaultWords::new("this text has no closing quote, or an invalid `\\` in it", help)
     } else if matches!(written, "yes" | "no" | "on" | "off") {
-        (NO_FLAG, "write `true` or `false`".to_owned())
+        FaultWords::new(NO_FLAG, "write `true` or `false`")
     } else if written.contains(['"', '\\']) {
-        ("text must be in quotes", "write `\"` before and after it, and none inside".to_owned())
+        FaultWords::new("text must be in quotes", "write `\"` before and after it, and none inside")
     } else {
-        ("text must be in quotes", format!("write `\"{written}\"`"))
+        FaultWords::new("text must be in quotes", format_args!("write `\"{written}\"`"))
     }
 }
 
-/// Returns message, help and place for a line that is neither a header nor a key with its value.
-fn broken_line(text: &str, error: &SyntaxError) -> (String, String, Span) {
+/// Returns words and place for a line that is neither a header nor a key with its value.
+fn broken_line(text: &str, error: &SyntaxError) -> (FaultWords, Span) {
     let line = line_of(text, &error.span);
     let (message, help, place) = match error.message.as_str() {
         "unclosed table" if !text[line.clone()].contains(']') => {
@@ -214,7 +221,7 @@ fn broken_line(text: &str, error: &SyntaxError) -> (String, String, Span) {
         "key with no value" => ("the value is missing", "write `key = value`", error.span.clone()),
         message => (message, "write `key = value`, `[section]` or `# comment`", error.span.clone()),
     };
-    (message.to_owned(), help.to_owned(), place)
+    (FaultWords::new(message, help), place)
 }
 
 /// Returns the place of the unclosed header. The parser looks for the bracket up to the end of the file; a

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use toml::de::DeValue;
 
 use super::model::{EndpointHost, Ports, Protocol};
-use super::reader::{ValueFault, Words, number, wrong};
+use super::reader::{ValueFault, wrong};
+use super::scalars::number;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mac, PublicKey};
 use crate::wifi::card::is_channel;
 
@@ -28,23 +29,22 @@ pub(super) fn name(text: &str, longest: usize) -> Result<String, ValueFault> {
     } else {
         format!("write `{alike}`, for example")
     };
-    wrong(format!("must be 1 to {longest} characters of a-z, 0-9 and -"), help)
+    wrong(format_args!("must be 1 to {longest} characters of a-z, 0-9 and -"), help)
 }
 
 /// Parses a network or a single address.
 pub(super) fn network(text: &str) -> Result<Cidr, ValueFault> {
-    let help = |written: Result<InterfaceAddress, _>| match written {
-        Ok(address) => format!("write `\"{}\"`", address.network()).into(),
-        Err(_) => Words::from("write a network such as `\"192.168.1.0/24\"`, or a single address"),
-    };
-    text.parse().or_else(|crate::base::net::Invalid(fault)| wrong(fault, help(text.parse())))
+    text.parse().or_else(|crate::base::net::Invalid(fault)| match text.parse::<InterfaceAddress>() {
+        Ok(address) => wrong(fault, format_args!("write `\"{}\"`", address.network())),
+        Err(_) => wrong(fault, "write a network such as `\"192.168.1.0/24\"`, or a single address"),
+    })
 }
 
 /// Parses a network with its prefix length.
 pub(super) fn subnet(text: &str) -> Result<Cidr, ValueFault> {
     match text.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => wrong("has no prefix length", format!("write `\"{text}/16\"`")),
-        Ok(IpAddr::V6(_)) => wrong("has no prefix length", format!("write `\"{text}/48\"`")),
+        Ok(IpAddr::V4(_)) => wrong("has no prefix length", format_args!("write `\"{text}/16\"`")),
+        Ok(IpAddr::V6(_)) => wrong("has no prefix length", format_args!("write `\"{text}/48\"`")),
         Err(_) => network(text),
     }
 }
@@ -52,7 +52,7 @@ pub(super) fn subnet(text: &str) -> Result<Cidr, ValueFault> {
 /// Parses an address of an interface, with the prefix length of its network.
 pub(super) fn interface_address(text: &str) -> Result<InterfaceAddress, ValueFault> {
     if text.parse::<IpAddr>().is_ok() {
-        return wrong("has no prefix length", format!("write `\"{text}/26\"`"));
+        return wrong("has no prefix length", format_args!("write `\"{text}/26\"`"));
     }
     let help = "write an address and the prefix length of its network, such as `\"10.77.1.65/26\"`";
     text.parse().or_else(|crate::base::net::Invalid(fault)| wrong(fault, help))
@@ -86,7 +86,7 @@ pub(super) fn probe(text: &str) -> Result<IpAddr, ValueFault> {
 /// Parses the name of a network interface.
 pub(super) fn interface(text: &str) -> Result<IfName, ValueFault> {
     text.parse().or_else(|fault: crate::base::net::Invalid| {
-        wrong(format!("cannot be `{text}`: {fault}"), "write a name that `ip link` shows")
+        wrong(format_args!("cannot be `{text}`: {fault}"), "write a name that `ip link` shows")
     })
 }
 
@@ -109,13 +109,13 @@ pub(super) fn host(text: &str) -> Result<EndpointHost, ValueFault> {
         return dialled(address);
     }
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return wrong("must not have brackets", format!("write `\"{address}\"`"));
+        return wrong("must not have brackets", format_args!("write `\"{address}\"`"));
     }
     if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         return wrong(
             "must not have a port",
-            format!("write `\"{host}\"` here, and `port = {port}` on its own line"),
+            format_args!("write `\"{host}\"` here, and `port = {port}` on its own line"),
         );
     }
     if is_host_name(text) {
@@ -151,7 +151,7 @@ pub(crate) fn is_host_name(text: &str) -> bool {
 pub(super) fn ports(text: &str) -> Result<Ports, ValueFault> {
     let shape = || {
         wrong(
-            format!("cannot be `{text}`"),
+            format_args!("cannot be `{text}`"),
             "write a protocol and ports, such as `\"tcp/443\"` or `\"udp/3478-3481\"`",
         )
     };
@@ -164,8 +164,10 @@ pub(super) fn ports(text: &str) -> Result<Ports, ValueFault> {
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     let (Some(first), Some(last)) = (port(first), port(last)) else { return shape() };
     if first > last {
-        let help =
-            format!("write `\"{}/{last}-{first}\"`", if protocol == Protocol::Tcp { "tcp" } else { "udp" });
+        let help = format_args!(
+            "write `\"{}/{last}-{first}\"`",
+            if protocol == Protocol::Tcp { "tcp" } else { "udp" }
+        );
         return wrong("ends before it begins", help);
     }
     Ok(Ports { protocol, first, last })
@@ -188,7 +190,7 @@ pub(super) fn mac(text: &str) -> Result<Mac, ValueFault> {
         Ok(mac) => Ok(mac),
         Err(crate::base::net::Invalid(fault)) => match text.replace('-', ":") {
             with_colons if with_colons.parse::<Mac>().is_ok() => {
-                wrong("must have colons between its pairs", format!("write `\"{with_colons}\"`"))
+                wrong("must have colons between its pairs", format_args!("write `\"{with_colons}\"`"))
             }
             _ => wrong(fault, example),
         },
@@ -202,7 +204,7 @@ pub(super) fn ssid(text: &str) -> Result<String, ValueFault> {
     }
     match text.len() {
         1..=32 => Ok(text.to_owned()),
-        bytes => wrong(format!("has {bytes} bytes"), "write a name of 1 to 32 bytes"),
+        bytes => wrong(format_args!("has {bytes} bytes"), "write a name of 1 to 32 bytes"),
     }
 }
 
@@ -211,7 +213,7 @@ pub(super) fn country(text: &str) -> Result<String, ValueFault> {
     let letters = text.len() == 2 && text.chars().all(|c| c.is_ascii_alphabetic());
     match text.to_ascii_uppercase() {
         upper if letters && upper == text => Ok(upper),
-        upper if letters => wrong("must be in capital letters", format!("write `\"{upper}\"`")),
+        upper if letters => wrong("must be in capital letters", format_args!("write `\"{upper}\"`")),
         _ => wrong("is not a country code", "write two letters, such as `\"US\"`"),
     }
 }
@@ -222,6 +224,6 @@ pub(super) fn channel(value: &DeValue<'_>) -> Result<u16, ValueFault> {
     if is_channel(channel) {
         Ok(channel)
     } else {
-        wrong(format!("cannot be {channel}"), "write a channel such as 1, 6, 11 or 36")
+        wrong(format_args!("cannot be {channel}"), "write a channel such as 1, 6, 11 or 36")
     }
 }

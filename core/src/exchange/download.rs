@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::moment::{after, is_due};
 use crate::nat::packet::{FetchPiece, FileHead, PIECE, Piece};
 use crate::signed::hash;
 
@@ -60,14 +61,16 @@ impl Download {
             has: vec![false; length.div_ceil(PIECE)],
             asked: Vec::new(),
             wait: FIRST_WAIT,
-            stalled: now + STALLED,
-            limit: now + LIMIT,
+            stalled: after(now, STALLED),
+            limit: after(now, LIMIT),
         }
     }
 
     /// Goes on with another file of the giver, in the time that is left.
     pub(super) fn turn_to(&mut self, head: FileHead, now: Instant) {
-        *self = Self { stalled: self.stalled, limit: self.limit, ..Self::new(self.giver, head, now) };
+        let (stalled, limit) = (self.stalled, self.limit);
+        *self = Self::new(self.giver, head, now);
+        (self.stalled, self.limit) = (stalled, limit);
     }
 
     /// Takes a piece, if it belongs to the file and is new.
@@ -81,7 +84,7 @@ impl Download {
             place[..piece.bytes.len()].copy_from_slice(&piece.bytes);
             self.has[number] = true;
             self.asked.retain(|(asked, _)| *asked != number);
-            (self.wait, self.stalled) = (FIRST_WAIT, now + STALLED);
+            (self.wait, self.stalled) = (FIRST_WAIT, after(now, STALLED));
         }
     }
 
@@ -90,7 +93,7 @@ impl Download {
         if !self.has.contains(&false) {
             return Progress::Whole;
         }
-        if self.stalled <= now || self.limit <= now {
+        if is_due(Some(self.stalled.min(self.limit)), now) {
             return Progress::Stalled;
         }
         let asked = self.asked.len();
@@ -102,7 +105,7 @@ impl Download {
         for number in 0..self.has.len() {
             let is_open = !self.has[number] && !self.asked.iter().any(|(asked, _)| *asked == number);
             if is_open && self.asked.len() < WINDOW {
-                self.asked.push((number, now + self.wait));
+                self.asked.push((number, after(now, self.wait)));
                 let offset = u32::try_from(number * PIECE).expect("a file is shorter");
                 wanted.push(FetchPiece { hash: self.head.hash, offset });
             }

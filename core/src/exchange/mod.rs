@@ -14,6 +14,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use crate::base::moment::{after, earlier, is_due};
 use crate::base::sorted::SortedMap;
 use crate::nat::helper::Random;
 use crate::nat::packet::{FetchPiece, FileHead, LONGEST_FILE, Message, Number, Offer, PIECE, Piece};
@@ -130,12 +131,14 @@ impl Exchange {
 
     /// Takes over the ids of the linked sites. Others are forgotten.
     pub fn follow_peers(&mut self, ids: &[u8], now: Instant) {
-        let mut known = std::mem::take(&mut self.peers);
+        self.peers.retain(|id, _| ids.contains(id));
         for id in ids {
-            self.peers.insert(*id, known.remove(id).unwrap_or_else(|| PeerState::new(now)));
+            self.peers.get_or_insert_with(*id, || PeerState::new(now));
         }
-        self.download = self.download.take().filter(|download| ids.contains(&download.giver));
-        self.proving = self.proving.take().filter(|proving| proving.sites.iter().all(|id| ids.contains(id)));
+        if self.download.as_ref().is_some_and(|download| !ids.contains(&download.giver)) {
+            self.download = None;
+        }
+        self.forget_proof_without(ids);
     }
 
     /// Offers the own file to all linked sites at once, and asks for theirs.
@@ -169,7 +172,7 @@ impl Exchange {
     /// Puts off a file that cannot be taken at present.
     pub fn postpone(&mut self, giver: u8, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&giver) {
-            peer.pause(now + PAUSE, now);
+            peer.pause(after(now, PAUSE), now);
         }
     }
 
@@ -195,8 +198,8 @@ impl Exchange {
     /// Returns the time of the next turn that is due without a packet.
     pub fn deadline(&self) -> Option<Instant> {
         let mut due = self.download.as_ref().map(Download::deadline);
-        for next in self.peers.values().filter_map(|peer| peer.next) {
-            due = Some(due.map_or(next, |due| due.min(next)));
+        for peer in self.peers.values() {
+            due = earlier(due, peer.next);
         }
         due
     }
@@ -206,7 +209,7 @@ impl Exchange {
         let mut packets = Vec::new();
         self.go_on(now, random, &mut packets);
         let (is_silent, is_for_all) = (self.is_silent(), self.is_for_all());
-        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.next.is_some_and(|at| at <= now)) {
+        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| is_due(peer.next, now)) {
             peer.next = None;
             let is_held = self.proving.as_ref().is_none_or(|proving| !proving.sites.contains(id));
             if is_for_all || !is_held {
@@ -233,8 +236,10 @@ impl Exchange {
             match message {
                 Message::Offer(heard) => {
                     self.hear(from, &heard, now);
-                    if heard.asks {
-                        packets.extend(self.answer(from, number, now, random));
+                    if heard.asks
+                        && let Some(answer) = self.answer(from, number, now, random)
+                    {
+                        packets.push(answer);
                     }
                 }
                 Message::Fetch(place) => {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::moment::{after, is_due};
 use crate::nat::packet::{FileHead, Number, Offer};
 use crate::signed::FileHash;
 
@@ -87,7 +88,7 @@ impl PeerState {
     /// Takes note of an offer to it.
     pub(super) fn has_asked(&mut self, number: Number, now: Instant) {
         self.asked = Some(number);
-        self.next = Some(now + self.wait);
+        self.next = Some(after(now, self.wait));
         let longest = if self.silences == 0 { LONGEST_WAIT } else { LONGEST_SILENT_WAIT };
         self.wait = (self.wait * 2).min(longest);
         self.silences = self.silences.saturating_add(1);
@@ -112,28 +113,28 @@ impl PeerState {
 
     /// Offers again after a while, if no offer is planned.
     pub(super) fn ask_later(&mut self, now: Instant) {
-        self.next.get_or_insert(now + self.wait);
+        self.next = self.next.or(Some(after(now, self.wait)));
     }
 
     /// Refuses a file for this time.
     pub(super) fn refuse(&mut self, hash: FileHash, time: Duration, now: Instant) {
-        self.refused.retain(|(known, until)| *known != hash && *until > now);
+        self.refused.retain(|(known, until)| *known != hash && !is_due(Some(*until), now));
         if self.refused.len() == MOST_REFUSED {
             self.refused.remove(0);
         }
-        self.refused.push((hash, now + time));
+        self.refused.push((hash, after(now, time)));
     }
 
     /// Takes note that a download has failed.
     pub(super) fn fail(&mut self, now: Instant) {
-        self.pause(now + FIRST_PAUSE * 2_u32.pow(self.failures), now);
+        self.pause(after(now, FIRST_PAUSE * 2_u32.pow(self.failures)), now);
         self.failures = (self.failures + 1).min(MOST_FAILURES);
     }
 
     /// Fetches nothing from it until then. Afterwards, it has to offer again.
     pub(super) fn pause(&mut self, until: Instant, now: Instant) {
         (self.paused_until, self.heard) = (Some(until), None);
-        self.restart(now + FIRST_WAIT);
+        self.restart(after(now, FIRST_WAIT));
     }
 
     /// Forgets what was refused, and what has failed.
@@ -145,6 +146,6 @@ impl PeerState {
     /// Reports whether a file is fetched from it.
     pub(super) fn may_give(&self, hash: FileHash, now: Instant) -> bool {
         self.paused_until.is_none_or(|until| until <= now)
-            && !self.refused.iter().any(|(refused, until)| *refused == hash && *until > now)
+            && !self.refused.iter().any(|(refused, until)| *refused == hash && !is_due(Some(*until), now))
     }
 }

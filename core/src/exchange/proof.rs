@@ -87,6 +87,13 @@ impl Exchange {
         self.follow_file(before, now);
     }
 
+    /// Gives up a proof by sites of which one is no longer linked.
+    pub(super) fn forget_proof_without(&mut self, ids: &[u8]) {
+        if self.proving.as_ref().is_some_and(|proving| !proving.sites.iter().all(|id| ids.contains(id))) {
+            self.proving = None;
+        }
+    }
+
     /// Reports whether this site answers nobody.
     pub(super) fn is_silent(&self) -> bool {
         self.proving.as_ref().is_some_and(|proving| proving.is_of_own_key)

@@ -158,47 +158,33 @@ impl Display for NftText<'_, Condition> {
         match self.0 {
             Condition::Family(Family::V4) => f.write_str("meta nfproto ipv4"),
             Condition::Family(Family::V6) => f.write_str("meta nfproto ipv6"),
-            Condition::Incoming(interfaces) => write!(f, "iifname {}", NftText(interfaces)),
-            Condition::NotIncoming(interfaces) => write!(f, "iifname != {}", NftText(interfaces)),
-            Condition::NotFrom(places) => {
-                write!(f, "iifname . {} saddr{}", protocol(places.family), NftText(places))
-            }
-            Condition::NotTo(places) => {
-                write!(f, "iifname . {} daddr{}", protocol(places.family), NftText(places))
-            }
+            Condition::Incoming(interfaces) => write_interfaces(f, "iifname ", interfaces),
+            Condition::NotIncoming(interfaces) => write_interfaces(f, "iifname != ", interfaces),
+            Condition::NotFrom(places) => write_places(f, "saddr", places),
+            Condition::NotTo(places) => write_places(f, "daddr", places),
             Condition::NotReturning(MarksAtInterfaces { set, mask }) => {
                 write!(f, "iifname . ct mark & {mask:#x} != @{set}")
             }
             Condition::Departing(MarksAtInterfaces { set, mask }) => {
                 write!(f, "oifname . ct mark & {mask:#x} @{set}")
             }
-            Condition::Outgoing(interfaces) => write!(f, "oifname {}", NftText(interfaces)),
-            Condition::NotOutgoing(interfaces) => write!(f, "oifname != {}", NftText(interfaces)),
+            Condition::Outgoing(interfaces) => write_interfaces(f, "oifname ", interfaces),
+            Condition::NotOutgoing(interfaces) => write_interfaces(f, "oifname != ", interfaces),
             Condition::InterfacePair(set) => write!(f, "iifname . oifname @{set}"),
-            Condition::Source(networks) => {
-                write!(f, "{} saddr {}", protocol(networks.family()), NftText(networks))
-            }
-            Condition::NotSource(networks) => {
-                write!(f, "{} saddr != {}", protocol(networks.family()), NftText(networks))
-            }
-            Condition::Destination(networks) => {
-                write!(f, "{} daddr {}", protocol(networks.family()), NftText(networks))
-            }
-            Condition::NotDestination(networks) => {
-                write!(f, "{} daddr != {}", protocol(networks.family()), NftText(networks))
-            }
+            Condition::Source(networks) => write_networks(f, "saddr", networks),
+            Condition::NotSource(networks) => write_networks(f, "saddr !=", networks),
+            Condition::Destination(networks) => write_networks(f, "daddr", networks),
+            Condition::NotDestination(networks) => write_networks(f, "daddr !=", networks),
             Condition::Established => f.write_str("ct state established,related"),
             Condition::Redirected => f.write_str("ct status dnat"),
             Condition::FromOriginator => f.write_str("ct direction original"),
             Condition::FromResponder => f.write_str("ct direction reply"),
             Condition::Device(Devices::One(mac)) => write!(f, "ether saddr {mac}"),
             Condition::Device(Devices::In(set)) => write!(f, "ether saddr @{set}"),
-            Condition::Marked(mark) => write!(f, "meta mark & {:#x} == {:#x}", mark.mask, mark.value),
-            Condition::ConnectionMarked(mark) => write!(f, "ct mark & {:#x} == {:#x}", mark.mask, mark.value),
-            Condition::ConnectionNotMarked(mark) => {
-                write!(f, "ct mark & {:#x} != {:#x}", mark.mask, mark.value)
-            }
-            Condition::NotMarked(mark) => write!(f, "meta mark & {:#x} != {:#x}", mark.mask, mark.value),
+            Condition::Marked(mark) => write_mark(f, "meta", "==", *mark),
+            Condition::NotMarked(mark) => write_mark(f, "meta", "!=", *mark),
+            Condition::ConnectionMarked(mark) => write_mark(f, "ct", "==", *mark),
+            Condition::ConnectionNotMarked(mark) => write_mark(f, "ct", "!=", *mark),
             Condition::Icmp(Family::V4) => f.write_str("meta l4proto icmp"),
             Condition::Icmp(Family::V6) => f.write_str("meta l4proto icmpv6"),
             Condition::UdpPort(first, last) => write_ports(f, "udp", *first, *last),
@@ -207,6 +193,29 @@ impl Display for NftText<'_, Condition> {
             Condition::TcpSyn => f.write_str("tcp flags & (syn | rst) == syn"),
         }
     }
+}
+
+fn write_interfaces(f: &mut Formatter<'_>, words: &str, interfaces: &Interfaces) -> fmt::Result {
+    f.write_str(words)?;
+    NftText(interfaces).fmt(f)
+}
+
+fn write_networks(f: &mut Formatter<'_>, words: &str, networks: &Networks) -> fmt::Result {
+    write!(f, "{} {words} {}", protocol(networks.family()), NftText(networks))
+}
+
+/// Writes the mask behind the address. A single address needs no mask.
+fn write_places(f: &mut Formatter<'_>, word: &str, places: &NetworksAtInterfaces) -> fmt::Result {
+    let NetworksAtInterfaces { family, set, length } = places;
+    write!(f, "iifname . {} {word}", protocol(*family))?;
+    if *length < family.bits() {
+        write!(f, " & {}", netmask(*family, *length))?;
+    }
+    write!(f, " != @{set}")
+}
+
+fn write_mark(f: &mut Formatter<'_>, of: &str, comparison: &str, mark: Mark) -> fmt::Result {
+    write!(f, "{of} mark & {:#x} {comparison} {:#x}", mark.mask, mark.value)
 }
 
 fn write_ports(f: &mut Formatter<'_>, protocol: &str, first: u16, last: u16) -> fmt::Result {
@@ -288,17 +297,6 @@ impl Display for NftText<'_, IfName> {
             Some(beginning) => write!(f, "\"{beginning}\\*\""),
             None => write!(f, "\"{}\"", self.0),
         }
-    }
-}
-
-impl Display for NftText<'_, NetworksAtInterfaces> {
-    /// Writes the mask behind the address. A single address needs no mask.
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let NetworksAtInterfaces { family, set, length } = self.0;
-        if *length < family.bits() {
-            write!(f, " & {}", netmask(*family, *length))?;
-        }
-        write!(f, " != @{set}")
     }
 }
 

@@ -1,6 +1,7 @@
 //! Entries of the network file for a new site, and the first network file of the new site itself.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use super::invitations::{Applicant, Terms};
 use super::packet::{JoinAnswer, JoinRequest, Joined};
@@ -129,7 +130,7 @@ pub fn joined(
 ) -> Option<JoinAnswer> {
     let own = network.sites.get(inviter)?;
     let (name, site) = network.sites.iter().find(|(_, site)| site.public_key == key)?;
-    Some(JoinAnswer::Joined(Box::new(Joined {
+    Some(JoinAnswer::Joined(Rc::new(Joined {
         name: name.clone(),
         id: site.id,
         inviter: inviter.to_owned(),

@@ -40,10 +40,10 @@ impl Writer {
     }
 
     /// Returns the body, filled with zeros; `None` if it is too long.
-    pub(super) fn finish<const LENGTH: usize>(mut self) -> Option<[u8; LENGTH]> {
-        let fits = self.0.len() <= LENGTH;
-        self.0.resize(LENGTH, 0);
-        self.0.try_into().ok().filter(|_| fits)
+    pub(super) fn finish<const LENGTH: usize>(self) -> Option<[u8; LENGTH]> {
+        let mut body = [0; LENGTH];
+        body.get_mut(..self.0.len())?.copy_from_slice(&self.0);
+        Some(body)
     }
 }
 

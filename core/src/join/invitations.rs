@@ -5,7 +5,6 @@
 //! invitation costs one multiplication on the curve, of which each invitation allows a few a second.
 
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::packet::{self, JoinAnswer, JoinKeys, JoinRequest, LENGTH};
 use super::token::{InviteId, InviteSecret};
+use crate::base::moment::{after, is_due};
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::config;
 use crate::config::model::Name;
@@ -144,10 +144,17 @@ impl Terms {
         let words: Vec<&str> = text.split(' ').collect();
         let [name, exits, lan, portal, flags] = words[..] else { return None };
         let flags: u8 = flags.parse().ok().filter(|flags| *flags < 4)?;
+        let (mut exit_names, mut networks) = (Vec::new(), Vec::new());
+        for exit in list(exits) {
+            exit_names.push(config::site_name(exit)?);
+        }
+        for network in list(lan) {
+            networks.push(network.parse().ok()?);
+        }
         Some(Self {
             name: config::site_name(name)?,
-            exits: list(exits, config::site_name)?,
-            lan: list(lan, |word| Cidr::from_str(word).ok())?,
+            exits: exit_names,
+            lan: networks,
             portal: if portal == NONE { None } else { Some(portal.parse().ok()?) },
             inviter_uses: flags & 1 != 0,
             confirm: flags & 2 != 0,
@@ -158,7 +165,7 @@ impl Terms {
 impl Invitation {
     /// Returns the time for which the token is still good.
     pub fn left(&self, now: Instant) -> Duration {
-        self.forgotten.saturating_duration_since(now + MEMORY)
+        self.forgotten.saturating_duration_since(after(now, MEMORY))
     }
 
     fn is_expired(&self, now: Instant) -> bool {
@@ -181,10 +188,10 @@ impl Invitation {
         let keys = match &self.known {
             Some((known, keys)) if *known == key => keys.clone(),
             _ => {
-                if self.paced > now + CURVE_BURST {
+                if self.paced > after(now, CURVE_BURST) {
                     return None;
                 }
-                self.paced = self.paced.max(now) + CURVE_PAUSE;
+                self.paced = after(self.paced.max(now), CURVE_PAUSE);
                 derive(&self.secret, key)?
             }
         };
@@ -230,7 +237,7 @@ impl Invitations {
         if self.0.len() >= MOST_INVITATIONS {
             return false;
         }
-        let forgotten = now + LIFE + MEMORY;
+        let forgotten = after(now, LIFE + MEMORY);
         let state = InvitationState::Open;
         let id = secret.id();
         self.0.push(Invitation { terms, state, secret, id, forgotten, paced: now, known: None });
@@ -250,7 +257,7 @@ impl Invitations {
     /// Forgets invitations whose time is over. Reports whether there were any.
     pub fn forget(&mut self, now: Instant) -> bool {
         let before = self.0.len();
-        self.0.retain(|invitation| invitation.forgotten > now);
+        self.0.retain(|invitation| !is_due(Some(invitation.forgotten), now));
         self.0.len() != before
     }
 
@@ -274,7 +281,7 @@ impl Invitations {
         let invitation = self.0.iter_mut().find(live)?;
         let (request, keys) = invitation.open(&packet, now, derive)?;
         let applicant = Applicant { key: packet::requester(&packet), request, from };
-        let was_open = invitation.state == InvitationState::Open;
+        let was_open = matches!(invitation.state, InvitationState::Open);
         let verdict = invitation.decide(&applicant, now);
         let begins_to_wait = was_open && invitation.state != InvitationState::Open;
         let name = invitation.terms.name.clone();
@@ -307,7 +314,9 @@ impl Invitations {
     pub fn from_text(text: &str, now: Instant) -> Self {
         let mut invitations = Vec::new();
         for line in text.lines().take(MOST_INVITATIONS) {
-            invitations.extend(parse(line, now));
+            if let Some(invitation) = parse(line, now) {
+                invitations.push(invitation);
+            }
         }
         Self(invitations)
     }
@@ -332,10 +341,10 @@ fn parse(line: &str, now: Instant) -> Option<Invitation> {
     let terms = Terms::from_text(words.next()?)?;
     let secret = InviteSecret::new(secret.as_slice().try_into().ok()?);
     // A time from a damaged file must not make a token good for longer.
-    let forgotten = now + left.min(LIFE + MEMORY);
+    let forgotten = after(now, left.min(LIFE + MEMORY));
     Some(Invitation { terms, state, id: secret.id(), secret, forgotten, paced: now, known: None })
 }
 
-fn list<T>(words: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    if words == NONE { Some(Vec::new()) } else { words.split(',').map(parse).collect() }
+fn list(words: &str) -> Vec<&str> {
+    if words == NONE { Vec::new() } else { words.split(',').collect() }
 }

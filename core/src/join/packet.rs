@@ -15,6 +15,7 @@
 //! request: the beginning of the request's salt. Therefore an old answer is no answer to a new request.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use x25519_dalek::x25519;
 use zeroize::Zeroizing;
@@ -87,7 +88,7 @@ pub struct JoinRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinAnswer {
     /// The site has joined.
-    Joined(Box<Joined>),
+    Joined(Rc<Joined>),
     /// A person at the inviting site has yet to say yes.
     Waits,
     /// Another site has joined with this token.
@@ -326,7 +327,7 @@ impl JoinAnswer {
     pub fn decode(body: &[u8]) -> Option<Self> {
         let mut body = Reader(body);
         Some(match body.byte()? {
-            JOINED => Self::Joined(Box::new(take_joined(&mut body)?)),
+            JOINED => Self::Joined(Rc::new(take_joined(&mut body)?)),
             WAITS => Self::Waits,
             USED => Self::Used,
             EXPIRED => Self::Expired,

@@ -6,16 +6,23 @@ mod picture;
 mod svg;
 mod text;
 
-pub use model::{LinkState, Live, Look, Map, PortalUse};
+pub use model::{Look, Map};
 pub use picture::picture;
 pub use text::text;
 
-/// Returns a text of at most `width` characters. A text that is cut off ends in an ellipsis.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
+/// Cuts a text that is longer than some characters. It then ends in an ellipsis.
+fn cut(text: &mut String, width: usize) {
+    if let Some((at, _)) = text.char_indices().nth(width.saturating_sub(1))
+        && text.chars().count() > width
+    {
+        text.truncate(at);
+        text.push('…');
     }
-    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
-    short.push('…');
-    short
+}
+
+/// Adds a character to a text as often as it takes to make it this wide.
+fn fill(text: &mut String, width: usize, letter: char) {
+    for _ in text.chars().count()..width {
+        text.push(letter);
+    }
 }

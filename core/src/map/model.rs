@@ -1,34 +1,19 @@
 //! Content of a map, which the text and the drawing share.
 
+use std::fmt::Write as _;
+use std::slice;
+
 use crate::base::json::Json;
-use crate::base::sorted::SortedMap;
-use crate::config::model::{EntranceConfig, ExitRef, Name, Network, PortalConfig, SiteConfig};
+use crate::base::text::append;
+use crate::config::model::{EntranceConfig, ExitRef, Name, Network, PortalConfig};
 use crate::site::linked;
 use crate::state::words::count;
 
-/// State of the network, as far as one site knows it.
-#[derive(Debug, Clone, Default)]
-pub struct Live {
-    /// Name of that site.
-    pub own: Name,
-    /// Its links, by the site at the other end.
-    pub links: SortedMap<Name, LinkState>,
-    /// Its portals with the exits that they use.
-    pub portals: SortedMap<Name, PortalUse>,
-}
-
-/// State of a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkState {
-    /// State in words: `up, relayed by rome`.
-    pub words: String,
-    /// Looks of its line.
-    pub look: Look,
-}
-
 /// Looks of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Look {
+    /// Nothing is known about the link.
+    Unknown,
     /// The link works.
     Up,
     /// The link works by way of a third site.
@@ -37,47 +22,37 @@ pub enum Look {
     Down,
 }
 
-/// Exit that a portal uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortalUse {
-    /// Exit, as in the network file.
-    pub exit: String,
-    /// State in a word: `open`.
-    pub state: &'static str,
-}
-
 /// Content of a map.
 #[derive(Debug)]
-pub struct Map {
+pub struct Map<'a> {
     /// Heading: the name of the network, and what it consists of.
     pub(super) heading: String,
+    /// Number of the site that draws the map, if it is one of the network.
+    pub(super) own: Option<usize>,
     /// Sites in the order of their names.
-    pub(super) sites: Vec<MapSite>,
+    pub(super) sites: Vec<MapSite<'a>>,
     /// Links in the order of their ends.
     pub(super) links: Vec<MapLink>,
 }
 
 /// Site of a map.
 #[derive(Debug)]
-pub(super) struct MapSite {
-    pub(super) name: Name,
+pub(super) struct MapSite<'a> {
+    pub(super) name: &'a str,
     /// Endpoint, or the words that it has none.
     pub(super) place: String,
-    /// Set for the site that drew the map.
-    pub(super) is_own: bool,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<Row<'a>>,
 }
 
 /// Portal, phone or shared network of a site.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) name: String,
+pub(super) struct Row<'a> {
+    pub(super) name: &'a str,
     /// Traffic that enters, or the kind of the row.
     pub(super) entrance: String,
-    /// Ways to exits in the order of preference: the names on the way. A way without names is the site's own
-    /// uplink. A shared network has no ways.
-    pub(super) ways: Vec<Vec<Name>>,
-    /// Number of the way in use; the first, if nothing is known.
+    /// Exits in the order of preference. A shared network has none.
+    pub(super) exits: &'a [ExitRef],
+    /// Number of the exit in use; the first, if nothing is known.
     pub(super) used: usize,
     /// State in words; empty if nothing is known.
     pub(super) state: &'static str,
@@ -90,40 +65,34 @@ pub(super) struct MapLink {
     pub(super) ends: [usize; 2],
     /// Set for each end that is an exit of the other end.
     pub(super) exits: [bool; 2],
-    /// State, if it is known.
-    pub(super) state: Option<LinkState>,
+    /// State in words; empty if nothing is known.
+    pub(super) state: String,
+    pub(super) look: Look,
 }
 
-impl Map {
-    /// Returns the map of a network.
-    pub fn new(network: &Network, live: Option<&Live>) -> Self {
-        let names: Vec<&Name> = network.sites.keys().collect();
+impl<'a> Map<'a> {
+    /// Returns the map of a network, as any site draws it.
+    pub fn new(network: &'a Network) -> Self {
         let (mut sites, mut links, mut portals) = (Vec::new(), Vec::new(), 0);
-        for (at, (name, site)) in network.sites.iter().enumerate() {
+        for (name, site) in &network.sites {
             portals += site.portals.len();
-            let own = live.filter(|live| live.own == *name);
-            sites.push(MapSite {
-                name: name.clone(),
-                place: match &site.endpoint {
-                    Some(endpoint) => endpoint.to_string(),
-                    None => "behind NAT".to_owned(),
-                },
-                is_own: own.is_some(),
-                rows: rows(network, name, site, own),
-            });
-            for (other, peer) in linked(network, name) {
-                let Some(far) = names.iter().position(|name| *name == other).filter(|far| *far > at) else {
-                    continue;
-                };
-                let seen_from = |one: &Name, other: &Name| {
-                    live.filter(|live| live.own == *one).and_then(|live| live.links.get(other)).cloned()
-                };
-                links.push(MapLink {
-                    ends: [at, far],
-                    exits: [peer.exits.contains(name), site.exits.contains(other)],
-                    state: seen_from(name, other).or_else(|| seen_from(other, name)),
-                });
+            let mut place = String::from("behind NAT");
+            if let Some(endpoint) = &site.endpoint {
+                place = endpoint.to_string();
             }
+            for (other, peer) in linked(network, name) {
+                if let Some(far) = network.sites.keys().position(|one| one == other)
+                    && far > sites.len()
+                {
+                    links.push(MapLink {
+                        ends: [sites.len(), far],
+                        exits: [peer.exits.contains(name), site.exits.contains(other)],
+                        state: String::new(),
+                        look: Look::Unknown,
+                    });
+                }
+            }
+            sites.push(MapSite { name, place, rows: rows(network, name) });
         }
         let parts = [
             count(sites.len(), "site"),
@@ -132,63 +101,94 @@ impl Map {
             count(network.phones.len(), "phone"),
         ];
         let heading = ["network ", &network.name, ": ", &parts.join(", ")].concat();
-        Self { heading, sites, links }
+        Self { heading, own: None, sites, links }
+    }
+
+    /// Names the site that draws the map.
+    pub fn draw_at(&mut self, own: &str) {
+        self.own = self.sites.iter().position(|site| site.name == own);
+    }
+
+    /// Takes in the state of this site's link to another one, with words such as `up, relayed by rome`.
+    pub fn set_link(&mut self, peer: &str, look: Look, state: &str) {
+        for link in &mut self.links {
+            let [one, other] = link.ends.map(|end| self.own == Some(end) || self.sites[end].name == peer);
+            if one && other {
+                (link.look, link.state) = (look, state.to_owned());
+            }
+        }
+    }
+
+    /// Takes in the exit that a portal of this site uses, as in the network file, and its state in a word.
+    pub fn set_portal(&mut self, portal: &str, exit: &str, state: &'static str) {
+        let Some(own) = self.own else { return };
+        for row in &mut self.sites[own].rows {
+            if row.name == portal && row.entrance != PHONE {
+                row.used = row.exits.iter().position(|other| other.to_string() == exit).unwrap_or(0);
+                row.state = state;
+            }
+        }
     }
 }
 
-fn rows(network: &Network, own: &Name, site: &SiteConfig, live: Option<&Live>) -> Vec<Row> {
+/// Kind of the row of a phone.
+const PHONE: &str = "phone";
+
+fn rows<'a>(network: &'a Network, own: &str) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
+    let mut add = |name, entrance, exits| rows.push(Row { name, entrance, exits, used: 0, state: "" });
+    let site = &network.sites[own];
     for portal in &site.portals {
-        let mut row = Row {
-            name: portal.name.clone(),
-            entrance: entrance(portal),
-            ways: portal.exits.iter().map(way).collect(),
-            used: 0,
-            state: "",
-        };
-        if let Some(known) = live.and_then(|live| live.portals.get(&portal.name)) {
-            let is_used = |exit: &ExitRef| exit.to_string() == known.exit;
-            row.used = portal.exits.iter().position(is_used).unwrap_or(0);
-            row.state = known.state;
-        }
-        rows.push(row);
+        add(&portal.name, entrance(portal), &portal.exits[..]);
     }
-    for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == *own) {
-        let ways = vec![phone.exit.as_ref().map_or_else(Vec::new, way)];
-        rows.push(Row { name: name.clone(), entrance: "phone".to_owned(), ways, used: 0, state: "" });
+    for (name, phone) in &network.phones {
+        if phone.at == own {
+            let exit = phone.exit.as_ref().unwrap_or(&ExitRef::Direct);
+            add(name, PHONE.to_owned(), slice::from_ref(exit));
+        }
     }
     if !site.lan.is_empty() {
-        let networks: Vec<String> = site.lan.iter().map(ToString::to_string).collect();
-        let entrance = networks.join(", ");
-        rows.push(Row { name: "shares".to_owned(), entrance, ways: Vec::new(), used: 0, state: "" });
+        let mut networks = String::new();
+        for network in &site.lan {
+            append(&mut networks, network);
+        }
+        add("shares", networks, &[]);
     }
     rows
 }
 
-fn way(exit: &ExitRef) -> Vec<Name> {
+/// Returns the names on the way to an exit; none, if it is the site's own uplink.
+pub(super) fn hops(exit: &ExitRef) -> &[Name] {
     match exit {
-        ExitRef::Site(name) | ExitRef::Provider(name) => vec![name.clone()],
-        ExitRef::Chain(hops) => hops.clone(),
-        ExitRef::Direct => Vec::new(),
+        ExitRef::Site(name) | ExitRef::Provider(name) => slice::from_ref(name),
+        ExitRef::Chain(hops) => hops,
+        ExitRef::Direct => &[],
     }
 }
 
 fn entrance(portal: &PortalConfig) -> String {
-    let mut words = match &portal.entrance {
-        EntranceConfig::Interface(interface) => interface.to_string(),
-        EntranceConfig::Vlan { parent, id } => format!("VLAN {id} of {parent}"),
-        EntranceConfig::Wifi(wifi) => format!("Wi-Fi {}", Json::text(&wifi.ssid)),
+    let mut words = String::new();
+    match &portal.entrance {
+        EntranceConfig::Interface(interface) => append(&mut words, interface),
+        EntranceConfig::Vlan { parent, id } => append(&mut words, &format_args!("VLAN {id} of {parent}")),
+        EntranceConfig::Wifi(wifi) => {
+            append(&mut words, &format_args!("Wi-Fi {}", Json::text(&wifi.ssid)));
+        }
         EntranceConfig::From(sources) => {
-            sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ").replace("/32", "")
+            for source in sources {
+                append(&mut words, source);
+            }
+            words = words.replace("/32", "");
         }
         EntranceConfig::Mac(devices) => {
-            devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            for device in devices {
+                append(&mut words, device);
+            }
         }
-        EntranceConfig::Own => "this router".to_owned(),
-    };
+        EntranceConfig::Own => words.push_str("this router"),
+    }
     for ports in &portal.ports {
-        words.push(' ');
-        words.push_str(&ports.to_string());
+        let _ = write!(words, " {ports}");
     }
     words
 }

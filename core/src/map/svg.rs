@@ -20,52 +20,61 @@ text{font:13px system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;f
 .c6{--c:#0596c8}.c7{--c:#b0603a}</style>";
 
 /// Number of the colours of the style: classes `c0`, `c1` and so on.
-pub(super) const COLOURS: usize = 8;
+pub(super) const COLOURS: i32 = 8;
 
 /// Drawing in the making.
 pub(super) struct Svg(String);
 
 impl Svg {
     /// Begins a drawing. Readers of the screen get its title and its description.
-    pub(super) fn new(size: [i32; 2], title: &str, description: &str) -> Self {
+    pub(super) fn new([width, height]: [i32; 2], title: &str, description: &str) -> Self {
         let mut svg = Self(String::new());
-        let [width, height] = size;
         svg.put(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 # #\" width=\"#\" height=\"#\" \
-             role=\"img\" aria-labelledby=\"title desc\">\n<title id=\"title\">",
+             role=\"img\" aria-labelledby=\"title desc\">\n<title id=\"title\">~</title>\n\
+             <desc id=\"desc\">~</desc>\n",
             &[width, height, width, height],
+            &[title, description],
         );
-        svg.escaped(title);
-        svg.0.push_str("</title>\n<desc id=\"desc\">");
-        svg.escaped(description);
-        svg.0.push_str("</desc>\n");
         svg.0.push_str(STYLE);
-        svg.put("\n<rect class=\"back\" width=\"#\" height=\"#\"/>\n", &size);
+        svg.put("\n<rect class=\"back\" width=\"#\" height=\"#\"/>\n", &[width, height], &[]);
         svg
     }
 
-    /// Adds markup in which each `#` stands for the next number.
-    pub(super) fn put(&mut self, markup: &str, numbers: &[i32]) {
-        for (at, part) in markup.split('#').enumerate() {
-            if at > 0 {
-                self.0.push_str(&numbers[at - 1].to_string());
+    /// Adds markup in which each `#` stands for the next number, and each `~` for the next text. Texts are
+    /// escaped; their control characters, which XML forbids, become blanks.
+    pub(super) fn put(&mut self, markup: &str, mut numbers: &[i32], mut texts: &[&str]) {
+        for letter in markup.chars() {
+            match (letter, numbers, texts) {
+                ('#', [number, others @ ..], _) => {
+                    self.0.push_str(&number.to_string());
+                    numbers = others;
+                }
+                ('~', _, [text, others @ ..]) => {
+                    self.escape(text);
+                    texts = others;
+                }
+                _ => self.0.push(letter),
             }
-            self.0.push_str(part);
         }
     }
 
     /// Adds a text with a class.
     pub(super) fn text(&mut self, class: &str, at: [i32; 2], words: &str) {
-        self.put("<text class=\"", &[]);
-        self.0.push_str(class);
-        self.put("\" x=\"#\" y=\"#\">", &at);
-        self.escaped(words);
-        self.0.push_str("</text>\n");
+        self.put("<text class=\"~\" x=\"#\" y=\"#\">~</text>\n", &at, &[class, words]);
     }
 
-    /// Adds a text, escaped. Control characters, which XML forbids, become blanks.
-    pub(super) fn escaped(&mut self, words: &str) {
-        for letter in words.chars() {
+    /// Adds a text, of which the beginning is bold.
+    pub(super) fn bold(&mut self, at: [i32; 2], beginning: &str, others: &str) {
+        self.put(
+            "<text x=\"#\" y=\"#\"><tspan class=\"bold\">~</tspan> <tspan class=\"soft\">~</tspan></text>\n",
+            &at,
+            &[beginning, others],
+        );
+    }
+
+    fn escape(&mut self, text: &str) {
+        for letter in text.chars() {
             match letter {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),

@@ -15,7 +15,7 @@ pub mod search;
 mod simulation;
 pub mod words;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Distance from a helper's `port` to the port at which it answers questions.
 pub const HELPER_OFFSET: u16 = 255;
@@ -46,6 +46,19 @@ pub fn is_home_address(address: IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_private() || ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64,
         IpAddr::V6(ip) => ip.is_unique_local(),
     }
+}
+
+/// Returns an address without its port. Never inlined: its bytes have no alignment, so a copy of them takes a
+/// hundred bytes of code.
+#[inline(never)]
+pub fn ip_of(address: &SocketAddr) -> IpAddr {
+    address.ip()
+}
+
+/// Reports whether two addresses differ in their ports at most.
+#[inline(never)]
+pub fn are_of_one_ip(one: &SocketAddr, other: &SocketAddr) -> bool {
+    ip_of(one) == ip_of(other)
 }
 
 #[cfg(test)]

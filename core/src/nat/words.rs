@@ -6,6 +6,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::are_of_one_ip;
 use super::search::{HelperReport, RelayReport, SearchReport};
 use crate::base::duration::duration;
 use crate::base::sorted::SortedMap;
@@ -50,7 +51,7 @@ struct Words<'a> {
     sentences: Vec<String>,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
     fn say(&mut self, sentence: String) {
         self.sentences.push(sentence);
     }
@@ -60,31 +61,38 @@ impl Words<'_> {
     }
 
     /// Returns helpers that answer at present.
-    fn answering(&self) -> impl Iterator<Item = &HelperReport> {
-        self.report.helpers.iter().filter(|helper| helper.answered.is_some_and(|age| age < STALE))
+    fn answering(&self) -> impl Iterator<Item = &'a HelperReport> + use<'a> {
+        self.report.helpers.iter().filter(|helper| answers(helper))
     }
 
     /// Tells what each helper has answered.
     fn helpers(&mut self) {
-        let told: Vec<String> =
-            self.answering().take(MOST_HELPERS).map(|helper| self.answer(helper)).collect();
-        self.sentences.extend(told);
-        let silent =
-            self.report.helpers.iter().filter(|helper| helper.answered.is_none_or(|age| age >= STALE));
-        let (mut places, mut questions) = (Vec::new(), 0);
-        for helper in silent {
-            places.push(self.ports(helper));
-            questions += helper.questions;
+        let (report, names) = (self.report, self.names);
+        for helper in self.answering().take(MOST_HELPERS) {
+            self.say(self.answer(helper));
         }
-        let asked = self.report.helpers.iter().filter_map(|helper| helper.asked).min().unwrap_or_default();
+        let (mut places, mut questions, mut asked) = (Vec::new(), 0, None);
+        for helper in &report.helpers {
+            if !answers(helper) {
+                places.push(self.ports(helper));
+                questions += helper.questions;
+            }
+            asked = match (asked, helper.asked) {
+                (Some(one), Some(other)) => Some(other.min(one)),
+                (one, other) => one.or(other),
+            };
+        }
         if !places.is_empty() {
             let places = places.join(", nor from ");
-            self.say(format!("no answer from {places} ({questions} questions, the last {} ago)", ago(asked)));
+            let last = ago(asked.unwrap_or_default());
+            self.say(format!("no answer from {places} ({questions} questions, the last {last} ago)"));
         }
-        let is_known = |id: &u8| self.report.helpers.iter().any(|helper| helper.id == *id);
-        let unknown =
-            self.names.helpers.iter().filter(|(id, _)| !is_known(id)).map(|(_, name)| name.as_str());
-        let unknown: Vec<&str> = unknown.collect();
+        let mut unknown = Vec::new();
+        for (id, name) in names.helpers {
+            if !report.helpers.iter().any(|helper| helper.id == *id) {
+                unknown.push(name.as_str());
+            }
+        }
         if !unknown.is_empty() {
             let names = unknown.join(", ");
             self.say(format!("no address is known of {names}: check `endpoint`, and name resolution here"));
@@ -120,7 +128,8 @@ impl Words<'_> {
         let Some(endpoint) = self.report.endpoint else { return };
         if self.report.candidates.iter().any(|tried| tried.address == endpoint && !tried.has_answered) {
             let (peer, port) = (self.names.peer, endpoint.port());
-            let is_own = |helper: &HelperReport| helper.seen.is_some_and(|own| own.ip() == endpoint.ip());
+            let is_own =
+                |helper: &HelperReport| helper.seen.is_some_and(|own| are_of_one_ip(&own, &endpoint));
             if self.answering().any(is_own) {
                 return self.say(format!(
                     "the `endpoint` of {peer}, {endpoint}, is the public address of this site itself: \
@@ -148,8 +157,8 @@ impl Words<'_> {
         if self.answering().next().is_none() {
             return self.no_helper();
         }
-        let last = self.answering().filter_map(|helper| helper.peer).map(|(_, age)| age).min();
-        if last.is_none_or(|age| age >= STALE) && !report.pinged {
+        let is_seen = |helper: &HelperReport| helper.peer.is_some_and(|(_, age)| age < STALE);
+        if !report.pinged && !self.answering().any(is_seen) {
             if self.answering().all(|helper| helper.has_told) {
                 self.say(format!("{peer} is off, runs no agent, or reaches no helper: look there"));
             }
@@ -185,10 +194,9 @@ impl Words<'_> {
     /// Tells the state of each helper's relay.
     fn relays(&mut self) {
         let peer = self.names.peer;
-        let mut sentences = Vec::new();
         for helper in self.answering().take(MOST_HELPERS) {
             let name = self.name(helper.id);
-            sentences.push(match helper.relay {
+            let sentence = match helper.relay {
                 RelayReport::Unknown => continue,
                 RelayReport::Refused => format!(
                     "{name} does not relay: remove `relay = false` there, lower its `port`, or add `subnet6` \
@@ -201,9 +209,9 @@ impl Words<'_> {
                     "{name} relays for this site, but nothing of {peer} came that way: \
                      {peer} may not reach UDP {port} of {name}"
                 ),
-            });
+            };
+            self.say(sentence);
         }
-        self.sentences.extend(sentences);
     }
 
     /// Tells which port to forward.
@@ -219,6 +227,11 @@ impl Words<'_> {
             format!("forward UDP {port} at your router to this box{endpoint}, or {there}")
         });
     }
+}
+
+/// Reports whether a helper answers at present.
+fn answers(helper: &HelperReport) -> bool {
+    helper.answered.is_some_and(|age| age < STALE)
 }
 
 fn ago(age: Duration) -> String {

@@ -38,9 +38,10 @@ pub(super) fn condition(portal: &Portal, family: Family) -> Option<Condition> {
 /// Returns the conditions on traffic that comes in at a portal's entrance: one for each family of sources, or
 /// one for all families.
 pub(super) fn conditions(site: &Site, portal: &Portal) -> Vec<Condition> {
-    let mut conditions: Vec<Condition> =
-        site.carried().filter_map(|family| condition(portal, family)).collect();
-    conditions.dedup();
+    let mut conditions = Vec::new();
+    for family in site.carried() {
+        conditions.extend(condition(portal, family).filter(|condition| !conditions.contains(condition)));
+    }
     conditions
 }
 

@@ -67,12 +67,19 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
 /// than sets and rules for tunnels.
 fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     let numbers = numbers(site);
-    let with_bit = |(index, bit): (usize, u32)| {
-        let has_it = numbers.iter().filter(|(_, number)| tunneled(**number) & bit != 0);
-        let tunnels: SortedSet<IfName> = has_it.map(|(tunnel, _)| tunnel.clone()).collect();
-        (!tunnels.is_empty()).then(|| (format!("bit-{index}"), bit, tunnels))
-    };
-    TUNNEL_NUMBER_BITS.into_iter().enumerate().filter_map(with_bit).collect()
+    let mut by_bit = Vec::new();
+    for (index, bit) in TUNNEL_NUMBER_BITS.iter().enumerate() {
+        let mut tunnels = SortedSet::new();
+        for (tunnel, number) in &numbers {
+            if tunneled(*number) & bit != 0 {
+                tunnels.insert(tunnel.clone());
+            }
+        }
+        if !tunnels.is_empty() {
+            by_bit.push((format!("bit-{index}"), *bit, tunnels));
+        }
+    }
+    by_bit
 }
 
 /// Returns the tunnels' numbers. The numbers follow from the tables, so adding or removing a tunnel leaves

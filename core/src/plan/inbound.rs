@@ -94,10 +94,17 @@ fn any_port() -> [Condition; 2] {
 
 /// Returns the conditions on traffic of devices that answer via the uplink, one for each kind of entrance.
 fn senders(site: &Site) -> Vec<Condition> {
-    let interfaces = (!interfaces(site).is_empty()).then(|| coming_in(INTERFACES));
-    let sources = (!sources(site).is_empty()).then(|| from_in(Family::V4, SOURCES));
-    let devices = (!devices(site).is_empty()).then(|| Device(Devices::In(SetName(DEVICES.to_owned()))));
-    [interfaces, sources, devices].into_iter().flatten().collect()
+    let mut senders = Vec::new();
+    if !interfaces(site).is_empty() {
+        senders.push(coming_in(INTERFACES));
+    }
+    if !sources(site).is_empty() {
+        senders.push(from_in(Family::V4, SOURCES));
+    }
+    if !devices(site).is_empty() {
+        senders.push(Device(Devices::In(SetName(DEVICES.to_owned()))));
+    }
+    senders
 }
 
 fn answering(site: &Site) -> impl Iterator<Item = &Portal> {

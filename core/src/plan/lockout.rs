@@ -10,22 +10,22 @@ use crate::state::step::{FirewallStep, RoutingStep, Step};
 /// Returns warnings for people who may be managing this router from a portal whose access to the router these
 /// steps close.
 pub fn lockout_warnings(site: &Site, steps: &[Step]) -> Vec<String> {
-    let closed = visitors(site).filter(|portal| {
-        let Some(interface) = portal.entrance_interface() else { return false };
+    let mut warnings = Vec::new();
+    for portal in visitors(site) {
+        let Some(interface) = portal.entrance_interface() else { continue };
         let is_new = matches!(portal.entrance, Entrance::Vlan(_) | Entrance::Wifi { .. })
             && steps.iter().any(
                 |step| matches!(step, Step::Routing(RoutingStep::AddAddress(name, _)) if name == interface),
             );
-        !is_new && steps.iter().any(|step| is_closed_by(step, interface))
-    });
-    let warnings = closed.map(|portal| {
-        format!(
-            "portal `{}`: devices there will no longer reach this router's own services (ssh, web), except \
-             DHCP, DNS and ping: write `router = true` if you manage it from there",
-            portal.name
-        )
-    });
-    warnings.collect()
+        if !is_new && steps.iter().any(|step| is_closed_by(step, interface)) {
+            warnings.push(format!(
+                "portal `{}`: devices there will no longer reach this router's own services (ssh, web), \
+                 except DHCP, DNS and ping: write `router = true` if you manage it from there",
+                portal.name
+            ));
+        }
+    }
+    warnings
 }
 
 fn is_closed_by(step: &Step, interface: &IfName) -> bool {

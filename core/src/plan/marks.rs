@@ -118,11 +118,15 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
             add(rules, [coming_in(TUNNELS), ConnectionMarked(mark)], SetMark(mark));
         }
     }
-    let (whole, devices): (Vec<_>, Vec<_>) = marked(site)
-        .filter(|(portal, _)| portal.entrance != Entrance::Own)
-        .partition(|(portal, _)| portal.entrance_interface().is_some());
     // Single devices come before the whole interface that they are behind.
-    let comes_in = [devices, whole].concat();
+    let mut comes_in = Vec::new();
+    for whole in [false, true] {
+        for (portal, mark) in marked(site) {
+            if portal.entrance != Entrance::Own && portal.entrance_interface().is_some() == whole {
+                comes_in.push((portal, mark));
+            }
+        }
+    }
     for (portal, mark) in &comes_in {
         let mut chosen = chosen(site, portal);
         chosen.extend(dns::asking_here(site, portal));
@@ -138,14 +142,15 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
 /// Adds the rules that mark packets of this host itself: in connections that it opens, except for the
 /// tunnels' own packets.
 pub(super) fn outgoing(rules: &mut Rules, site: &Site) {
-    let Some((portal, mark)) = marked(site).find(|(portal, _)| portal.entrance == Entrance::Own) else {
-        return;
-    };
     let opening = [FromOriginator, NotMarked(TUNNEL_MARK)];
-    for conditions in chosen(site, portal) {
-        add_of(rules, &[&opening, &conditions], SetMark(mark));
+    for (portal, mark) in marked(site) {
+        if portal.entrance == Entrance::Own {
+            for conditions in chosen(site, portal) {
+                add_of(rules, &[&opening, &conditions], SetMark(mark));
+            }
+            keep(rules, mark);
+        }
     }
-    keep(rules, mark);
 }
 
 /// Adds the rules that let packets with the mark of a portal leave only via tunnels, even without the
@@ -154,7 +159,8 @@ pub(super) fn outgoing(rules: &mut Rules, site: &Site) {
 /// a tunnel do not leave elsewhere either: otherwise this host itself would tell a server by ICMP that the
 /// client is gone.
 pub(super) fn leaving(rules: &mut Rules, site: &Site) {
-    let closed: Vec<_> = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct).collect();
+    let mut closed = marked(site);
+    closed.retain(|(portal, _)| portal.exit != Exit::Direct);
     let is_tunneled = site.tunnels.values().any(|tunnel| tunnel.table.is_some());
     let carried = carried(site);
     if is_tunneled || !closed.is_empty() {
@@ -183,8 +189,12 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
 /// Absence of every mark of a portal.
 const NONE: Mark = Mark { value: 0, mask: PORTAL_MARKS };
 
-fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
-    site.portals.iter().filter_map(|portal| Some((portal, portal.mark()?)))
+fn marked(site: &Site) -> Vec<(&Portal, Mark)> {
+    let mut marked = Vec::new();
+    for portal in &site.portals {
+        marked.extend(portal.mark().map(|mark| (portal, mark)));
+    }
+    marked
 }
 
 /// Adds the rule that marks an answer to a probe.

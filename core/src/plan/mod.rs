@@ -74,7 +74,7 @@ fn guard(site: &Site, state: &mut State) {
         let Some(rules) = pinholes.get(chain) else { continue };
         match barrier {
             RestrictiveRules::Nftables(foreign) => {
-                let rules = rules_for(foreign, rules).map(Some).collect();
+                let rules = rules_for(foreign, rules);
                 state.pinholes.insert(foreign.clone(), PinholeChain { rules, at_top: true });
             }
             RestrictiveRules::Iptables(program, family) => {
@@ -94,15 +94,18 @@ fn guard(site: &Site, state: &mut State) {
 }
 
 /// Returns the rules that a table of this family can hold.
-fn rules_for(chain: &ForeignChain, rules: &[FirewallRule]) -> impl Iterator<Item = FirewallRule> {
+fn rules_for(chain: &ForeignChain, rules: &[FirewallRule]) -> Vec<Option<FirewallRule>> {
     let family = match chain.family {
         TableFamily::Ip => Some(Family::V4),
         TableFamily::Ip6 => Some(Family::V6),
         TableFamily::Inet => None,
     };
-    let fits = move |rule: &&FirewallRule| {
+    let mut fitting = Vec::new();
+    for rule in rules {
         let mut families = rule.conditions.iter().filter_map(Condition::family);
-        family.is_none_or(|family| families.all(|of| of == family))
-    };
-    rules.iter().filter(fits).cloned()
+        if family.is_none_or(|family| families.all(|of| of == family)) {
+            fitting.push(Some(rule.clone()));
+        }
+    }
+    fitting
 }

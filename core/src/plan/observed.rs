@@ -14,13 +14,13 @@ pub const LEAST: u32 = 576;
 /// Sets the exits of a site's portals and its relayed links to those in use, as far as the observed state
 /// reveals them. Returns the exits of portals that have several.
 pub fn take_up_exits(site: &mut Site, have: &State) -> ExitChoices {
-    let several = site.portals.iter().filter(|portal| portal.can_fail_over());
-    let exit = |portal: &Portal| {
+    let mut choices = ExitChoices::new();
+    for portal in site.portals.iter().filter(|portal| portal.can_fail_over()) {
         let by_rules = portal.all_choices().find(|exit| rules_stand(site, portal, exit, have));
-        let exit = by_rules.or_else(|| portal.exits.iter().find(|exit| **exit == Exit::Direct))?;
-        Some((portal.name.clone(), exit.clone()))
-    };
-    let mut choices: ExitChoices = several.filter_map(exit).collect();
+        if let Some(exit) = by_rules.or_else(|| portal.exits.iter().find(|exit| **exit == Exit::Direct)) {
+            choices.push((portal.name.clone(), exit.clone()));
+        }
+    }
     // A portal that leaves directly has no rules; but rules that another program has flushed are absent as
     // well. So the firewall must also be the one of a portal that leaves directly.
     site.choose(&choices);
@@ -35,12 +35,16 @@ pub fn take_up_exits(site: &mut Site, have: &State) -> ExitChoices {
 
 /// Returns the observed MTUs in bytes of tunnels whose MTU is measured and below the largest one.
 pub fn widths(site: &Site, have: &State) -> SortedMap<IfName, u32> {
-    let measured = site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none());
-    let width = |interface: &IfName| have.links.get(interface).map(|link| link.mtu);
-    let widths = measured.filter_map(|(interface, _)| Some((interface.clone(), width(interface)?)));
+    let mut widths = SortedMap::new();
+    for (interface, _) in site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none()) {
+        if let Some(link) = have.links.get(interface)
+            && site.mtu == Mtu::Measured
+            && (LEAST..site.mtu.most()).contains(&link.mtu)
+        {
+            widths.insert(interface.clone(), link.mtu);
+        }
+    }
     widths
-        .filter(|(_, width)| site.mtu == Mtu::Measured && (LEAST..site.mtu.most()).contains(width))
-        .collect()
 }
 
 /// Reports whether the policy rules that a portal has with this exit are there; `false` if it has none.

@@ -40,11 +40,11 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
 
 /// Returns all routes of the site: to its peers in `main`, and each exit's table.
 pub(super) fn routes(site: &Site) -> SortedSet<Route> {
-    let mut routes = Vec::new();
+    let mut routes = SortedSet::new();
     for (interface, _, peer) in site.peers() {
         for network in &peer.networks {
-            routes.push(open(Table::MAIN, *network, interface, site.address(network.family())));
-            routes.push(backstop(Table::MAIN, *network));
+            open(&mut routes, Table::MAIN, *network, interface, site.address(network.family()));
+            backstop(&mut routes, Table::MAIN, *network);
         }
     }
     for (interface, tunnel) in &site.tunnels {
@@ -56,22 +56,22 @@ pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     own_closed(&mut routes, site);
     // A packet that missed its translation must not follow the route to the internet.
     for network in translation::seen_networks(site) {
-        routes.push(backstop(Table::MAIN, network));
+        backstop(&mut routes, Table::MAIN, network);
     }
     routes.into_iter().collect()
 }
 
 /// Adds the route that refuses this router's own traffic which its portal's exit does not take.
-fn own_closed(routes: &mut Vec<Route>, site: &Site) {
+fn own_closed(routes: &mut SortedSet<Route>, site: &Site) {
     let own = site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.mark().is_none());
     if own.is_some_and(|portal| portal.exit != Exit::Direct) {
-        routes.push(backstop(CLOSED_TABLE, Family::V4.everything()));
+        backstop(routes, CLOSED_TABLE, Family::V4.everything());
     }
 }
 
 /// Adds the routes of an exit's table: to the networks that the tunnel takes, and a route that refuses
 /// everything else.
-fn to_exit(routes: &mut Vec<Route>, site: &Site, interface: &IfName, tunnel: &SiteTunnel) {
+fn to_exit(routes: &mut SortedSet<Route>, site: &Site, interface: &IfName, tunnel: &SiteTunnel) {
     let Some(table) = tunnel.table else { return };
     let mut allowed = SortedSet::new();
     for (_, peer) in tunnel.ends() {
@@ -82,36 +82,43 @@ fn to_exit(routes: &mut Vec<Route>, site: &Site, interface: &IfName, tunnel: &Si
     let mut networks = Vec::from_iter(&allowed);
     networks.extend(sources.keys().filter(is_within));
     for network in networks.into_iter().copied() {
-        routes.push(open(table, network, interface, site.source_in(tunnel, network)));
+        open(routes, table, network, interface, site.source_in(tunnel, network));
     }
     for family in site.carried() {
-        routes.push(backstop(table, family.everything()));
+        backstop(routes, table, family.everything());
     }
 }
 
 /// Adds the routes of a chain's table. This router's own packets get the address of the chain.
-fn into_chain(routes: &mut Vec<Route>, site: &Site, chain: &Chain) {
+fn into_chain(routes: &mut SortedSet<Route>, site: &Site, chain: &Chain) {
     for family in site.carried() {
         let source = chain.address(family).or_else(|| site.address(family));
-        routes.push(open(chain.table, family.everything(), &chain.interface, source));
-        routes.push(backstop(chain.table, family.everything()));
+        open(routes, chain.table, family.everything(), &chain.interface, source);
+        backstop(routes, chain.table, family.everything());
     }
 }
 
-/// Returns the route into a tunnel.
-fn open(table: Table, destination: Cidr, interface: &IfName, source: Option<IpAddr>) -> Route {
+/// Adds the route into a tunnel.
+fn open(
+    routes: &mut SortedSet<Route>,
+    table: Table,
+    destination: Cidr,
+    interface: &IfName,
+    source: Option<IpAddr>,
+) {
     // Destinations in an exit's table are not on a link: otherwise the kernel would find a new gateway of the
     // uplink in the tunnel.
     let is_neighbour = table == Table::MAIN && destination.family() == Family::V4;
     let reach = if is_neighbour { Reach::Link } else { Reach::Beyond };
     let target = RouteTarget::Device { interface: interface.clone(), source, reach };
-    Route { table, destination, target, metric: None }
+    routes.insert(Route { table, destination, target, metric: None });
 }
 
-/// Returns the route of last resort, which refuses traffic that would fall through to the next rule while the
+/// Adds the route of last resort, which refuses traffic that would fall through to the next rule while the
 /// tunnel is gone.
-fn backstop(table: Table, destination: Cidr) -> Route {
-    Route { table, destination, target: RouteTarget::Unreachable, metric: Some(LAST_METRIC) }
+fn backstop(routes: &mut SortedSet<Route>, table: Table, destination: Cidr) {
+    let target = RouteTarget::Unreachable;
+    routes.insert(Route { table, destination, target, metric: Some(LAST_METRIC) });
 }
 
 /// Adds the policy rules of one portal that lead to an exit.

@@ -6,6 +6,7 @@
 //! of this site ([`chain_addresses`]). WireGuard's allowed IPs vouch for the source at each hop.
 
 use std::net::IpAddr;
+use std::vec;
 
 use super::ids::{chain_table, exit_interface, provider_table, shared_interface, site_address, site_table};
 use super::{Exit, Portal, Site};
@@ -81,8 +82,14 @@ impl Site {
     }
 
     /// Returns the addresses that this site has for chains, with the interfaces of the first hops.
-    pub fn chain_addresses(&self) -> impl Iterator<Item = (&IfName, IpAddr)> {
-        self.chains.iter().flat_map(|chain| chain.addresses.iter().map(|own| (&chain.interface, *own)))
+    pub fn chain_addresses(&self) -> vec::IntoIter<(&IfName, IpAddr)> {
+        let mut addresses = Vec::new();
+        for chain in &self.chains {
+            for own in &chain.addresses {
+                addresses.push((&chain.interface, *own));
+            }
+        }
+        addresses.into_iter()
     }
 }
 
@@ -122,7 +129,10 @@ pub(super) fn chains(network: &Network, own: &str, ipv6: bool) -> Vec<Chain> {
 /// Returns the hops of all chains that portals and phones of the site `own` use, by name.
 fn used_at<'a>(network: &'a Network, own: &'a str) -> SortedMap<Name, &'a Vec<Name>> {
     let portals = &network.sites[own].portals;
-    let mut exits: Vec<&ExitRef> = portals.iter().flat_map(|portal| &portal.exits).collect();
+    let mut exits: Vec<&ExitRef> = Vec::new();
+    for portal in portals {
+        exits.extend(&portal.exits);
+    }
     for phone in network.phones.values().filter(|phone| phone.at == own) {
         exits.extend(&phone.exit);
     }
@@ -184,11 +194,16 @@ fn lans<'a>(network: &Network, name: &str, site: &'a SiteConfig) -> Vec<(Cidr, &
 /// Returns the networks behind a peer: its own ones, and the sources of chains that come from there. A source
 /// that comes from another peer is not among them.
 pub(super) fn networks_behind(peer: &str, own: SortedSet<Cidr>, passing: &[Passing]) -> SortedSet<Cidr> {
-    let (here, elsewhere): (Vec<&Passing>, Vec<&Passing>) = passing.iter().partition(|one| one.from == peer);
     let mut networks = own;
-    networks.retain(|network| elsewhere.iter().all(|one| one.source != *network));
-    let is_new = |source: &Cidr| !networks.iter().any(|network| network.covers(*source));
-    let further: Vec<Cidr> = here.iter().map(|one| one.source).filter(is_new).collect();
+    for elsewhere in passing.iter().filter(|one| one.from != peer) {
+        networks.remove(&elsewhere.source);
+    }
+    let mut further = Vec::new();
+    for here in passing.iter().filter(|one| one.from == peer) {
+        if !networks.iter().any(|network| network.covers(here.source)) {
+            further.push(here.source);
+        }
+    }
     networks.extend(further);
     networks
 }

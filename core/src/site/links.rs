@@ -79,15 +79,18 @@ pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap
 
 /// Returns the sites with a link to `own`: one of the two names the other.
 pub fn linked<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, &'a model::SiteConfig)> {
-    let mine: SortedSet<&Name> = names(&network.sites[own]).collect();
-    let is_linked = |name: &Name, peer: &model::SiteConfig| {
-        name != own && (mine.contains(name) || names(peer).any(|other| other == own))
-    };
-    network.sites.iter().filter(|(name, peer)| is_linked(name, peer)).collect()
+    let mine = &network.sites[own];
+    let mut linked = Vec::new();
+    for (name, peer) in &network.sites {
+        if name != own && (names(mine, name) || names(peer, own)) {
+            linked.push((name, peer));
+        }
+    }
+    linked
 }
 
-fn names(site: &model::SiteConfig) -> impl Iterator<Item = &Name> {
-    site.exits.iter().chain(&site.links)
+fn names(site: &model::SiteConfig, other: &str) -> bool {
+    [&site.exits, &site.links].into_iter().flatten().any(|name| name == other)
 }
 
 fn phone_view(

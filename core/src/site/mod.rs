@@ -301,8 +301,12 @@ impl Site {
     }
 
     /// Returns the networks here that linked sites see as other networks, each with that other one.
-    pub fn translations(&self) -> impl Iterator<Item = (Cidr, Cidr)> {
-        self.lan.iter().filter_map(|lan| lan.translation())
+    pub fn translations(&self) -> vec::IntoIter<(Cidr, Cidr)> {
+        let mut translations = Vec::new();
+        for lan in &self.lan {
+            translations.extend(lan.translation());
+        }
+        translations.into_iter()
     }
 }
 
@@ -315,6 +319,7 @@ pub fn families(site: &Site) -> Families {
 }
 
 /// Returns IPv4, and IPv6 if `both`.
+#[inline(never)]
 fn first_families(both: bool) -> Families {
     const ALL: [Family; 2] = [Family::V4, Family::V6];
     ALL[..=usize::from(both)].iter().copied()

@@ -90,7 +90,9 @@ impl SiteNat {
         let site = &network.sites[own];
         let mut dialled = dialled_ports(site, helper.as_ref(), tunnels);
         let mapped_ports = if site.port_mapping { mapped_ports(&dialled, &links) } else { Vec::new() };
-        dialled.extend(helper.iter().flat_map(HelperPart::relay_ports));
+        if let Some(helper) = &helper {
+            dialled.extend(helper.relay_ports());
+        }
         let dialled_ports = dialled.into_iter().collect();
         let may_be_behind_router = site.endpoint.as_ref().is_some_and(may_be_of_router);
         let relayed = Vec::new();
@@ -142,9 +144,13 @@ pub(super) fn helpers_of<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, 
     let peers = linked(network, own);
     // Any other site helps with the links that it is not an end of.
     let has_other_peer = |name: &Name| peers.iter().any(|(peer, _)| *peer != name);
-    let is_helper = |name: &Name, site: &SiteConfig| name != own && helper_port(site).is_some();
-    let sites = network.sites.iter();
-    sites.filter(|(name, site)| is_helper(name, site) && has_other_peer(name)).collect()
+    let mut helpers = Vec::new();
+    for (name, site) in &network.sites {
+        if name != own && helper_port(site).is_some() && has_other_peer(name) {
+            helpers.push((name, site));
+        }
+    }
+    helpers
 }
 
 /// Returns the port at which a site answers questions; `None` if it is no helper.

@@ -1,6 +1,9 @@
 //! Notes on a site: facts that people should know, but that are not errors.
 
+use std::fmt::Display;
+
 use super::{Entrance, Exit, PeerEndpoint, Portal, SiteTunnel, Vlan, providers};
+use crate::base::listed::listed;
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, EndpointHost};
@@ -88,13 +91,13 @@ fn obstacle(portal: &Portal, portals: &[Portal], facts: &Facts) -> Option<String
     let ours = |name: &IfName| portals.iter().any(|portal| portal.entrance_interface() == Some(name));
     let nothing = SortedSet::new();
     let vlans = facts.ties.get(interface).map_or(&nothing, |tie| &tie.vlans);
-    let others: Vec<&str> = vlans.iter().filter(|vlan| !ours(vlan)).map(IfName::as_str).collect();
+    let others = vlans.iter().filter(|vlan| !ours(vlan));
+    let others = listed(&mut others.map(|vlan| vlan as &dyn Display));
     (!others.is_empty()).then(|| {
         format!(
             "portal `{}`: packets that devices on {interface} send with a VLAN tag do not enter it, but {}; \
              `vlan = {{ parent = \"{interface}\", id = … }}` makes a portal for them, too",
-            portal.name,
-            others.join(", ")
+            portal.name, others
         )
     })
 }
@@ -104,10 +107,10 @@ fn devices_that_enter(portal: &Portal, _: &[Portal], _: &Facts) -> Option<String
     let Entrance::Interface(interface) = &portal.entrance else { return None };
     let lan = portal.address.map(InterfaceAddress::network);
     let networks = portal.behind.iter().filter(|network| Some(**network) != lan);
-    let networks: Vec<String> = networks.map(ToString::to_string).collect();
+    let networks = listed(&mut networks.map(|network| network as &dyn Display));
     let exit = &portal.exits[0];
     (portal.obstacle.is_none() && *exit != Exit::Direct && !networks.is_empty()).then(|| {
-        let (name, networks) = (&portal.name, networks.join(", "));
+        let name = &portal.name;
         format!("portal `{name}`: the devices of {networks}, behind {interface}, will leave at {exit}")
     })
 }

@@ -13,10 +13,12 @@ pub(super) fn find(portals: &mut [Portal], facts: &Facts) {
             .or_else(|| renamed(portal, facts))
             .or_else(|| in_front(portal, facts));
     }
-    let closed: Vec<(IfName, Name)> = portals
-        .iter()
-        .filter_map(|portal| Some((portal.obstacle.as_ref()?.closed_port()?.clone(), portal.name.clone())))
-        .collect();
+    let mut closed: Vec<(IfName, Name)> = Vec::new();
+    for portal in &*portals {
+        if let Some(port) = portal.obstacle.as_ref().and_then(Obstacle::closed_port) {
+            closed.push((port.clone(), portal.name.clone()));
+        }
+    }
     for portal in portals {
         portal.obstacle = portal.obstacle.take().or_else(|| closed_carrier(portal, &closed));
         if portal.obstacle.is_some() {

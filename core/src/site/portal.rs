@@ -1,10 +1,12 @@
 //! Portal of a site.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::vec;
 
 use super::{Entrance, Exit, Obstacle};
 use crate::base::json::Json;
+use crate::base::listed::listed;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mark};
 use crate::base::sorted::SortedSet;
 use crate::config::model::{Name, Ports};
@@ -94,12 +96,10 @@ impl Portal {
             Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
             Entrance::Wifi { interface, ssid, .. } => format!("wifi {} on {interface}", Json::text(ssid)),
             Entrance::From(sources) => {
-                let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
-                format!("from {}", sources.join(", "))
+                format!("from {}", listed(&mut sources.iter().map(|source| source as &dyn Display)))
             }
             Entrance::Mac { devices, .. } => {
-                let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
-                format!("mac {}", devices.join(", "))
+                format!("mac {}", listed(&mut devices.iter().map(|device| device as &dyn Display)))
             }
             Entrance::Own => "self".to_owned(),
         };

@@ -82,7 +82,7 @@ fn tunnel(
         private_key: keys::clamped(private_key.as_ref().expect("a file that was read has one")),
         addresses: addresses.clone(),
         mtu: mtu.unwrap_or(DEFAULT_MTU),
-        dns: config.interface.resolvers().collect(),
+        dns: config.interface.resolvers(),
     };
     SiteTunnel {
         peers: peers(name, config, &own, inputs),

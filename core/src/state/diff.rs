@@ -1,12 +1,9 @@
 //! Steps that lead from one state to another, in an order that never opens a path that must stay closed.
 
-use std::borrow::Cow;
-use std::num::NonZeroU16;
-
-use crate::base::net::{IfName, Priority};
+use crate::base::net::IfName;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
-use crate::state::{FORWARDING6, Link, Peer, Rule, RuleAction, State, Tunnel};
+use crate::state::{FORWARDING6, Peer, Rule, RuleAction, State, Tunnel};
 
 /// Returns the steps that lead from `have` to `want`; no steps if the two are equal.
 ///
@@ -15,9 +12,8 @@ use crate::state::{FORWARDING6, Link, Peer, Rule, RuleAction, State, Tunnel};
 /// that send traffic there; then the removals, from the rules down. Firewalls that are removed as a whole
 /// come last.
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
-    let mut have = Cow::Borrowed(have);
     let (mut steps, mut guards_that_go) = (Vec::new(), Vec::new());
-    clear_the_way(&mut steps, want, &mut have);
+    let have = clear_the_way(&mut steps, want, have);
     for guard in guards(want, &have) {
         if stays(&guard) {
             steps.push(Step::Firewall(guard));
@@ -34,58 +30,45 @@ pub fn diff(want: &State, have: &State) -> Vec<Step> {
     steps
 }
 
-/// Removes interfaces that must be made again, and frees UDP ports that another tunnel will get. Updates
-/// `have` accordingly. Usually there are no such steps.
-fn clear_the_way(steps: &mut Vec<Step>, want: &State, have: &mut Cow<State>) {
-    let wanted_ports: SortedSet<NonZeroU16> =
-        want.tunnels.values().filter_map(|tunnel| tunnel.port).collect();
-    let has_wanted_port = |tunnel: &Tunnel| tunnel.port.is_some_and(|port| wanted_ports.contains(&port));
-    let is_in_the_way = |name: &IfName, link: &Link, have: &State| match want.links.get(name) {
-        Some(wanted) => wanted.kind != link.kind,
-        None => have.tunnels.get(name).is_some_and(has_wanted_port),
+/// Removes interfaces that must be made again, and frees UDP ports that another tunnel will get. Returns the
+/// state after these steps. Usually there are none.
+fn clear_the_way(steps: &mut Vec<Step>, want: &State, have: &State) -> State {
+    let has_wanted_port = |tunnel: &Tunnel| {
+        tunnel.port.is_some() && want.tunnels.values().any(|wanted| wanted.port == tunnel.port)
     };
-    let in_the_way: Vec<IfName> = have
-        .links
-        .iter()
-        .filter(|(name, link)| is_in_the_way(name, link, have))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in &in_the_way {
-        remove_link_whole(steps, name, have.to_mut());
+    let mut cleared = have.clone();
+    for (name, link) in &have.links {
+        let is_in_the_way = match want.links.get(name) {
+            Some(wanted) => wanted.kind != link.kind,
+            None => have.tunnels.get(name).is_some_and(has_wanted_port),
+        };
+        if is_in_the_way {
+            remove_link_whole(steps, name, &mut cleared);
+        }
     }
-
-    let gives_port_up = |(name, tunnel): &(&IfName, &Tunnel)| {
-        let keeps_port = want.tunnels.get(*name).is_some_and(|wanted| wanted.port == tunnel.port);
-        !keeps_port && has_wanted_port(tunnel)
-    };
-    let giving: Vec<(IfName, Tunnel)> = have
-        .tunnels
-        .iter()
-        .filter(gives_port_up)
-        .map(|(name, tunnel)| (name.clone(), tunnel.clone()))
-        .collect();
-    for (name, from) in giving {
-        let to = Tunnel { port: None, ..from.clone() };
-        have.to_mut().tunnels.insert(name.clone(), to.clone());
-        steps.push(Step::ChangeTunnel(TunnelChange { name, from, to }));
+    for (name, tunnel) in cleared.tunnels.iter_mut() {
+        let keeps_port = want.tunnels.get(name).is_some_and(|wanted| wanted.port == tunnel.port);
+        if !keeps_port && has_wanted_port(tunnel) {
+            let from = tunnel.clone();
+            tunnel.port = None;
+            let (name, to) = (name.clone(), tunnel.clone());
+            steps.push(Step::ChangeTunnel(TunnelChange { name, from, to }));
+        }
     }
+    cleared
 }
 
 /// Removes an interface, and each object that depends on it with its own step, so that the inverses restore
 /// all of them.
 fn remove_link_whole(steps: &mut Vec<Step>, name: &IfName, have: &mut State) {
-    let gone = State {
-        routes: have.routes.iter().filter(|route| route.interface() == Some(name)).cloned().collect(),
-        addresses: have.addresses.iter().filter(|(interface, _)| interface == name).cloned().collect(),
-        up: have.up.iter().filter(|interface| *interface == name).cloned().collect(),
-        tunnels: have.tunnels.remove_entry(name).into_iter().collect(),
-        links: have.links.remove_entry(name).into_iter().collect(),
-        ..State::default()
-    };
-    have.routes.retain(|route| !gone.routes.contains(route));
-    have.addresses.retain(|address| !gone.addresses.contains(address));
-    have.up.remove(name);
-    removals(steps, &State::default(), &gone);
+    let mut rest = have.clone();
+    rest.routes.retain(|route| route.interface() != Some(name));
+    rest.addresses.retain(|(interface, _)| interface != name);
+    rest.up.remove(name);
+    rest.tunnels.remove(name);
+    rest.links.remove(name);
+    removals(steps, &rest, have);
+    *have = rest;
 }
 
 fn additions(steps: &mut Vec<Step>, want: &State, have: &State) {
@@ -169,17 +152,20 @@ fn routing_removals(steps: &mut Vec<Step>, want: &State, have: &State) {
 /// order. The targets of jumps come first. Then exceptions come before the rules that they make exceptions
 /// to, so that a router whose own traffic enters a portal is reachable at every moment.
 fn in_order_of_making<'a>(rules: &'a SortedSet<Rule>, others: &'a SortedSet<Rule>) -> Vec<&'a Rule> {
-    let rules: Vec<&Rule> = rules.difference(others).collect();
-    let targets: SortedSet<Priority> = rules
-        .iter()
-        .filter_map(|rule| match rule.action {
-            RuleAction::Goto(target) => Some(target),
-            RuleAction::Lookup(_) | RuleAction::Unreachable => None,
-        })
-        .collect();
-    let (first, rest): (Vec<&Rule>, Vec<&Rule>) =
-        rules.into_iter().partition(|rule| targets.contains(&rule.priority));
-    [first, rest].concat()
+    let mut new = Vec::new();
+    for rule in rules.difference(others) {
+        new.push(rule);
+    }
+    let is_target = |wanted: &Rule| new.iter().any(|rule| rule.action == RuleAction::Goto(wanted.priority));
+    let mut ordered = Vec::new();
+    for are_targets in [true, false] {
+        for rule in &new {
+            if is_target(rule) == are_targets {
+                ordered.push(*rule);
+            }
+        }
+    }
+    ordered
 }
 
 /// Returns the changes of the firewalls: first firewalls that refuse packets, then pinholes.
@@ -193,31 +179,33 @@ fn guards(want: &State, have: &State) -> Vec<FirewallStep> {
         let (from, to) = (have.firewall.clone(), want.firewall.clone());
         steps.push(FirewallStep::ChangeFirewall { from, to });
     }
-    for (program, from, to) in differing(&want.iptables, &have.iptables) {
-        steps.push(FirewallStep::ChangeIptables { program, from, to });
-    }
-    for (chain, from, to) in differing(&want.pinholes, &have.pinholes) {
-        steps.push(FirewallStep::ChangePinholes { chain, from, to });
-    }
+    differing(&want.iptables, &have.iptables, &mut |program, from, to| {
+        steps.push(FirewallStep::ChangeIptables { program: *program, from, to });
+    });
+    differing(&want.pinholes, &have.pinholes, &mut |chain, from, to| {
+        steps.push(FirewallStep::ChangePinholes { chain: chain.clone(), from, to });
+    });
     steps
 }
 
-/// Returns the entries that differ, with their present and their desired value. The default stands for an
-/// entry that one of the maps lacks.
-fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
+/// Passes the entries that differ to `change`, with their present and their desired value. The default stands
+/// for an entry that one of the maps lacks.
+fn differing<K: Ord, V: Default + Clone + PartialEq>(
     want: &SortedMap<K, V>,
     have: &SortedMap<K, V>,
-) -> Vec<(K, V, V)> {
-    let keys: SortedSet<&K> = want.keys().chain(have.keys()).collect();
-    let mut entries = Vec::new();
-    for key in keys {
-        let of = |map: &SortedMap<K, V>| map.get(key).cloned().unwrap_or_default();
-        let (from, to) = (of(have), of(want));
-        if from != to {
-            entries.push((key.clone(), from, to));
+    change: &mut dyn FnMut(&K, V, V),
+) {
+    for (key, from) in have {
+        let to = want.get(key);
+        if to != Some(from) {
+            change(key, from.clone(), to.cloned().unwrap_or_default());
         }
     }
-    entries
+    for (key, to) in want {
+        if !have.contains_key(key) && *to != V::default() {
+            change(key, V::default(), to.clone());
+        }
+    }
 }
 
 /// Tells whether anything remains of a firewall after a change.
@@ -231,24 +219,22 @@ fn stays(step: &FirewallStep) -> bool {
 }
 
 /// Adds the changes of kernel settings. A setting of an interface that was just made has no former value
-/// to restore: it disappears with the interface.
+/// to restore: it disappears with the interface. IPv6 is forwarded only while each interface keeps its
+/// advertised routes.
 fn sysctls(steps: &mut Vec<Step>, want: &State, have: &State) {
-    let mut changes = Vec::new();
-    for (key, to) in &want.sysctls {
-        let from = have.sysctls.get(key);
-        if from != Some(to) {
-            let from = from.unwrap_or(to).clone();
-            changes.push(SysctlChange { key: key.clone(), from, to: to.clone() });
+    let turn = |key: &str, to: &str| match (key, to) {
+        (FORWARDING6, "0") => 0,
+        (FORWARDING6, _) => 2,
+        _ => 1,
+    };
+    for now in 0..=2 {
+        for (key, to) in &want.sysctls {
+            let from = have.sysctls.get(key);
+            if turn(key, to) == now && from != Some(to) {
+                let (key, from, to) = (key.clone(), from.unwrap_or(to).clone(), to.clone());
+                steps.push(Step::SetSysctl(SysctlChange { key, from, to }));
+            }
         }
-    }
-    // IPv6 is forwarded only while each interface keeps its advertised routes.
-    if let Some(at) = changes.iter().position(|change| change.key == FORWARDING6) {
-        let forwarding = changes.remove(at);
-        let place = if forwarding.to == "0" { 0 } else { changes.len() };
-        changes.insert(place, forwarding);
-    }
-    for change in changes {
-        steps.push(Step::SetSysctl(change));
     }
 }
 

@@ -87,24 +87,28 @@ impl<T: Copy> Change<T> {
 
 /// Returns the difference between two settings of a tunnel.
 pub fn delta(from: &Tunnel, to: &Tunnel) -> TunnelDelta {
-    let stays = |(key, peer): (&PublicKey, &Peer)| {
-        let before = from.peers.get(key)?;
-        let change = peer_delta(before, peer);
-        (change != PeerDelta::default()).then_some((*key, change))
-    };
-    TunnelDelta {
+    let mut delta = TunnelDelta {
         private_key: Change::between(from.private_key.as_ref(), to.private_key.as_ref()),
         port: Change::between(from.port.as_ref(), to.port.as_ref()),
         fwmark: Change::between(from.fwmark.as_ref(), to.fwmark.as_ref()),
-        removed: from.peers.keys().filter(|key| !to.peers.contains_key(key)).copied().collect(),
-        added: to
-            .peers
-            .iter()
-            .filter(|(key, _)| !from.peers.contains_key(key))
-            .map(|(key, peer)| (*key, peer.clone()))
-            .collect(),
-        changed: to.peers.iter().filter_map(stays).collect(),
+        ..TunnelDelta::default()
+    };
+    for key in from.peers.keys() {
+        if !to.peers.contains_key(key) {
+            delta.removed.insert(*key);
+        }
     }
+    for (key, peer) in &to.peers {
+        let Some(before) = from.peers.get(key) else {
+            delta.added.insert(*key, peer.clone());
+            continue;
+        };
+        let change = peer_delta(before, peer);
+        if change != PeerDelta::default() {
+            delta.changed.insert(*key, change);
+        }
+    }
+    delta
 }
 
 impl PeerDelta {

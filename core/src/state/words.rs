@@ -3,11 +3,13 @@
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU16;
 
-use crate::base::net::{Cidr, Family, IfName};
+use crate::base::net::{Cidr, Family};
 use crate::base::sorted::SortedSet;
+use crate::base::text::append;
 use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
-use crate::state::{LinkKind, Peer, Reach, Route, RouteTarget, Rule, RuleAction, Selector, Tunnel};
+use crate::state::tunnel_delta::delta;
+use crate::state::{LinkKind, Reach, Route, RouteTarget, Rule, RuleAction, Selector, Tunnel};
 
 /// Describes a step and its object.
 pub fn step(step: &Step) -> String {
@@ -56,8 +58,11 @@ pub fn routing(step: &RoutingStep) -> String {
 fn firewall(step: &FirewallStep) -> String {
     match step {
         FirewallStep::ClosePorts { to: Some(ports), .. } => {
-            let ports: Vec<&str> = ports.iter().map(IfName::as_str).collect();
-            format!("drop all packets that come in through the port {}", ports.join(", "))
+            let mut list = String::new();
+            for port in ports {
+                append(&mut list, port);
+            }
+            ["drop all packets that come in through the port ", &list].concat()
         }
         FirewallStep::ClosePorts { to: None, .. } => "accept packets from all ports again".to_owned(),
         FirewallStep::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
@@ -171,31 +176,26 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
     if from.private_key.is_none() {
         return format!("set up tunnel {name} ({}, {})", port(to.port), count(to.peers.len(), "peer"));
     }
-    let mut changes = Vec::new();
+    let (delta, mut changes) = (delta(from, to), String::new());
     if from.port != to.port {
-        changes.push(port(to.port));
+        append(&mut changes, &port(to.port));
     }
-    let keys: SortedSet<_> = from.peers.keys().chain(to.peers.keys()).collect();
-    for key in keys {
-        match (from.peers.get(key), to.peers.get(key)) {
-            (None, Some(peer)) => changes.push(format!("new peer {key} ({})", networks(&peer.allowed_ips))),
-            (Some(_), None) => changes.push(format!("peer {key} removed")),
-            (Some(old), Some(new)) if old.endpoint != new.endpoint => {
-                let endpoint =
-                    new.endpoint.map_or_else(|| "none".to_owned(), |endpoint| endpoint.to_string());
-                changes.push(format!("endpoint {endpoint} of peer {key}"));
-            }
-            // `alive` is observed, and is not a setting.
-            (Some(old), Some(new)) if *new != (Peer { alive: new.alive, ..old.clone() }) => {
-                changes.push(format!("settings of peer {key}"));
-            }
-            _ => {}
+    for key in &delta.removed {
+        append(&mut changes, &format_args!("peer {key} removed"));
+    }
+    for (key, peer) in &delta.added {
+        append(&mut changes, &format_args!("new peer {key} ({})", networks(&peer.allowed_ips)));
+    }
+    for (key, peer) in &delta.changed {
+        match peer.endpoint {
+            Some(endpoint) => append(&mut changes, &format_args!("endpoint {endpoint} of peer {key}")),
+            None => append(&mut changes, &format_args!("settings of peer {key}")),
         }
     }
     if changes.is_empty() {
-        changes.push("keys or marks".to_owned());
+        changes.push_str("keys or marks");
     }
-    format!("change tunnel {name}: {}", changes.join(", "))
+    format!("change tunnel {name}: {changes}")
 }
 
 fn port(port: Option<NonZeroU16>) -> String {
@@ -203,7 +203,11 @@ fn port(port: Option<NonZeroU16>) -> String {
 }
 
 fn networks(networks: &SortedSet<Cidr>) -> String {
-    networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ")
+    let mut list = String::new();
+    for network in networks {
+        append(&mut list, network);
+    }
+    list
 }
 
 /// Returns a number with its noun: `1 peer`, `2 peers`.
@@ -214,12 +218,15 @@ pub fn count(number: usize, noun: &str) -> String {
 /// Returns the name of a setting as in sysctl(8): with dots between the parts, and a slash for each dot in
 /// the name of an interface.
 pub fn dotted(key: &str) -> String {
-    let swap = |letter| match letter {
-        '/' => '.',
-        '.' => '/',
-        other => other,
-    };
-    key.chars().map(swap).collect()
+    let mut name = String::new();
+    for letter in key.chars() {
+        name.push(match letter {
+            '/' => '.',
+            '.' => '/',
+            other => other,
+        });
+    }
+    name
 }
 
 #[cfg(test)]

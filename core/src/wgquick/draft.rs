@@ -21,7 +21,9 @@ pub(super) struct WgQuickDraft {
 pub(super) struct PeerSectionDraft {
     pub(super) header: Span,
     pub(super) keys: Vec<&'static str>,
-    pub(super) public_key: Option<(PublicKey, Span)>,
+    pub(super) public_key: Option<PublicKey>,
+    /// Start of the public key in the file.
+    pub(super) key_start: usize,
     pub(super) preshared_key: Option<Secret>,
     pub(super) endpoint: Option<DialledHost>,
     pub(super) allowed_ips: Vec<Cidr>,
@@ -36,10 +38,11 @@ impl WgQuickDraft {
         let own = self.interface.private_key.as_ref().map(keys::public_key);
         let mut peers: Vec<PeerSection> = Vec::new();
         for draft in std::mem::take(&mut self.peers) {
-            let Some((public_key, span)) = draft.public_key.clone() else { continue };
+            let Some(public_key) = draft.public_key else { continue };
             let mut remark = |message: &str| {
-                let line = lines.position(span.start).line;
-                self.remarks.push(Remark { line, message: message.to_owned() });
+                let line = lines.position(draft.key_start).line;
+                let at = self.remarks.partition_point(|earlier| earlier.line <= line);
+                self.remarks.insert(at, Remark { line, message: message.to_owned() });
             };
             if own == Some(public_key) {
                 remark("this peer has the key of this end: it is left out, as in the kernel");
@@ -56,7 +59,6 @@ impl WgQuickDraft {
             let earlier = earlier.map(|index| peers.remove(index));
             peers.push(draft.finish(public_key, earlier));
         }
-        self.remarks.sort_by_key(|remark| remark.line);
         Parsed { config: WgQuickFile { interface: self.interface, peers }, remarks: self.remarks }
     }
 
@@ -89,6 +91,7 @@ impl PeerSectionDraft {
             header,
             keys: Vec::new(),
             public_key: None,
+            key_start: 0,
             preshared_key: None,
             endpoint: None,
             allowed_ips: Vec::new(),

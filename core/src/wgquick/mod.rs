@@ -2,6 +2,7 @@
 //! no commands.
 
 mod draft;
+mod entries;
 mod known;
 mod parse;
 mod piece;
@@ -54,9 +55,11 @@ pub struct InterfaceSection {
 
 impl InterfaceSection {
     /// Returns the name servers of the families that this end has addresses of: it can ask no others.
-    pub fn resolvers(&self) -> impl Iterator<Item = IpAddr> {
+    pub fn resolvers(&self) -> Vec<IpAddr> {
         let has = |family| self.addresses.iter().any(|own| Family::of(own.address) == family);
-        self.dns.iter().copied().filter(move |resolver| has(Family::of(*resolver)))
+        let mut resolvers = self.dns.clone();
+        resolvers.retain(|resolver| has(Family::of(*resolver)));
+        resolvers
     }
 }
 

@@ -5,11 +5,11 @@
 //! here; wg and wg-quick report such a value only once the tunnel is up, or never.
 
 use super::draft::{PeerSectionDraft, WgQuickDraft};
+use super::entries::{Parts, Read, reader};
 use super::known::{
     APPS, COMMANDS, INTERFACE, LISTS, MAY_BE_EMPTY, PEER, QUICK, SAVE, WireGuardDerivative, find,
 };
 use super::piece::Piece;
-use super::values::{self, Dns, Noted, WrongValue};
 use super::{Parsed, Remark};
 use crate::config::fault::{Fault, Findings, Lines, Span, not_utf8};
 use crate::config::suggest::suggest;
@@ -123,7 +123,13 @@ impl Reader<'_> {
     fn entry(&mut self, key: Piece, value: Piece) {
         let Some(name) = self.known(key, value) else { return };
         let keys = match self.part {
-            SectionKind::Peer => &mut self.draft.peers.last_mut().expect("in a peer").keys,
+            SectionKind::Peer => {
+                let peer = self.draft.peers.last_mut().expect("in a peer");
+                if name == "PublicKey" {
+                    peer.key_start = value.start;
+                }
+                &mut peer.keys
+            }
             _ => &mut self.draft.keys,
         };
         let is_again = keys.contains(&name) && !LISTS.contains(&name);
@@ -134,13 +140,11 @@ impl Reader<'_> {
         if value.text.is_empty() && !MAY_BE_EMPTY.contains(&name) {
             self.found.add(
                 &key.span(),
-                format!("`{name}` has no value"),
+                format_args!("`{name}` has no value"),
                 "write a value after the `=`, or remove the line",
             );
-        } else if self.part == SectionKind::Peer {
-            self.of_peer(name, value);
         } else {
-            self.of_interface(name, value);
+            self.values(name, value);
         }
     }
 
@@ -181,7 +185,7 @@ impl Reader<'_> {
         } else if key.text.eq_ignore_ascii_case(SAVE) {
             if find(&["true", "false"], value.text).is_none() {
                 let help = "write `true` or `false`, or remove the line";
-                self.found.add(&key.span(), format!("`{SAVE}` is neither true nor false"), help);
+                self.found.add(&key.span(), format_args!("`{SAVE}` is neither true nor false"), help);
             }
             format!("`{SAVE}` is left out: it has no meaning here")
         } else if let Some(name) = find(APPS, key.text) {
@@ -216,132 +220,54 @@ impl Reader<'_> {
             let names: String = keys.flat_map(|(_, key, _)| [", `", key, "`"]).collect();
             self.found.add(
                 span,
-                format!("`{first}`{names}: this is the protocol of {}, not WireGuard", foreign.name()),
+                format_args!("`{first}`{names}: this is the protocol of {}, not WireGuard", foreign.name()),
                 "ask your provider for a WireGuard file; if the other end speaks WireGuard too, remove these \
                  lines",
             );
         }
     }
 
-    fn of_interface(&mut self, key: &'static str, value: Piece) {
-        match key {
-            "PrivateKey" => self.draft.interface.private_key = self.compact(key, value, values::private_key),
-            "ListenPort" => {
-                let port = self.compact(key, value, values::listen_port);
-                self.draft.interface.listen_port = self.noted(key, value, port).flatten();
-            }
-            "FwMark" => self.draft.interface.fwmark = self.compact(key, value, values::fwmark),
-            "Address" => {
+    /// Reads the values of a known key into the draft.
+    fn values(&mut self, key: &str, value: Piece) {
+        let (parts, read) = reader(key);
+        match parts {
+            Parts::Whole => self.value(key, value, value.text, read),
+            Parts::Compact => self.value(key, value, &value.compact(), read),
+            Parts::Words => {
                 for word in value.words() {
-                    let address = self.read(key, word, values::address);
-                    self.draft.interface.addresses.extend(address);
+                    self.value(key, word, word.text, read);
                 }
             }
-            "DNS" => {
-                for word in value.words() {
-                    self.name_server(key, word);
-                }
-            }
-            "MTU" if value.text.is_empty() => self.draft.interface.mtu = None,
-            "MTU" => {
-                let mtu = self.read(key, value, values::mtu);
-                self.draft.interface.mtu = self.noted(key, value, mtu).flatten();
-            }
-            _ => self.draft.interface.table = self.read(key, value, values::table).unwrap_or_default(),
-        }
-    }
-
-    fn name_server(&mut self, key: &'static str, word: Piece) {
-        let what = match self.read(key, word, values::dns) {
-            Some(Dns::Server(address)) => return self.draft.interface.dns.push(address),
-            Some(Dns::Search(domain)) => {
-                self.draft.interface.search.push(domain);
-                "a search domain, which the resolver of each device must know itself"
-            }
-            Some(Dns::Neither) => "not the address of a name server",
-            None => return,
-        };
-        self.remark(word, format!("`{}` under `{key}` is left out: it is {what}", word.text));
-    }
-
-    fn of_peer(&mut self, key: &'static str, value: Piece) {
-        let mut peer = self.draft.peers.pop().expect("in a peer");
-        match key {
-            "PublicKey" => {
-                peer.public_key = self.compact(key, value, values::public_key).map(|key| (key, value.span()));
-            }
-            "PresharedKey" => peer.preshared_key = self.compact(key, value, values::preshared_key).flatten(),
-            "Endpoint" => {
-                let endpoint = self.compact(key, value, values::endpoint);
-                peer.endpoint = self.noted(key, value, endpoint);
-            }
-            "AllowedIPs" => {
+            Parts::Items => {
                 for item in value.items() {
-                    let network = self.allowed(key, item);
-                    peer.allowed_ips.extend(network);
+                    if item.text.is_empty() {
+                        let message = format_args!("`{key}` has an empty entry");
+                        self.found.add(&item.span(), message, "remove the comma");
+                    } else {
+                        self.value(key, item, &item.compact(), read);
+                    }
                 }
             }
-            _ => peer.keepalive = self.compact(key, value, values::keepalive).flatten(),
         }
-        self.draft.peers.push(peer);
     }
 
-    fn allowed(&mut self, key: &str, item: Piece) -> Option<crate::base::net::Cidr> {
-        if item.text.is_empty() {
-            self.found.add(&item.span(), format!("`{key}` has an empty entry"), "remove the comma");
-            return None;
-        }
-        let (network, had_host_bits) = self.compact(key, item, values::allowed)?;
-        if had_host_bits {
-            self.remark(item, format!("an address in `{key}` has host bits set: the network is {network}"));
-        }
-        Some(network)
-    }
-
-    fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
-        read(value.text).map_err(|wrong| self.refuse(key, value, wrong)).ok()
-    }
-
-    /// Reads a value without the white space inside, which wg ignores.
-    fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
-        let compact = value.compact();
-        match read(&compact) {
-            Ok(taken) => {
-                self.note_spaces(key, value, &compact);
-                Some(taken)
+    /// Reads a value: `text`, which is the text of the file or that text without the white space inside.
+    fn value(&mut self, key: &str, value: Piece, text: &str, read: Read) {
+        match read(&mut self.draft, text) {
+            Ok(remark) => {
+                if *text != *value.text {
+                    self.remark(value, format!("the spaces inside `{key}` are ignored"));
+                }
+                if let Some(remark) = remark {
+                    self.remark(value, remark);
+                }
             }
-            Err(wrong) => {
-                self.refuse_compact(key, value, &compact, wrong);
-                None
+            Err(words) => {
+                // The message shows the text of the file: the place of a secret is recognised by that text.
+                let message = words.message().replace(text, value.text);
+                self.found.add(&value.span(), format_args!("`{key}` {message}"), words.help());
             }
         }
-    }
-
-    /// Refuses a value that was read without the white space inside.
-    fn refuse_compact(&mut self, key: &str, value: Piece, compact: &str, mut wrong: WrongValue) {
-        // The message shows the text of the file: the place of a secret is recognised by that text.
-        wrong.0 = wrong.0.replace(compact, value.text).into();
-        self.refuse(key, value, wrong);
-    }
-
-    fn refuse(&mut self, key: &str, value: Piece, WrongValue(message, help): WrongValue) {
-        self.found.add(&value.span(), format!("`{key}` {message}"), help);
-    }
-
-    /// Adds a remark if the value has white space inside.
-    fn note_spaces(&mut self, key: &str, value: Piece, compact: &str) {
-        if *compact != *value.text {
-            self.remark(value, format!("the spaces inside `{key}` are ignored"));
-        }
-    }
-
-    /// Adds a remark on a value with a meaning that a person may not expect.
-    fn noted<T>(&mut self, key: &str, value: Piece, read: Option<Noted<T>>) -> Option<T> {
-        let Noted(read, note) = read?;
-        if let Some(note) = note {
-            self.remark(value, format!("`{key}` {note}"));
-        }
-        Some(read)
     }
 
     fn remark(&mut self, at: Piece, message: String) {

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use crate::base::moment::after;
+use crate::base::moment::{after, is_due};
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;
@@ -51,10 +51,10 @@ impl Check {
         if self.echo.as_mut().is_some_and(|echo| !echo.answers().is_empty()) {
             return Verdict::Works;
         }
-        if self.until <= now {
+        if is_due(Some(self.until), now) {
             return Verdict::Silent;
         }
-        if self.next <= now {
+        if is_due(Some(self.next), now) {
             self.next = after(now, PAUSE);
             if self.echo.is_none() {
                 self.echo = kernel.echo_socket(path).ok();

@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use super::super::source::Task;
 use super::keys::{PairKeys, random};
-use crate::base::moment::earlier;
+use crate::base::moment::{earlier, is_due};
 use crate::base::sorted::SortedMap;
 use crate::control::SiteFile;
 use crate::engine::load::Files;
 use crate::engine::locked_file::LockedNetworkFile;
 use crate::exchange::{Exchange, Outgoing, OwnFile, OwnStanding, Relation, WholeFile, own_standing, thanks};
 use crate::kernel::sockets::HelperPacket;
+use crate::nat::ip_of;
 use crate::nat::packet::{Header, Kind};
 use crate::site::{ExchangePart, Site};
 use crate::system::logging as log;
@@ -70,11 +71,15 @@ impl FileExchange {
                 None => self.machine = Some(Exchange::new(own)),
             }
         }
-        let peers = &part.peers;
-        self.keys.follow(&site.private_key, &peers.iter().map(|peer| (peer.id, peer.key)).collect());
+        let (mut keys, mut ids) = (SortedMap::new(), Vec::new());
+        for peer in &part.peers {
+            keys.insert(peer.id, peer.key);
+            ids.push(peer.id);
+        }
+        self.keys.follow(&site.private_key, &keys);
         if let Some(machine) = &mut self.machine {
             machine.follow_trial(is_on_trial, now);
-            machine.follow_peers(&peers.iter().map(|peer| peer.id).collect::<Vec<_>>(), now);
+            machine.follow_peers(&ids, now);
         }
         self.part = Some((part.clone(), site.address));
     }
@@ -200,7 +205,7 @@ impl FileExchange {
         if !matches!(header.kind, Kind::Offer | Kind::Fetch | Kind::Piece)
             || header.to != part.id
             || heard.to != SocketAddr::new(*own, part.port)
-            || heard.from.ip() != peer.address
+            || ip_of(&heard.from) != peer.address
         {
             return None;
         }
@@ -219,7 +224,7 @@ impl FileExchange {
     /// Returns the work that only the agent can do.
     pub(super) fn task(&mut self, now: Instant) -> Option<Task> {
         if let Some(StagedKey { sites, until, .. }) = &self.staged
-            && (*until <= now || self.with_same_file(sites).len() == sites.len())
+            && (is_due(Some(*until), now) || self.with_same_file(sites).len() == sites.len())
         {
             return Some(Task::ChangeKey);
         }

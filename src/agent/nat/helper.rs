@@ -11,7 +11,7 @@ use super::exchange::FileExchange;
 use super::keys::{PairKeys, random};
 use super::record::Record;
 use crate::base::error::Result;
-use crate::base::moment::{after, earlier};
+use crate::base::moment::{after, earlier, is_due};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedSet;
 use crate::control::HelperStatus;
@@ -215,9 +215,9 @@ impl HelperPorts {
 
     /// Returns the work for the agent. Requests come last: anybody can send a flood of them.
     fn task(&mut self, now: Instant) -> Task {
-        if self.due.is_some_and(|due| due <= now) {
+        if is_due(self.due, now) {
             self.due = None;
-            self.paced = self.paced.max(now) + RULES_PAUSE;
+            self.paced = after(self.paced.max(now), RULES_PAUSE);
             return Task::Reconcile("other links need a relay");
         }
         if let Some(task) = self.exchange.task(now) {
@@ -232,9 +232,7 @@ impl HelperPorts {
     /// Sends what is due to linked sites. The tunnels may not be there yet.
     fn exchange(&mut self, now: Instant) {
         for HelperPacket { from, to, packet } in self.exchange.turn(now) {
-            if let Some((_, socket)) = self.sockets.iter_mut().find(|(port, _)| *port == from.port()) {
-                let _ = socket.send(from, to, &packet);
-            }
+            self.send(from, to, &packet);
         }
     }
 
@@ -293,10 +291,12 @@ impl Source for HelperPorts {
         self.exchange(now);
         if self.in_force.is_empty() {
             self.review = None;
-        } else if *self.review.get_or_insert(after(now, REVIEW)) <= now {
+        } else if self.review.is_none() {
+            self.review = Some(after(now, REVIEW));
+        } else if is_due(self.review, now) {
             self.review(kernel, now);
         }
-        if self.record.deadline().is_some_and(|due| due <= now) {
+        if is_due(self.record.deadline(), now) {
             self.record.write(now);
         }
         let task = self.task(now);

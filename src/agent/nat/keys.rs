@@ -15,14 +15,15 @@ pub(super) struct PairKeys {
 impl PairKeys {
     /// Takes over the sites of a network file, with the key of this site.
     pub(super) fn follow(&mut self, own: &Secret, sites: &SortedMap<u8, PublicKey>) {
-        let mut known = std::mem::take(&mut self.keys);
         if self.own.as_ref() != Some(own) {
-            known = SortedMap::new();
+            self.keys = SortedMap::new();
             self.own = Some(own.clone());
         }
+        self.keys.retain(|id, known| sites.get(id) == Some(&known.other()));
         for (id, key) in sites {
-            let known = known.remove(id).filter(|known| known.other() == *key);
-            if let Some(derived) = known.or_else(|| PairKey::derive(own, *key)) {
+            if !self.keys.contains_key(id)
+                && let Some(derived) = PairKey::derive(own, *key)
+            {
                 self.keys.insert(*id, derived);
             }
         }

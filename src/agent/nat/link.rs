@@ -8,16 +8,15 @@ use super::super::dial::dial;
 use super::check::{Check, Verdict};
 use super::keys::random;
 use crate::base::error::Result;
-use crate::base::moment::{after, earlier};
+use crate::base::moment::{after, earlier, is_due};
 use crate::control::{LinkPath, LinkPathStatus, PathKind};
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
-use crate::kernel::wireguard::PeerStatistics;
+use crate::kernel::wireguard::{PeerStatistics, Reading};
 use crate::nat::mapping::MappingState;
 use crate::nat::search::{MappedAt, Outgoing, Path, Search, SearchReport};
 use crate::nat::words::{LinkNames, sentences};
 use crate::site::{PeerEndpoint, SearchedLink, Site};
-use crate::state::Tunnel;
 use crate::system::port_mapping::PortMapping;
 
 /// Time in which a link whose peer can be dialled comes up by itself.
@@ -216,20 +215,20 @@ impl Link {
         kernel: &mut dyn Kernel,
         now: Instant,
     ) -> Result<Vec<Outgoing>> {
-        if self.held_until.is_some_and(|until| now < until) {
+        if self.held_until.is_some() && !is_due(self.held_until, now) {
             return Ok(Vec::new());
         }
         self.held_until = None;
         match &mut self.phase {
-            Phase::Dialling(until) if *until > now => return Ok(Vec::new()),
+            Phase::Dialling(until) if !is_due(Some(*until), now) => return Ok(Vec::new()),
             Phase::Dialling(_) => match self.peer(kernel)? {
-                Some((_, peer)) if peer.alive(SystemTime::now()) => {
+                Some(peer) if peer.alive(SystemTime::now()) => {
                     self.search.set_addresses(addresses.to_vec());
                     self.is_found(peer, now);
                 }
                 _ => self.begin_anew(addresses, now),
             },
-            Phase::Up(look) if *look <= now => self.look(kernel, now)?,
+            Phase::Up(look) if is_due(Some(*look), now) => self.look(kernel, now)?,
             Phase::Checked(check) => {
                 let path = EchoPath {
                     interface: self.site.interface.clone(),
@@ -240,13 +239,13 @@ impl Link {
                 match check.turn(&path, kernel, now) {
                     Verdict::Open => {}
                     Verdict::Works => {
-                        let peer = self.peer(kernel)?.map(|(_, peer)| peer).unwrap_or_default();
+                        let peer = self.peer(kernel)?.unwrap_or_default();
                         self.is_found(peer, now);
                     }
                     Verdict::Silent => self.begin_anew(addresses, now),
                 }
             }
-            Phase::Down if self.search.deadline().is_some_and(|round| round <= now) => {
+            Phase::Down if is_due(self.search.deadline(), now) => {
                 self.notice_handshake(kernel, now)?;
             }
             Phase::Up(_) | Phase::Down => {}
@@ -275,7 +274,7 @@ impl Link {
 
     /// Looks at the counters of a link that is up: sending without an answer means doubt.
     fn look(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<()> {
-        let Some((_, peer)) = self.peer(kernel)? else {
+        let Some(peer) = self.peer(kernel)? else {
             self.phase = Phase::Up(after(now, IDLE_LOOK));
             return Ok(());
         };
@@ -304,7 +303,7 @@ impl Link {
 
     /// Ends the search if the peer has completed a handshake by itself.
     fn notice_handshake(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<()> {
-        let Some((_, peer)) = self.peer(kernel)? else { return Ok(()) };
+        let Some(peer) = self.peer(kernel)? else { return Ok(()) };
         if peer.handshake > self.last.handshake && peer.alive(SystemTime::now()) {
             self.last = peer;
             self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
@@ -318,23 +317,18 @@ impl Link {
         else {
             return Ok(());
         };
-        let Some((tunnel, statistics)) = self.peer(kernel)? else { return Ok(()) };
+        let Some(Reading { tunnel, peers }) = kernel.own_tunnel(&self.site.interface)? else { return Ok(()) };
+        let Some(peer) = peers.get(&self.site.key) else { return Ok(()) };
         // Before the changes: if one fails, the check ends in another search.
         self.dialled = Some(address);
         self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
-        dial(
-            kernel,
-            &self.site.interface,
-            tunnel,
-            self.site.key,
-            (address, statistics.alive(SystemTime::now())),
-        )
+        let is_alive = peer.alive(SystemTime::now());
+        dial(kernel, &self.site.interface, tunnel, self.site.key, (address, is_alive))
     }
 
-    /// Returns the tunnel, and the statistics of the peer in it.
-    fn peer(&self, kernel: &mut dyn Kernel) -> Result<Option<(Tunnel, PeerStatistics)>> {
-        let Some(reading) = kernel.own_tunnel(&self.site.interface)? else { return Ok(None) };
-        let statistics = reading.peers.get(&self.site.key).copied();
-        Ok(statistics.map(|statistics| (reading.tunnel, statistics)))
+    /// Returns the statistics of the peer in the tunnel.
+    fn peer(&self, kernel: &mut dyn Kernel) -> Result<Option<PeerStatistics>> {
+        let reading = kernel.own_tunnel(&self.site.interface)?;
+        Ok(reading.and_then(|reading| reading.peers.get(&self.site.key).copied()))
     }
 }

@@ -11,11 +11,12 @@ use super::super::source::{Source, Task, Turn};
 use super::keys::{PairKeys, random};
 use super::link::Link;
 use crate::base::error::Result;
-use crate::base::moment::earlier;
+use crate::base::moment::{earlier, is_due};
 use crate::base::net::IfName;
 use crate::control::LinkPathStatus;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::{TunnelPacket, TunnelPackets};
+use crate::nat::ip_of;
 use crate::nat::packet::{Answer, Header, Kind, MOST_ADDRESSES, Message};
 use crate::nat::search::Outgoing;
 use crate::site::Site;
@@ -99,14 +100,20 @@ impl LinkPaths {
 
     /// Returns the paths of all links, or the searches for them.
     pub(in crate::agent) fn tell(&self, now: Instant) -> Vec<LinkPathStatus> {
-        self.links.iter().map(|link| link.tell(&self.mapping, now)).collect()
+        let mut told = Vec::new();
+        for link in &self.links {
+            told.push(link.tell(&self.mapping, now));
+        }
+        told
     }
 
     /// Returns the addresses of this site at which the peer of a link may reach it.
     fn addresses_of(&self, index: usize) -> Vec<SocketAddr> {
         let port = self.links[index].site.view.port;
         let mut addresses: Vec<SocketAddr> = self.mapping.external(port).into_iter().collect();
-        addresses.extend(self.addresses.iter().map(|address| SocketAddr::new(*address, port)));
+        for address in &self.addresses {
+            addresses.push(SocketAddr::new(*address, port));
+        }
         addresses.truncate(MOST_ADDRESSES);
         addresses
     }
@@ -134,7 +141,7 @@ impl LinkPaths {
         let Ok(links) = kernel.links() else { return };
         for Outgoing { to, receiver, hops, salt, message } in outgoing {
             let Some(key) = self.keys.of(receiver) else { continue };
-            if message.kind() == Kind::Ping && !kernel.is_outside_tunnels(to.ip(), &links) {
+            if message.kind() == Kind::Ping && !kernel.is_outside_tunnels(ip_of(&to), &links) {
                 continue;
             }
             // A candidate of a family without a route is silent, as one that does not answer.
@@ -236,7 +243,7 @@ impl Source for LinkPaths {
         }
         let mut task = Task::Nothing;
         for index in 0..self.links.len() {
-            if !has_input && self.links[index].deadline().is_none_or(|due| due > now) {
+            if !has_input && !is_due(self.links[index].deadline(), now) {
                 continue;
             }
             let addresses = self.addresses_of(index);

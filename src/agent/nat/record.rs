@@ -33,7 +33,13 @@ impl Record {
 
     /// Returns the links in the record. A line that cannot be parsed does not count.
     pub(super) fn links(&self) -> Vec<(Pair, RelayedLink)> {
-        self.written.lines().filter_map(parse).collect()
+        let mut links = Vec::new();
+        for line in self.written.lines() {
+            if let Some(link) = parse(line) {
+                links.push(link);
+            }
+        }
+        links
     }
 
     /// Takes over the links to record.

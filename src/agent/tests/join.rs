@@ -1,6 +1,7 @@
 //! New sites that join, with packets to the port of helpers.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use super::*;
 use crate::base::net::PublicKey;
@@ -102,9 +103,9 @@ impl Newcomer {
         self.keys.open_answer(answer.as_slice().try_into().unwrap(), number(&packet)).unwrap()
     }
 
-    fn joins(&self, stage: &Stage) -> Joined {
+    fn joins(&self, stage: &Stage) -> Rc<Joined> {
         match self.ask(stage, &JoinRequest::default()) {
-            JoinAnswer::Joined(joined) => *joined,
+            JoinAnswer::Joined(joined) => joined,
             answer => panic!("{answer:?}"),
         }
     }

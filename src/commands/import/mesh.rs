@@ -56,7 +56,7 @@ fn check_options(options: &ImportCommand) -> Result<()> {
         [("--site", options.site.is_some()), ("--id", options.id.is_some()), ("--keys", options.keys)];
     for (option, is_given) in of_one {
         if is_given {
-            return Err(Error::wrong(format!(
+            return Err(Error::wrong(format_args!(
                 "{option} is for a single file: the sites of several files have the names of the files and \
                  are numbered in their order, and --to FOLDER writes their keys"
             )));
@@ -73,7 +73,7 @@ fn write(folder: &Path, mesh: &Mesh) -> Result<()> {
     // An empty folder may be replaced.
     let is_taken = || fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_some());
     if folder.symlink_metadata().is_ok() && is_taken() {
-        return Err(Error::wrong(format!(
+        return Err(Error::wrong(format_args!(
             "{} exists and is not overwritten: name a new folder, or move it away",
             folder.display()
         )));

@@ -19,7 +19,7 @@ pub(super) fn write(
     options: &InitCommand,
     own: PublicKey,
     admin: &Secret,
-) -> Result<(String, Network), Errors> {
+) -> Result<(String, Box<Network>), Errors> {
     let site = match &options.site {
         Some(site) => {
             config::check_name("site", site)?;

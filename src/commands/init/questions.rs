@@ -92,15 +92,15 @@ fn portal(found: &[HostInterface]) -> Result<Option<IfName>> {
 /// Returns the reason why the chosen interface cannot be a portal as it is, and the way out.
 pub(super) fn obstacle(chosen: &IfName) -> Result<Option<String>> {
     let found = interfaces::list()?;
-    let Some(interface) = found.into_iter().find(|interface| interface.name == *chosen) else {
+    let Some(interface) = found.iter().find(|interface| interface.name == *chosen) else {
         return Ok(Some(format!("this machine has no interface {chosen} now")));
     };
     if interface.is_uplink {
         return Ok(Some(format!("{chosen} leads to the internet: choose another interface for the portal")));
     }
-    let Some((master, sort)) = interface.master else { return Ok(None) };
+    let Some((master, sort)) = interface.master.clone() else { return Ok(None) };
     let firmware = platform::firmware();
-    Ok(Some(Obstacle::Port { port: interface.name, master, sort, is_closed: true, firmware }.to_string()))
+    Ok(Some(Obstacle::Port { port: chosen.clone(), master, sort, is_closed: true, firmware }.to_string()))
 }
 
 /// Prints a question, and reads the answer. A terminal hands out one line at a time.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ pub(super) struct Visitor<'a> {
 
 impl Visitor<'_> {
     /// Asks at the door until an answer comes.
-    pub(super) fn ask(&self, door: &Door) -> Result<Joined> {
+    pub(super) fn ask(&self, door: &Door) -> Result<Rc<Joined>> {
         let packet = self.seal(key_files::generate().bytes()[8..24].try_into().expect("16 bytes"))?;
         let (begun, mut heard, mut noted) = (Instant::now(), Instant::now(), Instant::now());
         let mut waits = false;
@@ -81,7 +82,17 @@ impl Visitor<'_> {
     /// Sends a request, and waits a moment for its answer.
     fn ask_once(&self, socket: &UdpSocket, request: &[u8; LENGTH]) -> io::Result<Option<JoinAnswer>> {
         socket.send(request)?;
-        let until = Instant::now() + PAUSE;
+        Ok(self.hear(socket, request, PAUSE)?.map(|(answer, _)| answer))
+    }
+
+    /// Waits for the answer to a request, and returns it with its sender; `None` if the time is up.
+    fn hear(
+        &self,
+        socket: &UdpSocket,
+        request: &[u8; LENGTH],
+        time: Duration,
+    ) -> io::Result<Option<(JoinAnswer, SocketAddr)>> {
+        let until = Instant::now() + time;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -89,13 +100,13 @@ impl Visitor<'_> {
             }
             socket.set_read_timeout(Some(left))?;
             let mut buffer = [0; LENGTH + 1];
-            match socket.recv(&mut buffer) {
-                Ok(length) => {
+            match socket.recv_from(&mut buffer) {
+                Ok((length, from)) => {
                     if let Some(answer) = self.open(&buffer[..length], request) {
-                        return Ok(Some(answer));
+                        return Ok(Some((answer, from)));
                     }
                 }
-                Err(error) if is_silence(&error) => return Ok(None),
+                Err(error) if is_silence(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -107,7 +118,7 @@ impl Visitor<'_> {
     }
 
     /// Prints the request for a person to carry, and waits for the answer.
-    pub(super) fn wait(mut self) -> Result<Joined> {
+    pub(super) fn wait(mut self) -> Result<Rc<Joined>> {
         let socket = UdpSocket::bind((IpAddr::from(Ipv6Addr::UNSPECIFIED), WAIT_PORT))
             .or_else(|_| UdpSocket::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), WAIT_PORT)))
             .context(|| format!("cannot wait for the answer at UDP port {WAIT_PORT}"))?;
@@ -123,29 +134,15 @@ impl Visitor<'_> {
              {WAIT_PORT}, which must reach this machine.",
             text.as_str()
         );
-        let until = Instant::now() + WAIT;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::failed(
-                    "nobody has accepted the answer for 24 hours: run this command again",
-                ));
-            }
-            socket.set_read_timeout(Some(left)).context(cannot_wait)?;
-            let mut buffer = [0; LENGTH + 1];
-            let (length, from) = match socket.recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if is_silence(&error) => continue,
-                Err(error) => return Err(error).context(cannot_wait),
-            };
-            if let Some(answer) = self.open(&buffer[..length], &packet) {
-                // The site stops to send as soon as it has one of these.
-                for _ in 0..3 {
-                    let _ = socket.send_to(&packet, from);
-                }
-                return outcome(answer);
-            }
+        let answer = self.hear(&socket, &packet, WAIT).context(|| "cannot wait for the answer".to_owned())?;
+        let Some((answer, from)) = answer else {
+            return Err(Error::failed("nobody has accepted the answer for 24 hours: run this command again"));
+        };
+        // The site stops to send as soon as it has one of these.
+        for _ in 0..3 {
+            let _ = socket.send_to(&packet, from);
         }
+        outcome(answer)
     }
 }
 
@@ -158,27 +155,28 @@ fn dial(door: &Door) -> io::Result<UdpSocket> {
             *found.get(name).ok_or_else(|| io::Error::other("this name has no address"))?
         }
     };
-    let socket = UdpSocket::bind((any(address), 0))?;
-    socket.connect(SocketAddr::new(address, door.port))?;
-    Ok(socket)
-}
-
-fn any(of: IpAddr) -> IpAddr {
-    if of.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+    socket_to(SocketAddr::new(address, door.port))
 }
 
 /// Returns the addresses from which this machine would send to the internet. Nothing is sent.
 fn own_addresses() -> Vec<IpAddr> {
     let mut addresses = Vec::new();
     for far in [IpAddr::from([192, 0, 2, 1]), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])] {
-        let socket = UdpSocket::bind((any(far), 0)).and_then(|socket| {
-            socket.connect(SocketAddr::new(far, WAIT_PORT))?;
-            socket.local_addr()
-        });
-        addresses.extend(socket.map(|own| own.ip()));
+        if let Ok(own) = socket_to(SocketAddr::new(far, WAIT_PORT)).and_then(|socket| socket.local_addr()) {
+            addresses.push(own.ip());
+        }
     }
     addresses.truncate(MOST);
     addresses
+}
+
+/// Returns a socket whose packets go to this address.
+fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(address)?;
+    Ok(socket)
 }
 
 /// Reports whether an error means that no packet came: in time, or at all.
@@ -188,9 +186,9 @@ fn is_silence(error: &io::Error) -> bool {
 }
 
 /// Returns the content of the answer of a site that lets this one join.
-fn outcome(answer: JoinAnswer) -> Result<Joined> {
+fn outcome(answer: JoinAnswer) -> Result<Rc<Joined>> {
     let reason = match answer {
-        JoinAnswer::Joined(joined) => return Ok(*joined),
+        JoinAnswer::Joined(joined) => return Ok(joined),
         JoinAnswer::Used => {
             "this token was used by another machine already: if that was not one of yours, remove its site; \
              get another token with `portals invite`"
@@ -208,7 +206,7 @@ fn outcome(answer: JoinAnswer) -> Result<Joined> {
 }
 
 fn silent(door: &Door) -> Error {
-    Error::failed(format!(
+    Error::failed(format_args!(
         "{} does not answer at UDP port {}: does its agent run, and does this port reach it? A wrong token \
          gets no answer either, and neither does a token that is two days old",
         door.host, door.port
@@ -217,8 +215,4 @@ fn silent(door: &Door) -> Error {
 
 fn too_long() -> Error {
     Error::wrong("these options are too long for a request: give a shorter --endpoint, or fewer --lan")
-}
-
-fn cannot_wait() -> String {
-    "cannot wait for the answer".to_owned()
 }

@@ -8,7 +8,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::invite::{pasted, site_name};
-use super::{ExitStatus, command_for, install, is_of_platform, wait_for_random_numbers};
+use super::push::agent_status;
+use super::{ExitStatus, command_for, has_agent, install, is_of_platform, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys::public_key;
 use crate::base::net::{PublicKey, Secret};
@@ -16,8 +17,6 @@ use crate::base::path::folder_of;
 use crate::cli::output::{complain, say};
 use crate::cli::{InstallCommand, JoinCommand};
 use crate::config::{self, model::Network};
-use crate::control::{AgentStatus, ControlRequest, ask};
-use crate::engine::journal::Journal;
 use crate::engine::locked_file::LockedNetworkFile;
 use crate::engine::network_file;
 use crate::join::entry::provisional_file;
@@ -38,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Joins, or goes on with a join that was cut short.
 pub(super) fn run(file: &Path, options: &JoinCommand) -> Result<ExitStatus, Errors> {
     let text = pasted(&options.token)?;
-    let token: Token = text.parse().map_err(|fault| Error::wrong(format!("this token {fault}")))?;
+    let token: Token = text.parse().map_err(|fault| Error::wrong(format_args!("this token {fault}")))?;
     let request = request(options, &token)?;
     let folder = folder_of(file);
     fs::create_dir_all(&folder).context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -66,7 +65,7 @@ pub(super) fn run(file: &Path, options: &JoinCommand) -> Result<ExitStatus, Erro
 /// Returns the wishes of this site.
 fn request(options: &JoinCommand, token: &Token) -> Result<JoinRequest> {
     if options.lan.len() > MOST {
-        return Err(Error::wrong(format!("give at most {MOST} networks with --lan")));
+        return Err(Error::wrong(format_args!("give at most {MOST} networks with --lan")));
     }
     let endpoint = match &options.endpoint {
         None if token.door.is_none() => {
@@ -77,7 +76,9 @@ fn request(options: &JoinCommand, token: &Token) -> Result<JoinRequest> {
         }
         None => None,
         Some(host) => Some(config::endpoint_host(host).ok_or_else(|| {
-            Error::wrong(format!("--endpoint {host} is neither a host name nor an address, without a port"))
+            Error::wrong(format_args!(
+                "--endpoint {host} is neither a host name nor an address, without a port"
+            ))
         })?),
     };
     Ok(JoinRequest {
@@ -119,7 +120,7 @@ fn standing(file: &Path, own: PublicKey, token: &Token) -> Result<Standing, Erro
     let has = |key| network.sites.values().any(|site| site.public_key == key);
     if !has(own) || !has(token.inviter) {
         let file = file.display();
-        return Err(Error::wrong(format!(
+        return Err(Error::wrong(format_args!(
             "this machine has the file of network {} already: {file}; to leave that network, remove the file",
             network.name
         ))
@@ -161,7 +162,7 @@ fn keep_secret(folder: &Path, joined: &Joined) -> Result<()> {
     }
     if there.is_some() {
         let path = path.display();
-        return Err(Error::wrong(format!(
+        return Err(Error::wrong(format_args!(
             "{path} is the secret of another network: remove it, and join again"
         )));
     }
@@ -170,7 +171,7 @@ fn keep_secret(folder: &Path, joined: &Joined) -> Result<()> {
 
 /// Starts the agent, unless it runs. Reports whether it runs.
 fn start(file: &Path, options: &JoinCommand) -> Result<bool, Errors> {
-    if Journal::open()?.has_agent()? {
+    if has_agent()? {
         return Ok(true);
     }
     if options.no_start || !is_of_platform(file) {
@@ -179,7 +180,7 @@ fn start(file: &Path, options: &JoinCommand) -> Result<bool, Errors> {
         return Ok(false);
     }
     install::run(&InstallCommand { root: None, no_start: false })?;
-    Ok(Journal::open()?.has_agent()?)
+    Ok(has_agent()?)
 }
 
 /// Waits until the agent has the signed network file in force.
@@ -204,6 +205,5 @@ fn wait(file: &Path, provisional: &Network) {
 
 /// Reports whether the agent has a network file in force for good.
 fn is_settled() -> bool {
-    let status = ask(&ControlRequest::Status).ok().and_then(|fields| AgentStatus::from_fields(&fields).ok());
-    status.is_some_and(|status| status.unconfirmed.is_none())
+    agent_status().is_ok_and(|status| status.unconfirmed.is_none())
 }

@@ -1,5 +1,8 @@
 //! Network file in `status`: the own one, and the files of linked sites.
 
+use std::fmt::Write as _;
+
+use super::fault_line;
 use crate::base::json::JsonText;
 use crate::cli::style::Style;
 use crate::commands::push::site_line;
@@ -12,7 +15,9 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
     let problem = agent.and_then(|agent| agent.file_problem.as_ref());
     let mut line = format!("network file: serial {}, ", file.serial);
     match &file.signature {
-        FileSignature::By(admin) => line += &["signed by ", &admin.to_string()].concat(),
+        FileSignature::By(admin) => {
+            let _ = write!(line, "signed by {admin}");
+        }
         FileSignature::Awaited => line.push_str("which waits for the first signed file"),
         FileSignature::Outdated => line.push_str("edited by hand since it was signed"),
         FileSignature::Missing => line.push_str("not signed"),
@@ -22,16 +27,21 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
         line.push_str(": run `portals push`");
     }
     line.push_str(&elsewhere(agent.map_or(&[][..], |agent| &agent.files)));
-    put_line(text, &if is_open { style.bad(&line) } else { line });
+    if is_open {
+        fault_line(text, "", &line, style);
+    } else {
+        text.push_str(&line);
+        text.push('\n');
+    }
     if let Some(problem) = problem {
-        put_line(text, &style.bad(&["  ", problem].concat()));
+        fault_line(text, "  ", problem, style);
     }
     if agent.is_some_and(|agent| agent.is_rotating) {
-        put_line(text, "  a new key of this site is on its way to the linked sites");
+        text.push_str("  a new key of this site is on its way to the linked sites\n");
     }
     for file in agent.map_or(&[][..], |agent| &agent.files) {
         if file.is_other() {
-            put_line(text, &style.bad(&site_line(file)));
+            fault_line(text, "", &site_line(file), style);
         }
     }
 }
@@ -47,11 +57,6 @@ fn elsewhere(files: &[SiteFile]) -> String {
         unknown.push_str("; all linked sites have it");
     }
     unknown
-}
-
-fn put_line(text: &mut String, line: &str) {
-    text.push_str(line);
-    text.push('\n');
 }
 
 /// Adds the members of the file to a JSON object.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::fault_line;
 use crate::base::json::JsonText;
 use crate::cli::amounts::{bytes, duration};
 use crate::cli::style::Style;
@@ -48,9 +49,9 @@ fn session(text: &mut String, link: &LinkReport) {
 
 fn sign_of_life(link: &LinkReport) -> String {
     match (link.handshake_age, link.seen) {
-        (Some(age), _) if !link.is_silent() => ["handshake ", &duration(age), " ago"].concat(),
-        (_, Some(age)) => ["last seen ", &duration(age), " ago"].concat(),
-        (Some(age), None) => ["handshake ", &duration(age), " ago"].concat(),
+        (Some(age), _) if !link.is_silent() => format!("handshake {} ago", duration(age)),
+        (_, Some(age)) => format!("last seen {} ago", duration(age)),
+        (Some(age), None) => format!("handshake {} ago", duration(age)),
         (None, None) => "no handshake yet".to_owned(),
     }
 }
@@ -63,7 +64,7 @@ pub(super) fn way_out(text: &mut String, link: &LinkReport, style: Style) {
             endpoint.ip(),
             link.peer
         );
-        let _ = writeln!(text, "    {}", style.bad(&words));
+        fault_line(text, "    ", &words, style);
     }
 }
 

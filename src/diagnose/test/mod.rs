@@ -8,24 +8,21 @@ mod way;
 
 use std::net::IpAddr;
 
-use super::finding::{Finding, Verdict};
+use super::finding::{Findings, Words};
 use crate::agent::far_end;
-use crate::engine::load::Files;
 use crate::kernel::linux::Linux;
 use crate::site::{Exit, Portal, Site};
 
 /// Portal under test.
 pub struct Subject<'a> {
-    /// Network file and secrets of this site.
-    pub files: &'a Files,
     /// Site, with the exits that are in use.
     pub site: &'a Site,
     /// Portal.
     pub portal: &'a Portal,
 }
 
-/// Fixed words of a finding: the name of the check, the reason why it matters, and the way out.
-type Words = [&'static str; 3];
+/// Name of the check of the exit.
+const EXIT: &str = "exit";
 
 impl Subject<'_> {
     /// Returns the portal's own IPv4 address, if packets from there go the way of its devices.
@@ -35,22 +32,21 @@ impl Subject<'_> {
 }
 
 /// Runs all tests. With `cut`, the link to the exit is cut for a moment: the agent puts it back.
-pub fn run(subject: &Subject, kernel: &mut Linux, cut: bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub fn run(subject: &Subject, kernel: &mut Linux, cut: bool) -> Findings {
+    let mut findings = Findings::default();
     if let Some(obstacle) = &subject.portal.obstacle {
-        add(&mut findings, Verdict::Wrong, &["portal", "The portal is closed.", ""], obstacle.to_string());
+        let words = Words { check: "portal", seen: "{0}", why: "The portal is closed.", way_out: "" };
+        findings.wrong(&words, &[obstacle]);
         return findings;
     }
     way::test(subject, kernel, &mut findings);
     match &subject.portal.exit {
         Exit::Nowhere => {
-            const WORDS: &Words = &["exit", "", "`portals status` tells the state of each link."];
-            add(&mut findings, Verdict::Wrong, WORDS, "No exit of the portal's list is up.".to_owned());
+            let seen = "No exit of the portal's list is up.";
+            let way_out = "`portals status` tells the state of each link.";
+            findings.wrong(&Words { check: EXIT, seen, why: "", way_out }, &[]);
         }
-        Exit::Direct => {
-            let seen = "The portal leaves by this site's own uplink.".to_owned();
-            add(&mut findings, Verdict::Ok, &["exit", "", ""], seen);
-        }
+        Exit::Direct => findings.ok(EXIT, "The portal leaves by this site's own uplink.", &[]),
         exit @ Exit::Tunnel { .. } => {
             let is_reached = far_end(subject.site, exit)
                 .is_none_or(|path| echoes::test(subject, &path, kernel, &mut findings));
@@ -65,16 +61,4 @@ pub fn run(subject: &Subject, kernel: &mut Linux, cut: bool) -> Vec<Finding> {
         way::test_cut(subject, kernel, &mut findings);
     }
     findings
-}
-
-/// Adds a finding.
-#[inline(never)]
-fn add(findings: &mut Vec<Finding>, verdict: Verdict, words: &Words, seen: String) {
-    let [check, why, way_out] = *words;
-    findings.push(Finding { check, verdict, seen, why, way_out: way_out.to_owned() });
-}
-
-/// Adds the finding that a check could not look, and the reason.
-fn not_checked(findings: &mut Vec<Finding>, check: &'static str, reason: &str) {
-    add(findings, Verdict::NotChecked, &[check, "", ""], reason.to_owned());
 }

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{Subject, Words, add, not_checked};
-use crate::base::moment::after;
+use super::Subject;
+use crate::base::moment::{after, has_come};
 use crate::base::net::{Family, IfName};
-use crate::diagnose::finding::{Finding, Verdict};
+use crate::diagnose::finding::{Findings, Words};
 use crate::kernel::linux::Linux;
 use crate::kernel::{Kernel as _, Outcome};
 use crate::site::{Entrance, Exit};
@@ -18,55 +18,45 @@ use crate::system::resolver::socket_to;
 const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9));
 const BEYOND6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe));
 
+/// Device whose address does not matter.
+const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+
 /// Time for the agent to put a link back: far more than it needs.
 const REPAIR: Duration = Duration::from_secs(20);
 
 /// Way out where rules or routes are missing.
 const LOOK: &str = "`portals plan` shows what is missing.";
 
-/// Answer of the kernel about a packet.
-enum Way {
-    /// The packet leaves by this interface.
-    By(IfName),
-    /// The packet is refused.
-    Nowhere,
-    /// The kernel cannot be asked: the words say why.
-    Unknown(&'static str),
-}
+/// Answer of the kernel about a packet: the interface by which it leaves, if it is not refused. If the kernel
+/// cannot be asked, the words say why.
+type Way = Result<Option<IfName>, &'static str>;
 
 /// Asks the kernel for the way of a device's packet.
 fn way(subject: &Subject, to: IpAddr, kernel: &mut Linux) -> Way {
     let portal = subject.portal;
     if portal.mark().is_some() {
-        return Way::Unknown(
-            "The firewall marks the packets of this portal, and the kernel answers for no mark.",
-        );
+        return Err("The firewall marks the packets of this portal, and the kernel answers for no mark.");
     }
-    let Ok(links) = kernel.links() else { return Way::Unknown("The interfaces cannot be listed.") };
-    let found = match &portal.entrance {
-        Entrance::Own => kernel.interface_to(to, &links),
+    let Ok(links) = kernel.links() else { return Err("The interfaces cannot be listed.") };
+    let (device, incoming) = match &portal.entrance {
+        Entrance::Own => return Ok(kernel.interface_to(to, &links)),
         Entrance::From(sources) => {
             let device = sources.iter().find(|source| source.family() == Family::of(to));
-            let Some(device) = device.map(|source| source.address()) else {
-                return Way::Unknown("The portal names no device with an address of this family.");
-            };
-            let Some(incoming) = kernel.interface_to(device, &links) else {
-                return Way::Unknown("No network of this machine has the portal's devices.");
-            };
-            kernel.way_of_device((device, to), &incoming, &links)
+            let device =
+                device.ok_or("The portal names no device with an address of this family.")?.address();
+            let incoming = kernel.interface_to(device, &links);
+            (device, incoming.ok_or("No network of this machine has the portal's devices.")?)
         }
         entrance => {
             let Some(incoming) = entrance.interface().filter(|interface| links.contains_key(*interface))
             else {
-                return Way::Unknown("The interface of the portal does not exist.");
+                return Err("The interface of the portal does not exist.");
             };
             let lan = portal.addresses().find(|lan| Family::of(lan.address) == Family::of(to));
-            let device =
-                lan.map_or(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(), |lan| next(lan.address));
-            kernel.way_of_device((device, to), incoming, &links)
+            (lan.map_or(NOBODY, |lan| next(lan.address)), incoming.clone())
         }
     };
-    found.map_or(Way::Nowhere, Way::By)
+    Ok(kernel.way_of_device((device, to), &incoming, &links))
 }
 
 /// Returns the address after a router's own, which is one of a device.
@@ -83,83 +73,85 @@ fn destination(subject: &Subject) -> IpAddr {
     to.unwrap_or(BEYOND)
 }
 
-/// Returns the interfaces by which the portal's packets may leave.
-fn is_right(subject: &Subject, found: &IfName) -> bool {
-    subject.site.exit_interfaces(&subject.portal.exit).any(|interface| interface == found)
-}
-
 /// Tests where a device's packets leave.
-pub(super) fn test(subject: &Subject, kernel: &mut Linux, findings: &mut Vec<Finding>) {
+pub(super) fn test(subject: &Subject, kernel: &mut Linux, findings: &mut Findings) {
     let must_leave = subject.portal.exit != Exit::Nowhere;
-    let way = way(subject, destination(subject), kernel);
-    judge("way", subject, way, must_leave, findings);
+    judge("way", subject, way(subject, destination(subject), kernel), must_leave, findings);
 }
 
 /// Tests that IPv6 leaves at the exit or nowhere.
-pub(super) fn test_ipv6(subject: &Subject, kernel: &mut Linux, findings: &mut Vec<Finding>) {
+pub(super) fn test_ipv6(subject: &Subject, kernel: &mut Linux, findings: &mut Findings) {
     let must_leave = subject.site.carries_ipv6() && subject.site.takes(&subject.portal.exit, Family::V6);
-    let way = if subject.site.host.ipv6 { way(subject, BEYOND6, kernel) } else { Way::Nowhere };
+    let way = if subject.site.host.ipv6 { way(subject, BEYOND6, kernel) } else { Ok(None) };
     judge("IPv6", subject, way, must_leave, findings);
 }
 
 /// Judges the kernel's answer about a device's packet.
-fn judge(check: &'static str, subject: &Subject, way: Way, must_leave: bool, findings: &mut Vec<Finding>) {
-    let (seen, is_right, why) = match way {
-        Way::Unknown(reason) => return not_checked(findings, check, reason),
-        Way::By(found) => (
-            ["A device's packets leave by ", found.as_str(), "."].concat(),
-            is_right(subject, &found),
+fn judge(check: &'static str, subject: &Subject, way: Way, must_leave: bool, findings: &mut Findings) {
+    let found = match way {
+        Ok(found) => found,
+        Err(reason) => return findings.not_checked(check, reason, &[]),
+    };
+    let (seen, why, is_right) = match &found {
+        Some(found) => (
+            "A device's packets leave by {0}.",
             "That is not the way to the exit: rules of the portal are missing, or others come first.",
+            subject.site.exit_interfaces(&subject.portal.exit).any(|interface| interface == found),
         ),
-        Way::Nowhere => (
-            "A device's packets are refused.".to_owned(),
-            !must_leave,
+        None => (
+            "A device's packets are refused.",
             "The exit takes them, but rules or routes of the portal are missing.",
+            !must_leave,
         ),
     };
-    let (verdict, why, way_out) = if is_right { (Verdict::Ok, "", "") } else { (Verdict::Wrong, why, LOOK) };
-    add(findings, verdict, &[check, why, way_out], seen);
+    let name = found.as_ref().map_or("", IfName::as_str);
+    if is_right {
+        findings.ok(check, seen, &[&name]);
+    } else {
+        findings.wrong(&Words { check, seen, why, way_out: LOOK }, &[&name]);
+    }
 }
 
 /// Cuts the link to the exit for a moment, and tests that a device's packets go nowhere.
-pub(super) fn test_cut(subject: &Subject, kernel: &mut Linux, findings: &mut Vec<Finding>) {
+pub(super) fn test_cut(subject: &Subject, kernel: &mut Linux, findings: &mut Findings) {
     const CUT: &str = "cut";
     let Some(interface) = subject.portal.exit.interface() else {
-        return not_checked(findings, CUT, "The portal has no link to cut.");
+        return findings.not_checked(CUT, "The portal has no link to cut.", &[]);
     };
     let to = destination(subject);
     let step = Step::Routing(RoutingStep::BringDown(interface.clone()));
     if !matches!(kernel.apply(&[step])[..], [Outcome::Done]) {
-        return not_checked(findings, CUT, "The interface of the link cannot be set down.");
+        return findings.not_checked(CUT, "The interface of the link cannot be set down.", &[]);
     }
     let found = way(subject, to, kernel);
     let leaks = subject.source().is_some_and(|source| socket_to(Some(source), (to, 9).into()).is_ok());
     let end = after(Instant::now(), REPAIR);
     let mut is_back = false;
-    while !is_back && Instant::now() < end {
+    while !is_back && !has_come(end) {
         sleep(Duration::from_millis(50));
         is_back = kernel.links().is_ok_and(|links| links.get(interface).is_some_and(|link| link.up))
-            && !matches!(way(subject, to, kernel), Way::Nowhere);
+            && !matches!(way(subject, to, kernel), Ok(None));
     }
-    let (verdict, words, seen): (_, &Words, _) = match found {
-        Way::Unknown(reason) if !leaks => return not_checked(findings, CUT, reason),
-        Way::Nowhere if !leaks && is_back => (
-            Verdict::Ok,
-            &[CUT, "", ""],
-            "While the link was down, a device's packets were refused. It is up again.",
-        ),
-        Way::Nowhere if !leaks => (
-            Verdict::Wrong,
-            &[CUT, "", "Restart the agent, which repairs it."],
-            "The link was cut, and is not back.",
-        ),
-        _ => (
-            Verdict::Wrong,
-            &[CUT, "The portal leaks when its link fails.", LOOK],
-            "While the link was down, the portal's packets had another way.",
-        ),
+    let words = match found {
+        Ok(None) if !leaks && is_back => {
+            let seen = "While the link was down, a device's packets were refused. It is up again.";
+            return findings.ok(CUT, seen, &[]);
+        }
+        Ok(None) if !leaks => &Words {
+            check: CUT,
+            seen: "The link was cut, and is not back.",
+            why: "",
+            way_out: "Restart the agent, which repairs it.",
+        },
+        Err(reason) if !leaks => return findings.not_checked(CUT, reason, &[]),
+        _ => &Words {
+            check: CUT,
+            seen: "While the link was down, the portal's packets had another way.",
+            why: "The portal leaks when its link fails.",
+            way_out: LOOK,
+        },
     };
-    add(findings, verdict, words, seen.to_owned());
+    findings.wrong(words, &[]);
 }
 
 #[cfg(test)]

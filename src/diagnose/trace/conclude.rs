@@ -3,93 +3,131 @@
 use nix::errno::Errno;
 
 use super::evidence::{Evidence, MetInHook, Packets};
-use super::faults::{Ending, FAULTS, filled, owner};
+use super::faults::{DETAILS, Ending, FAULTS, filled, owner};
 use super::way::{FORWARD, HOOKS};
 use crate::base::duration::duration;
 
-/// Ending of a flow with its details, and another way out than that of the table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Ending of a flow in words.
+#[derive(Debug)]
 pub(super) struct Conclusion {
     pub(super) ending: Ending,
-    pub(super) details: Vec<String>,
-    way_out: Option<String>,
+    /// Place and reason.
+    pub(super) sentence: String,
+    /// Way out; may be empty.
+    pub(super) way_out: String,
 }
 
 impl Conclusion {
-    fn new(ending: Ending, details: &[&str]) -> Self {
-        Self { ending, details: details.iter().map(|text| (*text).to_owned()).collect(), way_out: None }
-    }
-
     /// Reports whether the flow works, as far as this router is concerned.
     pub(super) fn is_good(&self) -> bool {
         matches!(self.ending, Ending::Works | Ending::Here | Ending::Untested)
     }
-
-    /// Returns the sentence, and the way out.
-    pub(super) fn words(&self) -> (String, String) {
-        let fault = &FAULTS[self.ending as usize];
-        let way_out = self.way_out.clone().unwrap_or_else(|| filled(fault.way_out, &self.details));
-        (filled(fault.words, &self.details), way_out)
-    }
 }
 
-/// Finds the place where the flow ends.
+/// Finds the place where the flow ends, and puts it into words.
 pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
-    let to = evidence.flow.to.to_string();
+    let (ending, met) = ending(evidence);
+    let (place, rule, is_pinhole) =
+        met.map_or(("", "", false), |met| (&met.place, &met.rule, met.is_pinhole));
+    let (owner, way_out) = owner(place, is_pinhole);
+    let fault = &FAULTS[ending as usize];
     let device = evidence.flow.device.as_ref();
-    let (from, interface) = device
-        .map_or((String::new(), "lo"), |device| (device.address.to_string(), device.interface.as_str()));
-    if !evidence.is_up {
-        return Conclusion::new(Ending::Down, &[interface]);
-    }
+    let from = device.map(|device| device.address.to_string()).unwrap_or_default();
+    let to = evidence.flow.to.to_string();
+    let destination = evidence.destination().to_string();
+    let (portal, exit, obstacle) = match &evidence.portal {
+        Some(portal) => (portal.name, portal.exit.as_str(), portal.obstacle.as_deref()),
+        None => ("", "", None),
+    };
+    let (peer, age) = match &evidence.tunnel {
+        Some(tunnel) => (tunnel.peer, tunnel.age),
+        None => ("", None),
+    };
+    let age = match age {
+        Some(age) => ["its last handshake was ", &duration(age), " ago"].concat(),
+        None => "it has had no handshake".to_owned(),
+    };
+    let why = match &evidence.packets {
+        Packets::None(why) => why,
+        _ => "",
+    };
+    // In the order of the names in the table.
+    let details: [&str; DETAILS.len()] = [
+        &from,
+        &to,
+        &destination,
+        interface(evidence),
+        evidence.outgoing(),
+        why,
+        evidence.not_forwarding.unwrap_or_default(),
+        portal,
+        exit,
+        obstacle.unwrap_or_default(),
+        last_rule(evidence),
+        evidence.reverse,
+        place,
+        owner,
+        rule,
+        lost(evidence).map_or("", |hook| HOOKS[hook]),
+        peer,
+        &age,
+        evidence.seen[2],
+    ];
+    let way_out = if met.is_some() { way_out } else { fault.way_out };
+    Conclusion { ending, sentence: filled(fault.words, &details), way_out: filled(way_out, &details) }
+}
+
+/// Returns the interface that the packet came in on.
+fn interface<'a>(evidence: &'a Evidence) -> &'a str {
+    evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str())
+}
+
+/// Returns the rule that led to the route.
+fn last_rule<'a>(evidence: &'a Evidence) -> &'a str {
+    evidence.rules.last().map_or("a route", String::as_str)
+}
+
+/// Finds the place where the flow ends, with the rule of a chain that dropped the packet or the answer. Never
+/// inlined: its results would not stay in registers.
+#[inline(never)]
+fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
+    let no_reports = evidence.forth.events.is_empty();
     let is_seen = evidence.connection.is_some() || refusing(evidence, 0, None).is_some();
-    if evidence.packets == Packets::Live && evidence.forth.events.is_empty() && !is_seen {
-        return Conclusion::new(Ending::NotSeen, &[&from, &to]);
-    }
-    if let Some((_, hook)) = evidence.forth.drop()
-        && let Some(stop) = by_chain(evidence, Ending::Chain, refusing(evidence, 0, Some(hook)))
-    {
-        return stop;
-    }
-    if !evidence.forth.is_over()
-        && let Some(stop) = not_routed(evidence, &from, interface)
-    {
-        return stop;
-    }
-    if evidence.packets == Packets::Own && evidence.is_traced && evidence.forth.events.is_empty() {
-        return Conclusion::new(Ending::NotEntered, &[interface]);
-    }
-    if let Some(hook) = lost(evidence) {
-        return by_chain(evidence, Ending::Chain, refusing(evidence, 0, Some(hook)))
-            .unwrap_or_else(|| Conclusion::new(Ending::Unknown, &[HOOKS[hook]]));
-    }
-    if evidence.route.as_ref().is_ok_and(|route| route.is_local) || evidence.forth.has_arrived() {
-        return Conclusion::new(Ending::Here, &[&evidence.destination().to_string()]);
-    }
-    let out = evidence.outgoing();
-    if let Packets::None(why) = &evidence.packets {
-        return Conclusion::new(Ending::Untested, &[&out, why]);
-    }
-    if let Some(stop) = by_chain(evidence, Ending::Answer, refusing(evidence, 1, None)) {
-        return stop;
-    }
-    let elsewhere = &evidence.seen[2];
-    if !elsewhere.is_empty() && elsewhere != interface {
-        return Conclusion::new(Ending::Astray, &[&from, elsewhere, interface]);
-    }
-    if evidence.has_answer() {
-        return Conclusion::new(Ending::Works, &[&out]);
-    }
-    match &evidence.tunnel {
-        Some(tunnel) if !tunnel.is_up => {
-            let age = tunnel.age.map_or_else(
-                || "it has had no handshake".to_owned(),
-                |age| ["its last handshake was ", &duration(age), " ago"].concat(),
-            );
-            Conclusion::new(Ending::NoHandshake, &[&tunnel.peer, &age])
-        }
-        _ => Conclusion::new(Ending::NoAnswer, &[&out]),
-    }
+    let refused = evidence.forth.drop().and_then(|hook| refusing(evidence, 0, Some(hook)));
+    let by_route = if evidence.forth.is_over() { None } else { not_routed(evidence) };
+    let answer = refusing(evidence, 1, None);
+    let elsewhere = evidence.seen[2];
+    let ending = if !evidence.is_up {
+        Ending::Down
+    } else if evidence.packets == Packets::Live && no_reports && !is_seen {
+        Ending::NotSeen
+    } else if refused.is_some() {
+        return (Ending::Chain, refused);
+    } else if let Some(ending) = by_route {
+        ending
+    } else if evidence.packets == Packets::Own && evidence.is_traced && no_reports {
+        Ending::NotEntered
+    } else if let Some(hook) = lost(evidence) {
+        return match refusing(evidence, 0, Some(hook)) {
+            None => (Ending::Unknown, None),
+            met => (Ending::Chain, met),
+        };
+    } else if evidence.route.as_ref().is_ok_and(|route| route.is_local) || evidence.forth.has_arrived() {
+        Ending::Here
+    } else if matches!(evidence.packets, Packets::None(_)) {
+        Ending::Untested
+    } else if answer.is_some() {
+        return (Ending::Answer, answer);
+    } else if !elsewhere.is_empty() && elsewhere != interface(evidence) {
+        Ending::Astray
+    } else if evidence.has_answer() {
+        Ending::Works
+    } else if evidence.tunnel.as_ref().is_some_and(|tunnel| !tunnel.is_up) {
+        Ending::NoHandshake
+    } else {
+        Ending::NoAnswer
+    };
+    (ending, None)
 }
 
 /// Returns the hook in which the packet vanished without a report of a chain.
@@ -102,45 +140,26 @@ pub(super) fn lost(evidence: &Evidence) -> Option<usize> {
     is_lost.then(|| refusing(evidence, 0, None).map_or(FORWARD, |met| met.hook))
 }
 
-/// Returns the first rule that refused the packet, or the answer; in this hook, if one is given.
-fn refusing(evidence: &Evidence, way: usize, hook: Option<usize>) -> Option<&MetInHook> {
+/// Returns the first rule that refused the packet, or the answer; in this hook, if one is given. Never
+/// inlined: the search has five callers.
+#[inline(never)]
+fn refusing<'a>(evidence: &'a Evidence, way: usize, hook: Option<usize>) -> Option<&'a MetInHook> {
     let is_it = |met: &&MetInHook| met.refuses && hook.is_none_or(|hook| met.hook == hook);
     evidence.met[way].iter().find(is_it)
 }
 
-/// Concludes from the rule that dropped a packet.
-fn by_chain(evidence: &Evidence, ending: Ending, met: Option<&MetInHook>) -> Option<Conclusion> {
-    let met = met?;
-    let (owner, way_out) = owner(&met.place, met.is_pinhole);
-    let incoming = evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str());
-    let details = [incoming.to_owned(), evidence.outgoing()];
-    let mut conclusion = Conclusion::new(ending, &[&met.place, owner, &met.rule]);
-    conclusion.way_out = Some(filled(way_out, &details));
-    Some(conclusion)
-}
-
 /// Concludes from the kernel's refusal of a route.
-fn not_routed(evidence: &Evidence, from: &str, interface: &str) -> Option<Conclusion> {
+fn not_routed(evidence: &Evidence) -> Option<Ending> {
     let errno = *evidence.route.as_ref().err()?;
-    let to = evidence.destination().to_string();
-    let rule = evidence.rules.last().map_or("a route", String::as_str);
-    if let Some(setting) = evidence.not_forwarding.filter(|_| errno == Errno::EHOSTUNREACH) {
-        return Some(Conclusion::new(Ending::NoForwarding, &[setting]));
-    }
-    let reverse = &evidence.reverse;
-    let is_elsewhere = !reverse.is_empty() && reverse != interface && evidence.rp_filter != 0;
-    Some(match (&evidence.portal, errno) {
-        (_, Errno::EINVAL | Errno::EXDEV) if is_elsewhere => {
-            Conclusion::new(Ending::ReversePath, &[from, interface, reverse])
-        }
-        (_, Errno::EINVAL | Errno::EXDEV) => Conclusion::new(Ending::Impossible, &[from, &to, interface]),
-        (Some(portal), _) if evidence.is_ours => match &portal.obstacle {
-            Some(obstacle) => Conclusion::new(Ending::Blocked, &[&portal.name, obstacle]),
-            None => Conclusion::new(Ending::Closed, &[&portal.name, &portal.exit]),
-        },
-        (_, Errno::ENETUNREACH) if !rule.ends_with(" unreachable") => {
-            Conclusion::new(Ending::NoRoute, &[&to])
-        }
-        _ => Conclusion::new(Ending::Refused, &[&["`", rule, "`"].concat()]),
+    let reverse = evidence.reverse;
+    let is_elsewhere = !reverse.is_empty() && reverse != interface(evidence) && evidence.rp_filter != 0;
+    Some(match (errno, &evidence.portal) {
+        (Errno::EHOSTUNREACH, _) if evidence.not_forwarding.is_some() => Ending::NoForwarding,
+        (Errno::EINVAL | Errno::EXDEV, _) if is_elsewhere => Ending::ReversePath,
+        (Errno::EINVAL | Errno::EXDEV, _) => Ending::Impossible,
+        (_, Some(portal)) if evidence.is_ours && portal.obstacle.is_some() => Ending::Blocked,
+        (_, Some(_)) if evidence.is_ours => Ending::Closed,
+        (Errno::ENETUNREACH, _) if !last_rule(evidence).ends_with(" unreachable") => Ending::NoRoute,
+        _ => Ending::Refused,
     })
 }

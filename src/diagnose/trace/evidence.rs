@@ -6,10 +6,11 @@ use nix::errno::Errno;
 
 use super::flow::Flow;
 use super::way::Way;
+use crate::base::net::Table;
 use crate::kernel::conntrack::Connection;
 
 /// Origin of the packets of a trace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packets {
     /// Packets of portals' own.
     Own,
@@ -20,7 +21,7 @@ pub(super) enum Packets {
 }
 
 /// Rule that a packet met.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct MetInHook {
     /// Hook of the rule.
     pub(super) hook: usize,
@@ -35,23 +36,23 @@ pub(super) struct MetInHook {
 }
 
 /// Answer of the kernel to a route lookup, in words.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct RouteWords {
+#[derive(Debug)]
+pub(super) struct RouteWords<'a> {
     /// Set if the destination is this host itself.
     pub(super) is_local: bool,
     /// Table that the route is in.
-    pub(super) table: String,
+    pub(super) table: Table,
     /// Interface that the packet leaves by.
-    pub(super) device: String,
+    pub(super) device: &'a str,
     /// Next hop.
     pub(super) gateway: Option<IpAddr>,
 }
 
 /// Tunnel that the packet goes into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TunnelWords {
+#[derive(Debug)]
+pub(super) struct TunnelWords<'a> {
     /// Name of the other end.
-    pub(super) peer: String,
+    pub(super) peer: &'a str,
     /// Address at which the other end was last heard, or is dialled.
     pub(super) endpoint: Option<SocketAddr>,
     /// Seconds since the last handshake.
@@ -61,10 +62,10 @@ pub(super) struct TunnelWords {
 }
 
 /// Portal of the flow, as far as it matters.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct PortalWords {
+#[derive(Debug)]
+pub(super) struct PortalWords<'a> {
     /// Name of the portal.
-    pub(super) name: String,
+    pub(super) name: &'a str,
     /// Exit in use, or the exits of the list if none is.
     pub(super) exit: String,
     /// Obstacle that blocks the portal.
@@ -73,50 +74,50 @@ pub(super) struct PortalWords {
 
 /// Evidence about a flow.
 #[derive(Debug)]
-pub(super) struct Evidence {
+pub(super) struct Evidence<'a> {
     pub(super) flow: Flow,
     pub(super) packets: Packets,
     /// Set if the kernel reported the steps of packets.
     pub(super) is_traced: bool,
     /// Portal of the flow.
-    pub(super) portal: Option<PortalWords>,
+    pub(super) portal: Option<PortalWords<'a>>,
     /// Set if the interface of the entrance is up.
     pub(super) is_up: bool,
-    pub(super) forth: Way,
-    pub(super) back: Way,
+    pub(super) forth: Way<'a>,
+    pub(super) back: Way<'a>,
     /// Rules that the packet met, and the answer: those that the kernel reported, then those of iptables that
     /// have counted.
     pub(super) met: [Vec<MetInHook>; 2],
     /// Interfaces by which the packet left, and by which the answer came and left; empty if the kernel did not
     /// report them.
-    pub(super) seen: [String; 3],
+    pub(super) seen: [&'a str; 3],
     /// Connection that the kernel tracks.
     pub(super) connection: Option<Connection>,
     /// Policy rules that the packet meets, in order, up to the one that led to the route.
     pub(super) rules: Vec<String>,
     /// Set if the last of these rules belongs to portals.
     pub(super) is_ours: bool,
-    pub(super) route: Result<RouteWords, Errno>,
+    pub(super) route: Result<RouteWords<'a>, Errno>,
     /// Interface that answers to the device leave by; empty if there is none.
-    pub(super) reverse: String,
+    pub(super) reverse: &'a str,
     /// Effective value of `rp_filter`, and whether it is that of the interface.
     pub(super) rp_filter: u8,
     /// Kernel setting that switches forwarding on, if it is off.
     pub(super) not_forwarding: Option<&'static str>,
-    pub(super) tunnel: Option<TunnelWords>,
+    pub(super) tunnel: Option<TunnelWords<'a>>,
 }
 
-impl Evidence {
+impl Evidence<'_> {
     /// Destination after all translations.
     pub(super) fn destination(&self) -> IpAddr {
         self.connection.as_ref().map_or(self.flow.to, |connection| connection.answering)
     }
 
     /// Interface that the packet left by, or would leave by.
-    pub(super) fn outgoing(&self) -> String {
+    pub(super) fn outgoing(&self) -> &str {
         match &self.route {
-            Ok(route) if self.seen[0].is_empty() => route.device.clone(),
-            _ => self.seen[0].clone(),
+            Ok(route) if self.seen[0].is_empty() => route.device,
+            _ => self.seen[0],
         }
     }
 

@@ -44,7 +44,30 @@ pub(super) enum Ending {
     Astray,
 }
 
-/// Row of the table: words with places for up to three details.
+/// Names of the details in the words of the table.
+pub(super) const DETAILS: [&str; 19] = [
+    "{from}",
+    "{to}",
+    "{destination}",
+    "{in}",
+    "{out}",
+    "{why}",
+    "{setting}",
+    "{portal}",
+    "{exit}",
+    "{obstacle}",
+    "{rule}",
+    "{reverse}",
+    "{place}",
+    "{owner}",
+    "{met}",
+    "{hook}",
+    "{peer}",
+    "{age}",
+    "{elsewhere}",
+];
+
+/// Row of the table: words with places for details.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// Sentence about the place and the reason.
@@ -55,76 +78,79 @@ pub(super) struct Fault {
 
 /// Words of each ending, in the order of [`Ending`].
 pub(super) const FAULTS: [Fault; 19] = [
-    Fault { words: "It works: the packet left by {0}, and an answer came back.", way_out: "" },
-    Fault { words: "It arrives: {0} is an address of this router itself.", way_out: "" },
+    Fault { words: "It works: the packet left by {out}, and an answer came back.", way_out: "" },
+    Fault { words: "It arrives: {destination} is an address of this router itself.", way_out: "" },
     Fault {
-        words: "The routes of this router lead the packet out of {0}. Its firewall was not tested: {1}.",
+        words: "The routes of this router lead the packet out of {out}. Its firewall was not tested: {why}.",
         way_out: "Run the trace with --live, and use the device meanwhile.",
     },
     Fault {
-        words: "No packet from {0} to {1} came in within a minute.",
+        words: "No packet from {from} to {to} came in within a minute.",
         way_out: "Use the device while the trace waits. If it was in use, look at its cable or Wi-Fi, and at \
                   its address.",
     },
     Fault {
-        words: "The packet does not come in on {0}: something drops it before the first hook.",
+        words: "The packet does not come in on {in}: something drops it before the first hook.",
         way_out: "Look at `nft list ruleset` for chains with the hook `ingress`, and at `tc filter show dev \
-                  {0} ingress`.",
+                  {in} ingress`.",
     },
     Fault {
-        words: "It stops at the entrance: the interface {0} is down.",
-        way_out: "Plug the cable in, or run `ip link set {0} up`.",
+        words: "It stops at the entrance: the interface {in} is down.",
+        way_out: "Plug the cable in, or run `ip link set {in} up`.",
     },
     Fault {
-        words: "It stops at the routing decision: this router does not forward packets ({0} is 0).",
-        way_out: "Start the agent with `portals run`, or run `sysctl -w {0}=1`.",
+        words: "It stops at the routing decision: this router does not forward packets ({setting} is 0).",
+        way_out: "Start the agent with `portals run`, or run `sysctl -w {setting}=1`.",
     },
     Fault {
-        words: "It stops at the routing decision: the portal {0} is closed, because its exit {1} is not up.",
+        words: "It stops at the routing decision: the portal {portal} is closed, because its exit {exit} is not \
+                up.",
         way_out: "See `portals status`. The portal opens by itself as soon as an exit is up.",
     },
     Fault {
-        words: "It stops at the routing decision: the portal {0} is blocked. {1}",
+        words: "It stops at the routing decision: the portal {portal} is blocked. {obstacle}",
         way_out: "See `portals status`.",
     },
     Fault {
-        words: "It stops at the routing decision: no rule leads to a route to {0}.",
+        words: "It stops at the routing decision: no rule leads to a route to {destination}.",
         way_out: "Give this router a default route, or a portal that takes this traffic.",
     },
     Fault {
-        words: "It stops at the routing decision: {0} refuses the packet, and does not belong to portals.",
+        words: "It stops at the routing decision: `{rule}` refuses the packet, and does not belong to \
+                portals.",
         way_out: "See `ip rule` and `ip route show table all`, and change the program that made it.",
     },
     Fault {
-        words: "It stops at the reverse-path filter of {1}: answers to {0} would leave by {2}.",
-        way_out: "Correct the address of the device, or add a route to it out of {1}. If the way is right as it \
-                  is, run `sysctl -w net.ipv4.conf.{1}.rp_filter=2`.",
+        words: "It stops at the reverse-path filter of {in}: answers to {from} would leave by {reverse}.",
+        way_out: "Correct the address of the device, or add a route to it out of {in}. If the way is right as \
+                  it is, run `sysctl -w net.ipv4.conf.{in}.rp_filter=2`.",
     },
     Fault {
-        words: "It stops at the routing decision: the kernel takes no packet from {0} to {1}, coming in on {2}.",
+        words: "It stops at the routing decision: the kernel takes no packet from {from} to {destination}, \
+                coming in on {in}.",
         way_out: "Look for the same address on this router (`ip address`), and for a route that drops packets \
                   (`ip route show table all type blackhole`).",
     },
-    Fault { words: "It stops in the chain `{0}` of {1}: {2}.", way_out: "" },
+    Fault { words: "It stops in the chain `{place}` of {owner}: {met}.", way_out: "" },
     Fault {
-        words: "It stops in the hook {0}: something other than nftables and iptables drops it, or a rule that \
-                keeps no count.",
+        words: "It stops in the hook {hook}: something other than nftables and iptables drops it, or a rule \
+                that keeps no count.",
         way_out: "Look at the kernel's log (`dmesg`), and at the modules of other programs.",
     },
     Fault {
-        words: "It stops in the tunnel to {0}: {1}.",
+        words: "It stops in the tunnel to {peer}: {age}.",
         way_out: "Look at the other end: is it on, does its agent run, does its UDP port reach it? See \
                   `portals status`.",
     },
     Fault {
-        words: "The packet left by {0}, and no answer came.",
-        way_out: "The fault is behind {0}, or the destination answers no such packets. Run the trace at the \
-                  other site, or to another destination.",
+        words: "The packet left by {out}, and no answer came.",
+        way_out: "The fault is behind {out}, or the destination answers no such packets. Run the trace at \
+                  the other site, or to another destination.",
     },
-    Fault { words: "The answer stops in the chain `{0}` of {1}: {2}.", way_out: "" },
+    Fault { words: "The answer stops in the chain `{place}` of {owner}: {met}.", way_out: "" },
     Fault {
-        words: "The answer goes astray: it leaves by {1}, and {0} is on {2}.",
-        way_out: "Look for a wrong route to {0}: `ip route get {0}`.",
+        words: "The answer goes astray: it leaves by {elsewhere}, and {from} is on {in}.",
+        way_out: "Look for a wrong route to {from}: `ip route get {from}`.",
     },
 ];
 
@@ -132,7 +158,7 @@ pub(super) const FAULTS: [Fault; 19] = [
 const OWNERS: [(&str, &str, &str); 11] = [
     ("portals", "portals", PORTALS),
     ("PORTALS_", "portals", PORTALS),
-    ("ufw", "ufw", "Run `ufw route allow in on {0} out on {1}`."),
+    ("ufw", "ufw", "Run `ufw route allow in on {in} out on {out}`."),
     ("DOCKER", "Docker", "Accept the traffic in the chain DOCKER-USER, which Docker leaves to you."),
     ("firewalld", "firewalld", "Put both interfaces into zones with a policy that accepts (`firewall-cmd`)."),
     ("fw4", "OpenWrt's firewall", "Add a forwarding between the two zones in /etc/config/firewall."),
@@ -152,17 +178,19 @@ const PORTALS: &str = "This is the protection of a portal: only the traffic of i
 
 /// Returns the owner of a chain, and the way out.
 pub(super) fn owner(place: &str, is_pinhole: bool) -> (&'static str, &'static str) {
-    let belongs = |prefix: &str| place.split(' ').any(|word| word.starts_with(prefix));
-    let of = |(_, owner, way_out): &(&'static str, &'static str, &'static str)| (*owner, *way_out);
-    let mut owners = OWNERS.iter();
-    if is_pinhole { of(&OWNERS[0]) } else { owners.find(|(prefix, ..)| belongs(prefix)).map_or(("", ""), of) }
+    for (prefix, owner, way_out) in OWNERS {
+        if is_pinhole || place.split(' ').any(|word| word.starts_with(prefix)) {
+            return (owner, way_out);
+        }
+    }
+    ("", "")
 }
 
 /// Returns a text of the table with its details.
-pub(super) fn filled(text: &str, details: &[String]) -> String {
+pub(super) fn filled(text: &str, details: &[&str; DETAILS.len()]) -> String {
     let mut filled = text.to_owned();
-    for (place, detail) in ["{0}", "{1}", "{2}"].into_iter().zip(details) {
-        filled = filled.replace(place, detail);
+    for (name, detail) in DETAILS.into_iter().zip(details) {
+        filled = filled.replace(name, detail);
     }
     filled
 }
@@ -174,11 +202,10 @@ mod tests {
     #[test]
     fn the_table_has_words_for_every_ending() {
         assert_eq!(Ending::Astray as usize + 1, FAULTS.len());
-        let details = ["a", "b", "c"].map(str::to_owned);
         for fault in &FAULTS {
-            assert!(fault.words.ends_with('.') || fault.words.ends_with("{1}"), "{}", fault.words);
-            assert!(!filled(fault.words, &details).contains('{'));
-            assert!(!filled(fault.way_out, &details).contains('{'));
+            assert!(fault.words.ends_with('.') || fault.words.ends_with("{obstacle}"), "{}", fault.words);
+            assert!(!filled(fault.words, &[""; DETAILS.len()]).contains('{'));
+            assert!(!filled(fault.way_out, &[""; DETAILS.len()]).contains('{'));
         }
     }
 

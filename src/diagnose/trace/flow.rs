@@ -1,10 +1,11 @@
 //! The flow to trace, from the words of the command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use super::Choices;
 use crate::base::error::{Error, Result};
-use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mac};
+use crate::base::net::{Family, IfName, Mac};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::kernel::{address, inject, neighbour, route};
@@ -22,8 +23,6 @@ const SELF: &str = "self";
 pub(super) struct Flow {
     /// Sender; `None` for this host.
     pub(super) device: Option<Device>,
-    /// Portal that takes the traffic of the device in, as far as addresses and interfaces tell.
-    pub(super) portal: Option<String>,
     /// Destination.
     pub(super) to: IpAddr,
     /// Number of the protocol (IPPROTO_*).
@@ -53,62 +52,64 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Parses `HOST`, `HOST:PORT`, an IPv6 address, or `[IPV6]:PORT`.
     pub(super) fn parse(text: &'a str) -> Result<Self> {
-        let wrong = || {
-            Error::wrong(format!(
-                "`{text}` is no destination: give an address or a name, and a port if you like, such as \
-                 1.1.1.1:443"
-            ))
-        };
-        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, "")) => (host, None),
-            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
-            None if text.parse::<IpAddr>().is_ok() => (text, None),
-            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
-        };
-        let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong));
-        let port = port.transpose()?;
-        if host.is_empty() { Err(wrong()) } else { Ok(Self { host, port }) }
+        Self::read(text).ok_or_else(|| {
+            let way_out = "` is no destination: give an address or a name, and a port if you like, such as \
+                           1.1.1.1:443";
+            Error::wrong(["`", text, way_out].concat())
+        })
     }
 
+    fn read(text: &'a str) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => rest.split_once(']')?,
+            None if text.parse::<IpAddr>().is_ok() => (text, ""),
+            None => text.split_at(text.find(':').unwrap_or(text.len())),
+        };
+        let port = match port {
+            "" => None,
+            port => Some(port.strip_prefix(':')?.parse().ok().filter(|port| *port != 0)?),
+        };
+        (!host.is_empty()).then_some(Self { host, port })
+    }
+
+    /// Never inlined: the bytes of the address would be moved one by one.
+    #[inline(never)]
     fn address(&self) -> Result<IpAddr> {
         if let Ok(address) = self.host.parse() {
             return Ok(address);
         }
         let found = resolve(&[self.host].into(), RESOLVING).remove(self.host);
-        found.ok_or_else(|| {
-            Error::failed(format!("the name {} has no address here: give the address", self.host))
-        })
+        let words = ["the name ", self.host, " has no address here: give the address"];
+        found.ok_or_else(|| Error::failed(words.concat()))
     }
 }
 
-/// Reads the flow. `is_udp` chooses UDP in place of TCP for a destination with a port.
-pub(super) fn read(
-    site: &Site,
+/// Reads the flow, and finds the portal that takes its traffic in, as far as addresses and interfaces tell.
+pub(super) fn read<'a>(
+    site: &'a Site,
     kernel: &mut Linux,
     links: &Links,
-    (from, to): (&str, &str),
-    is_udp: bool,
-) -> Result<Flow> {
-    let target = Target::parse(to)?;
+    choices: Choices,
+) -> Result<(Flow, Option<&'a Portal>)> {
+    let target = Target::parse(choices.to)?;
     let to = target.address()?;
-    let protocol = match (target.port, is_udp) {
+    let protocol = match (target.port, choices.is_udp) {
         (Some(_), false) => inject::TCP,
         (Some(_), true) => inject::UDP,
         (None, true) => return Err(Error::wrong("--udp needs a port, such as 1.1.1.1:53")),
         (None, false) if to.is_ipv4() => inject::ICMP,
         (None, false) => inject::ICMPV6,
     };
-    let mut flow = Flow { device: None, portal: None, to, protocol, port: target.port };
-    let named = site.portals.iter().find(|portal| portal.name == from);
-    let portal = if from == SELF || named.is_some_and(|portal| portal.entrance == Entrance::Own) {
-        None
-    } else {
-        device(site, kernel, links, named, &mut flow, from)?
-    };
-    let own = || site.portals.iter().find(|portal| portal.entrance == Entrance::Own);
-    let portal = if flow.device.is_some() { portal } else { own() };
-    flow.portal = portal.map(|portal| portal.name.clone());
-    Ok(flow)
+    let mut flow = Flow { device: None, to, protocol, port: target.port };
+    let named = site.portals.iter().find(|portal| portal.name == choices.from);
+    let is_own = |portal: &&Portal| portal.entrance == Entrance::Own;
+    if choices.from != SELF && !named.as_ref().is_some_and(is_own) {
+        let portal = device(site, kernel, links, named, &mut flow, choices.from)?;
+        if flow.device.is_some() {
+            return Ok((flow, portal));
+        }
+    }
+    Ok((flow, site.portals.iter().find(is_own)))
 }
 
 /// Fills in the device of a flow, and returns the portal that its traffic enters. An address of this host is
@@ -129,14 +130,9 @@ fn device<'a>(
             )
         })?,
         None => from.parse::<IpAddr>().map_err(|_| {
-            Error::wrong(
-                [
-                    "`",
-                    from,
-                    "` is no portal of this site: give the name of a portal, the address of a device, or `self`",
-                ]
-                .concat(),
-            )
+            let way_out =
+                "` is no portal of this site: give the name of a portal, the address of a device, or `self`";
+            Error::wrong(["`", from, way_out].concat())
         })?,
     };
     if Family::of(address) != Family::of(flow.to) {
@@ -148,12 +144,11 @@ fn device<'a>(
     let found = neighbours.iter().find(|neighbour| neighbour.address == address);
     let mac = found.map_or(Mac([0; 6]), |neighbour| neighbour.mac);
     let portal = named.or_else(|| site.portals.iter().find(|portal| takes(portal, address, mac)));
-    let behind = found.and_then(|neighbour| links.values().find(|link| link.index == neighbour.index));
-    let interface = match (portal.and_then(Portal::entrance_interface), behind) {
-        (Some(interface), _) => interface.clone(),
-        // The device itself, and not the routes, tells where it is.
-        (None, Some(link)) => link.name.clone(),
-        (None, None) => interface_to(kernel, links, address)?,
+    let interface = portal.and_then(Portal::entrance_interface);
+    // The device itself, and not the routes, tells where it is.
+    let interface = match interface.or_else(|| named_link(links, found.map(|neighbour| neighbour.index))) {
+        Some(interface) => interface.clone(),
+        None => interface_to(kernel, links, address)?,
     };
     let of_interface = |portal: &&Portal| portal.entrance_interface() == Some(&interface);
     let portal = portal.or_else(|| site.portals.iter().find(of_interface));
@@ -161,7 +156,9 @@ fn device<'a>(
     Ok(portal)
 }
 
-/// Returns a device that enters a portal: one that the kernel knows, if there is one.
+/// Returns a device that enters a portal: one that the kernel knows, if there is one. Never inlined, for the
+/// same reason as [`Target::address`].
+#[inline(never)]
 fn some_device(portal: &Portal, neighbours: &[neighbour::Neighbour], family: Family) -> Option<IpAddr> {
     let known = neighbours.iter().find(|neighbour| takes(portal, neighbour.address, neighbour.mac));
     if let Some(neighbour) = known.filter(|_| family == Family::V4) {
@@ -172,12 +169,13 @@ fn some_device(portal: &Portal, neighbours: &[neighbour::Neighbour], family: Fam
             sources.iter().find(|source| source.family() == family).map(|source| source.address())
         }
         Entrance::Mac { .. } | Entrance::Own => None,
-        // The last address of the LAN plays a device.
+        // The last address of the LAN before that of broadcasts plays a device.
         _ => {
-            let of_family = |lan: &Cidr| lan.family() == family;
-            let lan = portal.addresses().map(InterfaceAddress::network).find(of_family)?;
-            let last = if family == Family::V4 { (1 << (32 - lan.length())) - 2 } else { 0xfffe };
-            lan.nth(last)
+            let mut lans = portal.addresses().map(|own| own.network().last());
+            match lans.find(|last| Family::of(*last) == family)? {
+                IpAddr::V4(last) => Some(Ipv4Addr::from_bits(last.to_bits() & !1).into()),
+                IpAddr::V6(last) => Some(Ipv6Addr::from_bits(last.to_bits() & !1).into()),
+            }
         }
     }
 }
@@ -195,12 +193,16 @@ fn takes(portal: &Portal, address: IpAddr, mac: Mac) -> bool {
     }
 }
 
+/// Returns the name of an interface by its number.
+pub(super) fn named_link(links: &Links, index: Option<u32>) -> Option<&IfName> {
+    links.values().find(|link| Some(link.index) == index).map(|link| &link.name)
+}
+
 /// Returns the interface behind which a device is.
 fn interface_to(kernel: &mut Linux, links: &Links, device: IpAddr) -> Result<IfName> {
     let route = route::lookup(kernel.route(), device, None, None);
-    let index = route.and_then(|route| route.device);
-    let link = index.and_then(|index| links.values().find(|link| link.index == index));
-    link.map(|link| link.name.clone()).ok_or_else(|| {
+    let interface = named_link(links, route.and_then(|route| route.device));
+    interface.cloned().ok_or_else(|| {
         Error::failed(format!("no interface of this router leads to {device}: it cannot be a device here"))
     })
 }

@@ -45,8 +45,9 @@ pub struct Choices<'a> {
 
 /// Traces a flow. The portals of `site` must have the exits that are in use.
 pub fn run(site: &Site, kernel: &mut Linux, links: &Links, choices: Choices, style: Style) -> Result<Trace> {
-    let flow = flow::read(site, kernel, links, (choices.from, choices.to), choices.is_udp)?;
-    let evidence = gather::evidence(site, kernel, links, flow, choices.is_live)?;
+    let (flow, portal) = flow::read(site, kernel, links, choices)?;
+    let mut watched = watch::watch(kernel, links, &flow, choices.is_live)?;
+    let evidence = gather::evidence(site, kernel, links, (flow, portal), &mut watched);
     let (text, conclusion) = picture::draw(&evidence, style);
     Ok(Trace { text, is_good: conclusion.is_good() })
 }

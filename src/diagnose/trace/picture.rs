@@ -17,11 +17,11 @@ pub(super) fn draw(evidence: &Evidence, style: Style) -> (String, Conclusion) {
     let mut picture = Picture { text: String::new(), style, ending: conclusion.ending, station: None };
     picture.head(evidence);
     picture.stations(evidence);
-    let (sentence, way_out) = conclusion.words();
-    let sentence = if conclusion.is_good() { style.good(&sentence) } else { style.bad(&sentence) };
+    let Conclusion { sentence, way_out, .. } = &conclusion;
+    let sentence = if conclusion.is_good() { style.good(sentence) } else { style.bad(sentence) };
     picture.push(&["\n", &sentence, "\n"]);
     if !way_out.is_empty() {
-        picture.push(&["→ ", &way_out, "\n"]);
+        picture.push(&["→ ", way_out, "\n"]);
     }
     (picture.text, conclusion)
 }
@@ -83,21 +83,17 @@ impl Picture {
     /// Writes the flow, and the origin of the packets.
     fn head(&mut self, evidence: &Evidence) {
         let flow = &evidence.flow;
-        let mut title = match &flow.device {
-            Some(device) => [device.address.to_string().as_str(), " on ", device.interface.as_str()].concat(),
-            None => "this router".to_owned(),
+        let (from, on, interface) = match &flow.device {
+            Some(device) => (device.address.to_string(), " on ", device.interface.as_str()),
+            None => ("this router".to_owned(), "", ""),
         };
         let protocol = match flow.protocol {
             inject::TCP => " tcp/",
             inject::UDP => " udp/",
             _ => " icmp",
         };
-        for part in [" → ", &flow.to.to_string(), protocol] {
-            title.push_str(part);
-        }
-        if let Some(port) = flow.port {
-            title.push_str(&port.to_string());
-        }
+        let port = flow.port.map(|port| port.to_string()).unwrap_or_default();
+        let title = [&from, on, interface, " → ", &flow.to.to_string(), protocol, &port].concat();
         let packets = match &evidence.packets {
             Packets::Own if flow.device.is_some() => {
                 "a packet of portals, which came in as if the device had sent it"
@@ -118,7 +114,7 @@ impl Picture {
         }
         self.hook(evidence, if evidence.flow.device.is_some() { PREROUTING } else { OUTPUT });
         self.connection(evidence);
-        if evidence.forth.drop().is_some_and(|(_, hook)| hook == PREROUTING) {
+        if evidence.forth.drop() == Some(PREROUTING) {
             return;
         }
         self.routing(evidence);
@@ -137,14 +133,14 @@ impl Picture {
             "entrance",
         );
         match &evidence.portal {
-            Some(portal) => self.line(&[interface, ", portal ", &portal.name, " → ", &portal.exit]),
+            Some(portal) => self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]),
             None => self.line(&[interface, ", no portal: the traffic goes the way of this router's own"]),
         }
     }
 
     /// Writes the rules of a hook that the packet met.
     fn hook(&mut self, evidence: &Evidence, hook: usize) {
-        let is_drop = evidence.forth.drop().is_some_and(|(_, of)| of == hook);
+        let is_drop = evidence.forth.drop() == Some(hook);
         let is_loss = matches!(self.ending, Ending::Chain | Ending::Unknown) && lost(evidence) == Some(hook);
         let stops = is_drop || is_loss;
         let is_reached = evidence.forth.reached(hook);
@@ -189,11 +185,11 @@ impl Picture {
             }
             match &evidence.route {
                 Ok(route) => {
-                    let device = if route.is_local { "this router" } else { &route.device };
+                    let device = if route.is_local { "this router" } else { route.device };
                     let gateway = route.gateway.map(|gateway| gateway.to_string());
                     let via = if gateway.is_some() { " via " } else { "" };
                     let gateway = gateway.unwrap_or_default();
-                    self.line(&["→ table ", &route.table, ": ", device, via, &gateway]);
+                    self.line(&["→ table ", &route.table.to_string(), ": ", device, via, &gateway]);
                 }
                 Err(errno) => self.line(&["→ refused: ", errno.desc()]),
             }
@@ -204,13 +200,13 @@ impl Picture {
             let is_told = is_refused && !is_source;
             self.begin(if is_told { Mark::Told } else { mark(is_source) }, "rp_filter");
             let device = device.address.to_string();
-            self.line(&[mode, ": answers to ", &device, " leave by ", &evidence.reverse]);
+            self.line(&[mode, ": answers to ", &device, " leave by ", evidence.reverse]);
         }
     }
 
     fn tunnel(&mut self, evidence: &Evidence) {
         let Some(tunnel) = &evidence.tunnel else { return };
-        let mut line = tunnel.peer.clone();
+        let mut line = tunnel.peer.to_owned();
         match tunnel.endpoint {
             Some(endpoint) => _ = write!(line, " at {endpoint}"),
             None => line.push_str(", which has not dialled"),
@@ -256,7 +252,7 @@ pub(super) fn rule_words(text: Option<String>, kind: &EventKind, handle: Option<
         EventKind::Jump(chain) => return ["jump ", chain].concat(),
     };
     match handle {
-        Some(handle) => format!("{effect} (rule with handle {handle})"),
+        Some(handle) => [effect, " (rule with handle ", &handle.to_string(), ")"].concat(),
         None => ["policy ", effect].concat(),
     }
 }

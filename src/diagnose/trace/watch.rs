@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use super::evidence::Packets;
 use super::flow::Flow;
 use super::way::{PacketMark, Way, numbers};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::moment::after;
-use crate::base::net::{Cidr, Family, Mac};
+use crate::base::net::{Family, Mac};
 use crate::base::random;
-use crate::firewall::{Condition, Networks};
 use crate::kernel::conntrack::{self, Connection};
-use crate::kernel::inject::{Injector, Probe, TCP, UDP};
+use crate::kernel::inject::{Injector, Probe};
 use crate::kernel::iptables::{Iptables, legacy};
+use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Refusal;
 use crate::kernel::nftables::trace::{TraceEvent, TracedFlow, Tracer};
+use crate::kernel::route::{self, RouteAnswer, RoutedPacket};
 use crate::system::wait::wait_for_input;
 
 /// Number of packets that are sent if no answer comes. Fewer could be lost before a tunnel has its session,
@@ -33,78 +34,85 @@ const LAST_REPORTS: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Result of watching.
-#[derive(Default)]
 pub(super) struct Watched {
+    /// Set if the interface of the device is up. Otherwise, nothing was watched.
+    pub(super) is_up: bool,
+    /// Number of the interface of the device.
+    pub(super) incoming: Option<u32>,
+    /// Address of the sender.
+    pub(super) source: IpAddr,
+    /// Mark of the flow's packets.
+    pub(super) mark: PacketMark,
+    pub(super) packets: Packets,
+    pub(super) tracer: Option<Tracer>,
     pub(super) events: Vec<TraceEvent>,
     pub(super) connection: Option<Connection>,
-    pub(super) tracer: Option<Tracer>,
-    /// Counters of iptables before and after, with the number of packets.
-    pub(super) counters: (String, String, u32),
-    pub(super) packets: Option<Packets>,
-    /// Mark of the flow's packets.
-    pub(super) mark: Option<PacketMark>,
+    /// Counters of iptables before and after.
+    pub(super) counters: [String; 2],
+    /// Number of packets that were sent.
+    pub(super) sent: u32,
 }
 
-/// Watches packets of a flow. `source` is the address of the sender, and `incoming` the number of the
-/// interface of a device.
-pub(super) fn watch(
-    kernel: &mut Linux,
-    flow: &Flow,
-    source: IpAddr,
-    incoming: Option<u32>,
-    is_live: bool,
-) -> Result<Watched> {
-    let identifier: u16 = random::bits();
-    // A port that no program of the device uses is not known; a high one is likely to be free.
-    let own_port = identifier | 0x8000;
-    let ports = match flow.port {
-        Some(port) => [own_port, port],
-        None => [identifier, 1],
-    };
-    let probe = Probe { from: source, to: flow.to, protocol: flow.protocol, ports };
-    let mut watched = Watched::default();
-    if kernel.has_nftables() {
-        watched.tracer = Some(Tracer::begin(&traced(flow, source))?);
-    }
-    let family = Family::of(flow.to);
-    let before = counters(kernel, family);
-    let mark = PacketMark {
-        addresses: (source, flow.to),
-        protocol: flow.protocol,
-        ports: match (is_live, flow.port) {
-            (true, port) => [None, port],
-            (false, Some(port)) => [Some(own_port), Some(port)],
-            (false, None) => [Some(identifier), None],
-        },
-    };
-    let mut sent = 1;
-    if is_live {
-        wait_for_device(&mut watched, &mark);
-        watched.packets = Some(Packets::Live);
-    } else {
-        match injector(kernel, family, incoming) {
-            Ok(injector) => {
-                let mac = flow.device.as_ref().map_or(Mac([0; 6]), |device| device.mac);
-                sent = send(&mut watched, &mark, &injector, &probe, mac);
-                watched.packets = Some(Packets::Own);
-            }
-            Err(refusal) => {
-                watched.packets = Some(Packets::None(
-                    ["this kernel cannot let a packet come in by itself (", &refusal.to_string(), ")"]
-                        .concat(),
-                ));
-            }
+/// Watches packets of a flow.
+pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: bool) -> Result<Watched> {
+    let (source, link) = match &flow.device {
+        Some(device) => {
+            let lacks = || Error::failed("this router lacks the interface of that portal");
+            (device.address, Some(links.get(&device.interface).ok_or_else(lacks)?))
         }
+        None => (own_source(kernel, flow), None),
+    };
+    // A port that no program of the device uses is not known; a high one is likely to be free.
+    let own_port = random::bits() | 0x8000;
+    let mut watched = Watched {
+        is_up: link.is_none_or(|link| link.up),
+        incoming: link.map(|link| link.index),
+        source,
+        mark: PacketMark {
+            addresses: (source, flow.to),
+            protocol: flow.protocol,
+            ports: [(!is_live).then_some(own_port), flow.port],
+        },
+        packets: Packets::None(String::new()),
+        tracer: None,
+        events: Vec::new(),
+        connection: None,
+        counters: [String::new(), String::new()],
+        sent: 1,
+    };
+    if watched.is_up {
+        if kernel.has_nftables() {
+            let from = flow.device.as_ref().map(|device| device.address);
+            let traced = TracedFlow { from, to: flow.to, protocol: flow.protocol, port: flow.port };
+            watched.tracer = Some(Tracer::begin(traced)?);
+        }
+        let family = Family::of(flow.to);
+        watched.counters[0] = counters(kernel, family);
+        if is_live {
+            watched.packets = Packets::Live;
+            watched.is_settled(PATIENCE);
+        } else {
+            watched.send(kernel, flow, own_port);
+        }
+        watched.counters[1] = counters(kernel, family);
     }
-    watched.counters = (before, counters(kernel, family), sent);
-    watched.mark = Some(mark);
     Ok(watched)
 }
 
-fn injector(kernel: &mut Linux, family: Family, incoming: Option<u32>) -> Result<Injector, Refusal> {
-    match incoming {
-        Some(index) => Injector::at(kernel.route(), index),
-        None => Ok(Injector::from_here(family)?),
+/// Returns the address from which this host's packet of the flow leaves.
+fn own_source(kernel: &mut Linux, flow: &Flow) -> IpAddr {
+    let packet = RoutedPacket {
+        from: None,
+        to: flow.to,
+        incoming: None,
+        mark: 0,
+        protocol: flow.protocol,
+        ports: None,
+    };
+    match route::ask(kernel.route(), &packet) {
+        Ok(Some(RouteAnswer { source: Some(source), .. })) => source,
+        // The lookup is repeated for the picture, which shows the refusal.
+        _ => Family::of(flow.to).everything().address(),
     }
 }
 
@@ -119,89 +127,88 @@ fn counters(kernel: &mut Linux, family: Family) -> String {
     }
 }
 
-/// Returns the conditions of the flow's packets and of their answers.
-fn traced(flow: &Flow, source: IpAddr) -> TracedFlow {
-    let at = |address| Networks::One(Cidr::host(address));
-    let mut packets = vec![Condition::Destination(at(flow.to))];
-    if flow.device.is_some() {
-        packets.insert(0, Condition::Source(at(source)));
-    }
-    packets.extend(match (flow.protocol, flow.port) {
-        (TCP, Some(port)) => Some(Condition::TcpPort(port, port)),
-        (UDP, Some(port)) => Some(Condition::UdpPort(port, port)),
-        _ => None,
-    });
-    let answers = vec![Condition::Source(at(flow.to)), Condition::FromResponder];
-    TracedFlow { packets, answers, is_own: flow.device.is_none() }
-}
-
-/// Sends probes until an answer comes, or until the packet was dropped. Returns their number.
-fn send(watched: &mut Watched, mark: &PacketMark, injector: &Injector, probe: &Probe, device: Mac) -> u32 {
-    for attempt in 1..=ATTEMPTS {
-        // The route lookup finds a route that refuses this router's own packet.
-        let _ = injector.send(probe, device);
-        let end = after(Instant::now(), ANSWER);
-        while Instant::now() < end {
-            hear(watched);
-            if is_over(watched, mark, mark.ports).1 {
-                return attempt;
+impl Watched {
+    /// Sends probes until an answer comes, or until the packet was dropped.
+    fn send(&mut self, kernel: &mut Linux, flow: &Flow, own_port: u16) {
+        let ports = [own_port, flow.port.unwrap_or(1)];
+        let probe = Probe { from: self.source, to: flow.to, protocol: flow.protocol, ports };
+        let mac = flow.device.as_ref().map_or(Mac([0; 6]), |device| device.mac);
+        let injector = match self.incoming {
+            Some(index) => Injector::at(kernel.route(), index),
+            None => Injector::from_here(Family::of(flow.to)).map_err(Refusal::from),
+        };
+        match injector {
+            Ok(injector) => {
+                self.packets = Packets::Own;
+                for attempt in 1..=ATTEMPTS {
+                    self.sent = attempt;
+                    // The route lookup finds a route that refuses this router's own packet.
+                    let _ = injector.send(&probe, mac);
+                    if self.is_settled(ANSWER) {
+                        break;
+                    }
+                }
+            }
+            Err(refusal) => {
+                let why = &refusal.to_string();
+                let why = ["this kernel cannot let a packet come in by itself (", why, ")"].concat();
+                self.packets = Packets::None(why);
             }
         }
     }
-    ATTEMPTS
-}
 
-/// Waits for a packet of the device, and then for its answer. Without nftables, only a connection tells that a
-/// packet came in.
-fn wait_for_device(watched: &mut Watched, mark: &PacketMark) {
-    let mut end = after(Instant::now(), PATIENCE);
-    let mut is_seen = false;
-    while Instant::now() < end {
-        hear(watched);
-        let (was_seen, is_over) = is_over(watched, mark, mark.ports);
-        if is_over {
-            return;
+    /// Waits until all is known about the packet, or for this time; for the time of an answer, once a packet of
+    /// the device was seen. Without nftables, only a connection tells that a packet came in.
+    fn is_settled(&mut self, time: Duration) -> bool {
+        let mut end = after(Instant::now(), time);
+        let mut is_seen = time == ANSWER;
+        while Instant::now() < end {
+            self.hear();
+            let (was_seen, is_settled) = self.look();
+            if is_settled {
+                return true;
+            }
+            if was_seen && !is_seen {
+                (is_seen, end) = (true, after(Instant::now(), ANSWER));
+            }
         }
-        if was_seen && !is_seen {
-            (is_seen, end) = (true, after(Instant::now(), ANSWER));
-        }
+        false
     }
-}
 
-/// Looks for the packet and its connection. Reports whether the packet was seen, and whether all is known about
-/// it: it was dropped, or answered.
-fn is_over(watched: &mut Watched, mark: &PacketMark, mut ports: [Option<u16>; 2]) -> (bool, bool) {
-    let bases = watched.tracer.as_ref().map_or(&[][..], |tracer| &tracer.bases);
-    let way = Way::of(mark, &watched.events, bases);
-    let is_traced = !way.events.is_empty();
-    if !is_traced && watched.tracer.is_some() {
-        return (false, false);
+    /// Looks for the packet and its connection. Reports whether the packet was seen, and whether all is known
+    /// about it: it was dropped, or answered.
+    fn look(&mut self) -> (bool, bool) {
+        let way = Way::of(&self.mark, &self.events);
+        let first = way.events.first().map(|(event, _)| event.transport);
+        if first.is_none() && self.tracer.is_some() {
+            return (false, false);
+        }
+        let mut ports = self.mark.ports;
+        if let Some(Some(transport)) = first {
+            ports[0] = Some(numbers(self.mark.protocol, transport)[0]);
+        }
+        let is_dropped = way.drop().is_some();
+        let connection = conntrack::find(&self.mark.addresses, self.mark.protocol, ports).ok().flatten();
+        let is_answered = connection.as_ref().is_some_and(|connection| connection.has_answer);
+        let is_seen = first.is_some() || connection.is_some();
+        self.connection = connection;
+        if is_answered || is_dropped {
+            self.hear();
+        }
+        (is_seen, is_answered || is_dropped)
     }
-    if let Some(transport) = way.events.first().and_then(|event| event.transport) {
-        ports[0] = Some(numbers(mark.protocol, transport)[0]);
-    }
-    let is_dropped = way.drop().is_some();
-    watched.connection = conntrack::find(mark.addresses, mark.protocol, ports).ok().flatten();
-    let is_answered = watched.connection.as_ref().is_some_and(|connection| connection.has_answer);
-    if is_answered || is_dropped {
-        hear(watched);
-    }
-    (is_traced || watched.connection.is_some(), is_answered || is_dropped)
-}
 
-/// Receives the kernel's reports for a moment.
-fn hear(watched: &mut Watched) {
-    let end = after(Instant::now(), LAST_REPORTS);
-    while Instant::now() < end {
-        let mut descriptors = Vec::new();
-        if let Some(tracer) = &watched.tracer {
-            descriptors.push(tracer.descriptor());
-        }
-        if wait_for_input(&descriptors, Some(end)).is_err() {
-            return;
-        }
-        if let Some(tracer) = &watched.tracer {
-            tracer.hear(&mut watched.events);
+    /// Receives the kernel's reports for a moment.
+    fn hear(&mut self) {
+        let end = after(Instant::now(), LAST_REPORTS);
+        while Instant::now() < end {
+            let descriptor = self.tracer.as_ref().map(Tracer::descriptor);
+            if wait_for_input(descriptor.as_slice(), Some(end)).is_err() {
+                return;
+            }
+            if let Some(tracer) = &self.tracer {
+                tracer.hear(&mut self.events);
+            }
         }
     }
 }

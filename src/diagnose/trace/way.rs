@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::kernel::inject::{ICMP, ICMPV6};
-use crate::kernel::nftables::trace::{ARRIVED, BaseChain, EventKind, LEFT, TRACE_TABLE, TraceEvent};
+use crate::kernel::nftables::trace::{ARRIVED, EventKind, LEFT, TRACE_TABLE, TraceEvent};
 
 /// Names of the hooks, by number: NF_INET_* of linux/netfilter.h.
 pub(super) const HOOKS: [&str; 5] = ["prerouting", "input", "forward", "output", "postrouting"];
@@ -16,12 +16,10 @@ pub(super) const OUTPUT: usize = 3;
 pub(super) const POSTROUTING: usize = 4;
 
 /// Way of a packet, as far as the kernel reported it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Way {
-    /// Reports about the packet, in order.
-    pub(super) events: Vec<TraceEvent>,
-    /// Hook of each report.
-    pub(super) hooks: Vec<usize>,
+#[derive(Debug, Default)]
+pub(super) struct Way<'a> {
+    /// Reports about the packet, in order, each with its hook.
+    pub(super) events: Vec<(&'a TraceEvent, usize)>,
 }
 
 /// Properties that tell the packets of a flow from others.
@@ -55,21 +53,20 @@ pub(super) fn numbers(protocol: u8, transport: [u8; 8]) -> [u16; 2] {
     }
 }
 
-impl Way {
+impl<'a> Way<'a> {
     /// Returns the way of the first packet of a flow in `events`.
-    pub(super) fn of(mark: &PacketMark, events: &[TraceEvent], bases: &[BaseChain]) -> Self {
+    pub(super) fn of(mark: &PacketMark, events: &'a [TraceEvent]) -> Self {
         let mut way = Self::default();
-        let Some(first) = events.iter().position(|event| mark.is_of(event)) else { return way };
-        let mut hook = 0;
-        for event in events[first..].iter().filter(|event| event.id == events[first].id) {
-            let is_base = |base: &&BaseChain| {
-                (base.family, &base.table, &base.name) == (event.family, &event.table, &event.chain)
-            };
-            if let Some(base) = bases.iter().find(is_base) {
-                hook = base.hook as usize;
+        let (mut id, mut hook) = (None, 0);
+        for event in events {
+            if id.is_none() && mark.is_of(event) {
+                id = Some(event.id);
             }
-            way.events.push(event.clone());
-            way.hooks.push(hook);
+            if id != Some(event.id) {
+                continue;
+            }
+            hook = event.hook.map_or(hook, |hook| hook as usize);
+            way.events.push((event, hook));
             // The kernel gives the number to other packets later.
             if way.is_over() {
                 break;
@@ -80,56 +77,52 @@ impl Way {
 
     /// Reports whether the packet has left, has arrived, or was dropped by a chain.
     pub(super) fn is_over(&self) -> bool {
-        self.has_left() || self.has_arrived() || self.drop().is_some()
-    }
-
-    /// Reports whether the packet left this host.
-    pub(super) fn has_left(&self) -> bool {
-        self.ends_in(LEFT)
+        self.ends_in(&[LEFT, ARRIVED]) || self.drop().is_some()
     }
 
     /// Reports whether the packet arrived at this host.
     pub(super) fn has_arrived(&self) -> bool {
-        self.ends_in(ARRIVED)
+        self.ends_in(&[ARRIVED])
     }
 
-    fn ends_in(&self, chain: &str) -> bool {
-        self.events.last().is_some_and(|event| event.table == TRACE_TABLE && event.chain == chain)
+    /// Reports whether the last report is from one of these chains of the temporary table.
+    fn ends_in(&self, chains: &[&str]) -> bool {
+        self.events
+            .last()
+            .is_some_and(|(event, _)| event.table == TRACE_TABLE && chains.contains(&event.chain.as_str()))
     }
 
-    /// Returns the report of the drop, with its hook.
-    pub(super) fn drop(&self) -> Option<(&TraceEvent, usize)> {
-        let (event, hook) = (self.events.last()?, *self.hooks.last()?);
-        (event.kind == EventKind::Drop).then_some((event, hook))
+    /// Returns the hook in which a chain dropped the packet.
+    pub(super) fn drop(&self) -> Option<usize> {
+        let (event, hook) = self.events.last()?;
+        (event.kind == EventKind::Drop).then_some(*hook)
     }
 
     /// Reports whether the packet came to a hook.
     pub(super) fn reached(&self, hook: usize) -> bool {
-        self.hooks.contains(&hook)
+        self.events.iter().any(|(_, of)| *of == hook)
     }
 
     /// Returns the hook in which the reports end although the packet was neither dropped by a chain nor gone
     /// on; `None` if they end behind a hook.
     pub(super) fn lost_in(&self) -> Option<usize> {
-        let last = self.events.last().filter(|_| !self.is_over())?;
-        let is_end =
-            last.table == TRACE_TABLE && matches!(last.chain.as_str(), "entered" | "forwarded" | "sent");
-        if is_end { None } else { self.hooks.last().copied() }
+        let is_lost = !self.is_over() && !self.ends_in(&["entered", "forwarded", "sent"]);
+        self.events.last().filter(|_| is_lost).map(|(_, hook)| *hook)
     }
 
     /// Returns the reports of a hook that say something: not those of the temporary table, and not those of
     /// leaving packets that only get a mark.
-    pub(super) fn telling(&self, hook: usize) -> Vec<&TraceEvent> {
+    pub(super) fn telling(&self, hook: usize) -> Vec<&'a TraceEvent> {
         let mut telling = Vec::new();
-        for (event, of) in self.events.iter().zip(&self.hooks) {
+        for (event, of) in &self.events {
             let says = match event.kind {
                 EventKind::Return => false,
                 EventKind::Drop => true,
-                EventKind::Met => event.rule.is_some() && *of != POSTROUTING,
+                EventKind::Met => event.rule.is_some() && hook != POSTROUTING,
                 _ => event.rule.is_some(),
             };
             if *of == hook && event.table != TRACE_TABLE && says {
-                telling.push(event);
+                telling.push(*event);
             }
         }
         telling
@@ -137,19 +130,23 @@ impl Way {
 
     /// Returns the mark of the packet when its route was chosen.
     pub(super) fn mark(&self) -> u32 {
-        let routed = |(_, hook): &(&TraceEvent, &usize)| matches!(**hook, PREROUTING | OUTPUT);
-        let mut marks = self.events.iter().zip(&self.hooks).filter(routed);
-        marks.next_back().map_or(0, |(event, _)| event.mark)
+        let mut mark = 0;
+        for (event, hook) in &self.events {
+            if matches!(*hook, PREROUTING | OUTPUT) {
+                mark = event.mark;
+            }
+        }
+        mark
     }
 
     /// Returns the number of the interface that the packet goes out on.
     pub(super) fn outgoing(&self) -> Option<u32> {
-        self.events.iter().rev().find_map(|event| event.outgoing)
+        self.events.iter().rev().find_map(|(event, _)| event.outgoing)
     }
 
     /// Returns the number of the interface that the packet came in on.
     pub(super) fn incoming(&self) -> Option<u32> {
-        self.events.iter().find_map(|event| event.incoming)
+        self.events.iter().find_map(|(event, _)| event.incoming)
     }
 }
 
@@ -159,24 +156,16 @@ pub(super) mod tests {
 
     const INET: u8 = 1;
 
-    pub(in super::super) fn bases() -> Vec<BaseChain> {
-        let base = |table: &str, name: &str, hook| BaseChain {
-            family: INET,
-            table: table.to_owned(),
-            name: name.to_owned(),
-            hook,
-            kind: "filter".to_owned(),
-        };
-        vec![
-            base(TRACE_TABLE, "enters", 0),
-            base(TRACE_TABLE, "entered", 0),
-            base("portals", "marks", 0),
-            base(TRACE_TABLE, "forwards", 2),
-            base("fw4", "forward", 2),
-            base(TRACE_TABLE, "forwarded", 2),
-            base(TRACE_TABLE, LEFT, 4),
-        ]
-    }
+    /// Base chains with their hooks.
+    const BASES: [(&str, u32); 7] = [
+        ("portals-trace enters", 0),
+        ("portals-trace entered", 0),
+        ("portals marks", 0),
+        ("portals-trace forwards", 2),
+        ("fw4 forward", 2),
+        ("portals-trace forwarded", 2),
+        ("portals-trace left", 4),
+    ];
 
     pub(in super::super) fn event(place: &str, kind: EventKind) -> TraceEvent {
         let (table, chain) = place.split_once(' ').unwrap();
@@ -186,8 +175,8 @@ pub(super) mod tests {
             family: INET,
             table: table.to_owned(),
             chain: chain.to_owned(),
+            hook: BASES.iter().find(|(base, _)| *base == place).map(|(_, hook)| *hook),
             rule: (!is_policy).then_some(3),
-            is_policy,
             kind,
             mark: if table == "portals" { 0x8100_0000 } else { 0 },
             incoming: Some(2),
@@ -205,8 +194,8 @@ pub(super) mod tests {
         PacketMark { addresses: ends(), protocol: ICMP, ports: [Some(0x1234), None] }
     }
 
-    fn way(events: &[TraceEvent]) -> Way {
-        Way::of(&mark(), events, &bases())
+    fn way(events: &[TraceEvent]) -> Way<'_> {
+        Way::of(&mark(), events)
     }
 
     #[test]
@@ -223,11 +212,11 @@ pub(super) mod tests {
             event("portals-trace enters", EventKind::Accept),
         ];
         let way = way(&events);
-        assert_eq!(way.hooks, [0, 0, 0, 2, 2, 2]);
-        let (dropped, hook) = way.drop().unwrap();
-        assert_eq!((dropped.chain.as_str(), hook, way.lost_in()), ("zone", 2, None));
+        assert_eq!(way.events.iter().map(|(_, hook)| *hook).collect::<Vec<_>>(), [0, 0, 0, 2, 2, 2]);
+        let (dropped, _) = way.events.last().unwrap();
+        assert_eq!((dropped.chain.as_str(), way.drop(), way.lost_in()), ("zone", Some(2), None));
         assert_eq!(way.telling(2).len(), 2);
-        assert!(!way.has_left() && way.is_over() && way.reached(2) && !way.reached(4));
+        assert!(!way.ends_in(&[LEFT]) && way.is_over() && way.reached(2) && !way.reached(4));
     }
 
     #[test]

@@ -123,14 +123,24 @@ fn networks(portal: &Portal) -> Vec<Cidr> {
 
 /// Returns the addresses from which this host itself opens connections.
 fn own_addresses(site: &Site) -> Vec<Cidr> {
-    let mut own: Vec<IpAddr> = Vec::new();
+    let mut own = Vec::new();
+    let mut add = |address: IpAddr| {
+        if site.carries_ipv6() || address.is_ipv4() {
+            own.push(Cidr::host(address));
+        }
+    };
     if let Some(uplink) = &site.host.uplink {
-        own.extend(uplink.addresses.iter().map(|own| own.address));
+        for own in &uplink.addresses {
+            add(own.address);
+        }
     }
-    own.extend(site.addresses());
-    own.extend(site.chain_addresses().map(|(_, address)| address));
-    own.retain(|own| site.carries_ipv6() || own.is_ipv4());
-    own.into_iter().map(Cidr::host).collect()
+    for address in site.addresses() {
+        add(address);
+    }
+    for (_, address) in site.chain_addresses() {
+        add(address);
+    }
+    own
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use super::HostQuery;
 use crate::base::error::Result;
-use crate::base::net::Family;
 use crate::engine::firewall_choice;
-use crate::firewall::xtables::dump::Dump;
-use crate::firewall::xtables::{IptablesProgram, built_in};
+use crate::firewall::xtables::built_in;
 use crate::firewall::{Chain, FirewallBackend, RestrictiveRules};
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
@@ -40,13 +38,19 @@ pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewall
             (Some(_), None) => filters.notes.push(refusing(&chain.to_string(), NO_PROGRAM)),
         }
     }
-    filters.notes.extend(survey.locked.iter().map(|chain| refusing(chain, LOCKED)));
+    for chain in &survey.locked {
+        filters.notes.push(refusing(chain, LOCKED));
+    }
     let families = legacy::families_in_use()?;
     if let Some(program) = filters.legacy {
         for family in families {
             let dump = programs.dump(program, family)?;
             filters.legacy_in_use |= dump.is_used_by_others();
-            filters.barriers.extend(barriers(program, family, &dump));
+            for gate in GATES {
+                if dump.refuses(&built_in(gate)) {
+                    filters.barriers.insert((RestrictiveRules::Iptables(program, family), gate));
+                }
+            }
         }
         // The kernel is asked only where legacy iptables would have to guard: the answer may load modules.
         let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
@@ -69,16 +73,4 @@ const LOCKED: &str = "only the program that made it may change it, so that packe
 
 fn refusing(chain: &str, reason: &str) -> String {
     format!("the firewall chain `{chain}` refuses unknown packets, and {reason}")
-}
-
-fn barriers(
-    program: IptablesProgram,
-    family: Family,
-    dump: &Dump,
-) -> impl Iterator<Item = (RestrictiveRules, Chain)> {
-    let refusing = GATES.into_iter().filter(|gate| dump.refuses(&built_in(*gate)));
-    refusing
-        .map(move |gate| (RestrictiveRules::Iptables(program, family), gate))
-        .collect::<Vec<_>>()
-        .into_iter()
 }

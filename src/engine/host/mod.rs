@@ -297,9 +297,9 @@ fn runs_at_least(version: (u32, u32)) -> bool {
 /// Reports whether a kernel's release, such as `6.1.0-18-amd64`, is this version or a newer one; `false` if
 /// it cannot be parsed.
 fn is_at_least(release: &str, version: (u32, u32)) -> bool {
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
-    let (major, minor) = (numbers.next(), numbers.next());
-    matches!((major, minor), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= version)
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    number().zip(number()).is_some_and(|numbers| numbers >= version)
 }
 
 fn demanded_wireguard(value: Option<OsString>) -> Result<Option<WireGuardBackend>> {

@@ -1,6 +1,5 @@
 //! Wi-Fi cards that a network file names.
 
-use std::fs;
 use std::path::Path;
 
 use crate::base::error::Result;
@@ -8,7 +7,7 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::kernel::nl80211::Wireless;
 use crate::site::access_point::Radios;
-use crate::system::disk::kernel_text;
+use crate::system::disk::{self, kernel_text};
 
 /// Files from which the kernel knows the rules of countries, in all places where it looks for them (`fw_path`
 /// in drivers/base/firmware_loader/main.c).
@@ -41,12 +40,10 @@ pub(super) fn read(interfaces: &SortedSet<IfName>) -> Result<Radios> {
 /// describes. A card whose files cannot be read counts as switched on.
 fn is_switched_off(interface: &IfName) -> bool {
     let folder = format!("/sys/class/net/{interface}/phy80211");
-    let Ok(entries) = fs::read_dir(folder) else { return false };
     let is_set = |path: &Path| kernel_text(path).is_ok_and(|text| text.trim() == "1");
-    for entry in entries {
-        let Ok(entry) = entry else { continue };
-        if entry.file_name().as_encoded_bytes().starts_with(b"rfkill")
-            && ["soft", "hard"].iter().any(|name| is_set(&entry.path().join(name)))
+    for entry in disk::entries(folder.as_ref()).unwrap_or_default() {
+        if entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"rfkill"))
+            && (is_set(&entry.join("soft")) || is_set(&entry.join("hard")))
         {
             return true;
         }

@@ -9,10 +9,10 @@ use crate::site::facts::{Master, Tie};
 
 /// Returns the ties of a host's interfaces. `uplink` is the number of the interface to the internet.
 pub(super) fn read(links: &SortedMap<u32, &HostLink>, uplink: Option<u32>) -> SortedMap<IfName, Tie> {
-    let below_uplink = chain(links, uplink, |link| link.carrier);
+    let below_uplink = chain(links, uplink, &|link| link.carrier);
     let mut ties = SortedMap::<IfName, Tie>::new();
     for link in links.values() {
-        let masters = chain(links, link.master, |link| link.master);
+        let masters = chain(links, link.master, &|link| link.master);
         if let Some(master) = masters.first() {
             let holds_uplink =
                 masters.iter().any(|master| below_uplink.iter().any(|one| one.index == master.index));
@@ -38,7 +38,7 @@ pub(super) fn read(links: &SortedMap<u32, &HostLink>, uplink: Option<u32>) -> So
 fn chain<'a>(
     links: &SortedMap<u32, &'a HostLink>,
     first: Option<u32>,
-    next: impl Fn(&HostLink) -> Option<u32>,
+    next: &dyn Fn(&HostLink) -> Option<u32>,
 ) -> Vec<&'a HostLink> {
     let mut found: Vec<&HostLink> = Vec::new();
     let mut index = first;

@@ -23,7 +23,7 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::getpid;
 
 use crate::base::error::{Context as _, Error, Result};
-use crate::base::moment::after;
+use crate::base::moment::{after, has_come};
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
@@ -178,18 +178,20 @@ impl Journal {
     pub fn record(&self, claims: &Claims) -> Result<()> {
         let path = self.claims_path();
         let context = || cannot_write(&path);
-        if *claims == Claims::default() {
-            return disk::remove(&path).context(context);
+        match claims.to_text().as_str() {
+            "" => disk::remove(&path).context(context),
+            text => disk::replace(&path, text.as_bytes(), 0o600).context(context),
         }
-        disk::replace(&path, claims.to_text().as_bytes(), 0o600).context(context)
     }
 
     /// Writes the endpoints at which peers of tunnels were last heard, for the next agent.
     pub fn hand_over(&self, heard: &[(IfName, PublicKey, SocketAddr)]) -> Result<()> {
         let path = self.endpoints_path();
-        let lines: Vec<String> =
-            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).collect();
-        disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
+        let mut text = String::new();
+        for (name, key, from) in heard {
+            let _ = writeln!(text, "{name} {key} {from}");
+        }
+        disk::replace(&path, text.as_bytes(), 0o600).context(|| cannot_write(&path))
     }
 
     /// Reads and removes the endpoints that the last agent has written. A line that cannot be parsed does not
@@ -199,11 +201,15 @@ impl Journal {
         let context = || format!("cannot read {}", path.display());
         let text = disk::read_if_there(&path, FileOrigin::Ours).context(context)?.unwrap_or_default();
         disk::remove(&path).context(context)?;
-        let parse = |line: &str| {
-            let mut words = line.split(' ');
-            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-        };
-        Ok(text.lines().filter_map(parse).collect())
+        let mut heard = Vec::new();
+        for line in text.lines() {
+            if let [name, key, from, ..] = line.split(' ').collect::<Vec<_>>()[..]
+                && let (Ok(name), Ok(key), Ok(from)) = (name.parse(), key.parse(), from.parse())
+            {
+                heard.push((name, key, from));
+            }
+        }
+        Ok(heard)
     }
 
     fn endpoints_path(&self) -> PathBuf {
@@ -334,7 +340,7 @@ pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
     let give_up = after(Instant::now(), time);
     loop {
         match try_lock(path, FlockArg::LockExclusiveNonblock)? {
-            None if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(20)),
+            None if !has_come(give_up) => std::thread::sleep(Duration::from_millis(20)),
             result => return Ok(result),
         }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::{Wishes, phone_id};
 use crate::base::net::{Cidr, Family, InterfaceAddress, PublicKey};
 use crate::config::site_network6;
-use crate::wgquick::{Parsed, PeerSection};
+use crate::wgquick::Parsed;
 
 /// Returns the `subnet6` with which the tunnel to the peers that this host dials carries IPv6; `None` if the
 /// file has no IPv6 for them and none is wished for.
@@ -41,15 +41,19 @@ fn subnet_with(address: IpAddr, id: u8) -> Option<Cidr> {
 
 /// Returns the notes on the peers that become phones, and whose IPv6 addresses do not follow from their ids.
 pub(super) fn other_phones(parsed: &Parsed, subnet: Cidr, subnet6: Cidr, id: u8) -> Vec<String> {
-    let other = |peer: &PeerSection| {
-        let number = phone_id(peer, subnet, id)?;
-        let follows = site_network6(subnet6, id)?.nth(1 + u128::from(number))?;
-        let differs = peer.allowed_ips.iter().any(|own| is_v6(own) && *own != Cidr::host(follows));
-        differs.then(|| {
-            format!("peer {}: its IPv6 address is {follows} here: change it on the phone", peer.public_key)
-        })
-    };
-    parsed.config.peers.iter().filter_map(other).collect()
+    let mut notes = Vec::new();
+    for peer in &parsed.config.peers {
+        let number = phone_id(peer, subnet, id).map(u128::from);
+        let follows = site_network6(subnet6, id).zip(number).and_then(|(site, number)| site.nth(1 + number));
+        let Some(follows) = follows else { continue };
+        if peer.allowed_ips.iter().any(|own| is_v6(own) && *own != Cidr::host(follows)) {
+            notes.push(format!(
+                "peer {}: its IPv6 address is {follows} here: change it on the phone",
+                peer.public_key
+            ));
+        }
+    }
+    notes
 }
 
 /// Reports whether the networks together contain all of IPv6.

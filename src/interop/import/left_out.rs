@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::add_item;
 use super::ipv6::{has_v6, is_all, is_v6};
 use crate::base::net::{Cidr, are_all_ipv4};
 use crate::site::KEEPALIVE;
-use crate::wgquick::{InterfaceSection, Parsed, PeerSection, RoutingTable};
+use crate::wgquick::{InterfaceSection, Parsed, PeerSection, Remark, RoutingTable};
 
 /// Writes the remarks on a file that dials its peers, to which it sends the networks `allowed`.
 pub(super) fn dialling(
@@ -95,7 +96,9 @@ pub(super) fn dialled(
                 .to_owned(),
         );
     }
-    notes.extend(strangers.iter().map(|peer| stranger(peer)));
+    for peer in strangers {
+        notes.push(stranger(peer));
+    }
     notes.push(
         "phones do not reach each other, and reach this site's computers only if they are in its `lan`"
             .to_owned(),
@@ -109,14 +112,20 @@ pub(super) fn wrong_mtu(mtu: u32) -> String {
 }
 
 fn stranger(peer: &PeerSection) -> String {
-    let networks: Vec<String> = peer.allowed_ips.iter().map(ToString::to_string).collect();
-    let networks = networks.join(", ");
+    let mut networks = String::new();
+    for network in &peer.allowed_ips {
+        add_item(&mut networks, network);
+    }
     format!("peer {} ({networks}): `portals phone add` makes a new file for it", peer.public_key)
 }
 
 /// Returns the remarks of the parser.
 pub(super) fn remarks(parsed: &Parsed) -> Vec<String> {
-    parsed.remarks.iter().map(|remark| format!("line {}: {}", remark.line, remark.message)).collect()
+    let mut remarks = Vec::new();
+    for Remark { line, message, .. } in &parsed.remarks {
+        remarks.push(format!("line {line}: {message}"));
+    }
+    remarks
 }
 
 /// Returns the note on the name servers.
@@ -138,7 +147,11 @@ pub(super) const HEADING: &str = "Not carried over";
 pub(super) fn write(text: &mut String, heading: &str, notes: &[String]) -> std::fmt::Result {
     writeln!(text, "\n# {heading}:")?;
     for note in notes {
-        writeln!(text, "#   {}", note.replace(char::is_control, " "))?;
+        text.push_str("#   ");
+        for c in note.chars() {
+            text.push(if c.is_control() { ' ' } else { c });
+        }
+        text.push('\n');
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod ipv6;
 mod left_out;
 pub mod mesh;
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
@@ -79,9 +79,14 @@ pub fn exit_name(stem: &str, site: &str) -> Name {
 /// Returns the name of a file, reduced to the characters and the length that a name can have. It may be
 /// empty.
 fn usable_name(stem: &str) -> Name {
-    let lower = stem.to_ascii_lowercase().replace(['_', '.'], "-");
-    let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
-    lower.chars().filter(allowed).take(12).collect()
+    let mut name = Name::new();
+    for c in stem.chars() {
+        let c = if matches!(c, '_' | '.') { '-' } else { c.to_ascii_lowercase() };
+        if name.len() < 12 && (c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+            name.push(c);
+        }
+    }
+    name
 }
 
 fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
@@ -159,12 +164,19 @@ fn why_nothing_is_sent(table: &RoutingTable) -> Option<String> {
 
 /// Returns the networks that this end sends to the peers that it dials.
 fn allowed(peers: &[PeerSection]) -> Vec<Cidr> {
-    let dialled = peers.iter().filter(|peer| peer.endpoint.is_some());
-    dialled.flat_map(|peer| peer.allowed_ips.iter().copied()).collect()
+    let mut allowed = Vec::new();
+    for peer in peers.iter().filter(|peer| peer.endpoint.is_some()) {
+        allowed.extend_from_slice(&peer.allowed_ips);
+    }
+    allowed
 }
 
 fn v4(networks: &[Cidr]) -> Vec<Cidr> {
-    networks.iter().copied().filter(|network| network.family() == Family::V4).collect()
+    let mut v4 = Vec::new();
+    for network in networks.iter().filter(|network| network.family() == Family::V4) {
+        v4.push(*network);
+    }
+    v4
 }
 
 fn dialled(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
@@ -206,9 +218,13 @@ pub fn preshared_keys<'a>(parsed: &'a Parsed, wishes: &Wishes) -> Vec<(String, &
         return Vec::new();
     }
     let (subnet, id) = site_of(parsed, wishes);
-    let key =
-        |peer: &'a PeerSection| Some((key_file(phone_id(peer, subnet, id)?), peer.preshared_key.as_ref()?));
-    peers.iter().filter_map(key).collect()
+    let mut keys = Vec::new();
+    for peer in peers {
+        if let (Some(number), Some(key)) = (phone_id(peer, subnet, id), &peer.preshared_key) {
+            keys.push((key_file(number), key));
+        }
+    }
+    keys
 }
 
 fn key_file(number: u8) -> String {
@@ -273,7 +289,14 @@ fn network_and_site(
 }
 
 fn commented(lines: &str) -> String {
-    lines.lines().map(|line| format!("# {line}")).collect::<Vec<_>>().join("\n")
+    ["# ", &lines.replace('\n', "\n# ")].concat()
+}
+
+/// Appends an item to a list in a sentence.
+fn add_item(items: &mut String, item: &dyn Display) {
+    let separator = if items.is_empty() { "" } else { ", " };
+    // Writing to a String cannot fail.
+    let _ = write!(items, "{separator}{item}");
 }
 
 fn list(networks: &[Cidr]) -> Json {

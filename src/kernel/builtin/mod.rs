@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 use super::tun;
 use super::wireguard::Reading;
 use crate::base::error::{Context, Error, Result};
+use crate::base::moment::after;
 use crate::base::net::IfName;
 use crate::state::Tunnel as Settings;
 use crate::system::entropy;
@@ -156,7 +157,7 @@ fn ask(name: &IfName) -> io::Result<Zeroizing<Vec<u8>>> {
     socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     socket.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     socket.write_all(b"get=1\n\n")?;
-    let end = Instant::now() + ANSWER_TIMEOUT;
+    let end = after(Instant::now(), ANSWER_TIMEOUT);
     let mut answer = Zeroizing::new(Vec::new());
     let mut piece = Zeroizing::new([0; 4096]);
     while !answer.ends_with(b"\n\n") {

@@ -9,6 +9,7 @@ use nix::sys::socket::{AddressFamily, SockType, SockaddrStorage, bind, setsockop
 use super::HelperPacket;
 use super::message::{self, ROOM};
 use super::{AT_ONCE, open, open_ipv6};
+use crate::nat::ip_of;
 
 /// A UDP socket at all addresses of this host, which tells to which of them a packet came.
 #[derive(Debug)]
@@ -46,11 +47,13 @@ impl BoundSocket {
         let (mut packets, mut buffer) = (Vec::new(), [0; ROOM]);
         for _ in 0..AT_ONCE {
             let Ok(received) = message::receive(&self.socket, &mut buffer) else { break };
-            packets.extend(received.to.map(|to| HelperPacket {
-                from: received.from,
-                to: SocketAddr::new(to, self.port),
-                packet: buffer[..received.length].to_vec(),
-            }));
+            if let Some(to) = received.to {
+                packets.push(HelperPacket {
+                    from: received.from,
+                    to: SocketAddr::new(to, self.port),
+                    packet: buffer[..received.length].to_vec(),
+                });
+            }
         }
         packets
     }
@@ -63,8 +66,8 @@ impl BoundSocket {
         packet: &[u8],
     ) -> Result<(), Errno> {
         let mut to = to;
-        to.set_ip(self.own_form(to.ip()));
-        message::send(&self.socket, Some(self.own_form(from.ip())), to, packet)
+        to.set_ip(self.own_form(ip_of(&to)));
+        message::send(&self.socket, Some(self.own_form(ip_of(&from))), to, packet)
     }
 
     /// Returns an address in the form that the socket takes.

@@ -18,6 +18,7 @@ use super::{AT_ONCE, open, open_ipv6, set_option};
 use crate::base::net::Family;
 use crate::kernel::constant::of_16_bits;
 use crate::kernel::echo::checksum;
+use crate::nat::ip_of;
 use crate::nat::packet::MAGIC;
 use crate::state::TUNNEL_MARK;
 
@@ -66,14 +67,10 @@ impl RawSockets {
 
     /// Adds the descriptors to poll for input.
     pub(in crate::kernel) fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
-        for (_, socket) in self.sockets() {
-            all.push(socket.as_fd());
+        all.push(self.v4.as_fd());
+        if let Some(v6) = &self.v6 {
+            all.push(v6.as_fd());
         }
-    }
-
-    fn sockets(&self) -> impl Iterator<Item = (Family, &OwnedFd)> {
-        let v6 = self.v6.iter().map(|socket| (Family::V6, socket));
-        [(Family::V4, &self.v4)].into_iter().chain(v6)
     }
 
     /// Sends a packet from a port.
@@ -87,7 +84,7 @@ impl RawSockets {
         let mut datagram = header(port, to.port(), packet);
         datagram.extend(packet);
         // The port of a raw socket is the protocol, or 0.
-        let receiver = SocketAddr::new(to.ip(), 0);
+        let receiver = SocketAddr::new(ip_of(&to), 0);
         match to.ip() {
             IpAddr::V4(ip) => {
                 let from = source(to).map_err(|error| errno(&error))?;
@@ -108,10 +105,13 @@ impl RawSockets {
     /// Receives waiting packets, a limited number at once, and never waits.
     pub(in crate::kernel) fn receive(&mut self) -> Vec<TunnelPacket> {
         let (mut packets, mut buffer) = (Vec::new(), [0; ROOM]);
-        for (family, socket) in self.sockets() {
+        for (family, socket) in [(Family::V4, Some(&self.v4)), (Family::V6, self.v6.as_ref())] {
+            let Some(socket) = socket else { continue };
             for _ in 0..AT_ONCE {
                 let Ok(received) = message::receive(socket, &mut buffer) else { break };
-                packets.extend(decode(family, received.from.ip(), &buffer[..received.length]));
+                if let Some(packet) = decode(family, ip_of(&received.from), &buffer[..received.length]) {
+                    packets.push(packet);
+                }
             }
         }
         packets
@@ -139,11 +139,12 @@ pub(in crate::kernel) fn open_raw_udp() -> Result<OwnedFd, Errno> {
 
 /// Receives a packet from such a socket, and never waits: the port that it came to, its sender and its
 /// payload.
-pub(in crate::kernel) fn receive_raw_udp(socket: &OwnedFd) -> Option<(u16, SocketAddr, Vec<u8>)> {
+pub(in crate::kernel) fn receive_raw_udp(socket: &OwnedFd) -> Option<TunnelPacket> {
     let mut buffer = [0; ROOM];
     let received = message::receive(socket, &mut buffer).ok()?;
     let packet = buffer.get(..received.length)?;
-    Some(split(Family::V4, received.from.ip(), packet).unwrap_or((0, received.from, Vec::new())))
+    let unfit = TunnelPacket { port: 0, from: received.from, packet: Vec::new() };
+    Some(split(Family::V4, ip_of(&received.from), packet).unwrap_or(unfit))
 }
 
 /// Returns the UDP header of a packet, without its checksum.
@@ -183,19 +184,18 @@ pub(super) fn checksum_of(from: Ipv4Addr, to: Ipv4Addr, datagram: &[u8]) -> u16 
 
 /// Decodes a packet of a link as a raw socket gets it.
 pub(super) fn decode(family: Family, from: IpAddr, packet: &[u8]) -> Option<TunnelPacket> {
-    let (port, from, packet) = split(family, from, packet)?;
-    packet.starts_with(&MAGIC).then_some(TunnelPacket { port, from, packet })
+    split(family, from, packet).filter(|packet| packet.packet.starts_with(&MAGIC))
 }
 
 /// Splits a packet as a raw socket gets it into the port that it came to, its sender and its payload: an IPv4
 /// packet with its header, whose length in words is in the lower half of the first byte, and an IPv6 packet
 /// without it.
-fn split(family: Family, from: IpAddr, packet: &[u8]) -> Option<(u16, SocketAddr, Vec<u8>)> {
+fn split(family: Family, from: IpAddr, packet: &[u8]) -> Option<TunnelPacket> {
     let skipped = match family {
         Family::V4 => usize::from(packet.first()? & 0xf) * 4,
         Family::V6 => 0,
     };
     let (&[s, p, d, t, ..], payload) = packet.get(skipped..)?.split_first_chunk::<HEADER>()?;
     let (from_port, port) = (u16::from_be_bytes([s, p]), u16::from_be_bytes([d, t]));
-    Some((port, SocketAddr::new(from, from_port), payload.to_vec()))
+    Some(TunnelPacket { port, from: SocketAddr::new(from, from_port), packet: payload.to_vec() })
 }

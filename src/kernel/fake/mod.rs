@@ -321,7 +321,7 @@ impl Kernel for FakeKernel {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
-        Batch::carry_out_all(steps, |_, run| run.iter().map(|step| self.carry_out(step)).collect())
+        Batch::carry_out_all(steps, &mut |_, run| run.iter().map(|step| self.carry_out(step)).collect())
     }
 }
 

@@ -60,16 +60,12 @@ impl Injector {
         let index = if_nametoindex(NAME)?;
         let up = Request::link_up(NAME, true).with_bytes(libc::IFLA_ADDRESS, &HERE.0);
         let all_protocols = u32::from(0x0003_u16.to_be());
-        let requests = vec![
-            up.message(libc::RTM_NEWLINK),
-            control(libc::RTM_NEWQDISC, [index, INGRESS_HANDLE, INGRESS, 0], "ingress", &|_| ()),
-            control(
-                libc::RTM_NEWTFILTER,
-                [index, 0, INGRESS_HANDLE, 1 << 16 | all_protocols],
-                "u32",
-                &|writer| encode_filter(writer, interface),
-            ),
-        ];
+        let mut requests = vec![up.message(libc::RTM_NEWLINK)];
+        let place = [index, INGRESS_HANDLE, INGRESS, 0];
+        requests.push(control(libc::RTM_NEWQDISC, place, "ingress", &|_| ()));
+        let place = [index, 0, INGRESS_HANDLE, 1 << 16 | all_protocols];
+        let filter = |writer: &mut AttributeWriter| encode_filter(writer, interface);
+        requests.push(control(libc::RTM_NEWTFILTER, place, "u32", &filter));
         for verdict in route.batch(requests) {
             verdict?;
         }

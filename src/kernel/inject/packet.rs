@@ -31,60 +31,50 @@ pub struct Probe {
     pub ports: [u16; 2],
 }
 
+/// Packet without its header: the protocol, the bytes, the place of the ports or of identifier and sequence
+/// number, and the place of the checksum (RFC 792 and RFC 4443, RFC 9293, RFC 768). The one of TCP has the
+/// flag SYN, a window of 64 kB, and the option for the segment size: 1460.
+const CONTENTS: [(u8, &[u8], usize, usize); 4] = [
+    (ICMP, &[8, 0, 0, 0, 0, 0, 0, 0], 4, 2),
+    (ICMPV6, &[128, 0, 0, 0, 0, 0, 0, 0], 4, 2),
+    (TCP, b"\0\0\0\0\0\0\0\x01\0\0\0\0\x60\x02\xff\xff\0\0\0\0\x02\x04\x05\xb4", 0, 16),
+    (UDP, &[0, 0, 0, 0, 0, 8, 0, 0], 0, 6),
+];
+
 impl Probe {
-    /// Returns the whole packet (RFC 791 and RFC 8200, RFC 792 and RFC 4443, RFC 9293, RFC 768).
+    /// Returns the whole packet (RFC 791 and RFC 8200).
     pub fn packet(&self) -> Vec<u8> {
-        let mut content = self.content();
-        let [ones, twos] = [address_bytes(self.from), address_bytes(self.to)];
-        let length = u16::try_from(content.len()).unwrap_or_default().to_be_bytes();
-        // The same sum for both families: the words that differ are zeros. ICMP has none (RFC 792).
-        let pseudo_header = [&ones[..], &twos, &length, &[0, self.protocol]].concat();
-        self.fill_in(&mut content, if self.protocol == ICMP { &[] } else { &pseudo_header });
-        let header = match Family::of(self.to) {
-            Family::V4 => {
-                let total = u16::try_from(20 + content.len()).unwrap_or_default().to_be_bytes();
-                let fixed = [0x45, 0, total[0], total[1], 0, 1, 0x40, 0, 64, self.protocol, 0, 0];
-                let mut header = [&fixed[..], &ones, &twos].concat();
-                let sum = checksum(&header).to_be_bytes();
-                header[10..12].copy_from_slice(&sum);
-                header
-            }
-            Family::V6 => {
-                [&[0x60, 0, 0, 0, length[0], length[1], self.protocol, 64], &ones[..], &twos].concat()
-            }
+        let is_it = |(protocol, ..): &&(u8, _, _, _)| *protocol == self.protocol;
+        let (_, content, ports, place) = CONTENTS.iter().find(is_it).unwrap_or(&CONTENTS[0]);
+        let length = u8::try_from(content.len()).unwrap_or_default();
+        let mut addresses = address_bytes(self.from);
+        addresses.extend(address_bytes(self.to));
+        let mut packet = match Family::of(self.to) {
+            Family::V4 => vec![0x45, 0, 0, 20 + length, 0, 1, 0x40, 0, 64, self.protocol, 0, 0],
+            Family::V6 => vec![0x60, 0, 0, 0, 0, length, self.protocol, 64],
         };
-        [header, content].concat()
-    }
-
-    /// Returns the packet without its header, and without its checksum.
-    fn content(&self) -> Vec<u8> {
-        let [[a, b], [c, d]] = self.ports.map(u16::to_be_bytes);
-        match self.protocol {
-            ICMP => vec![8, 0, 0, 0, a, b, c, d],
-            ICMPV6 => vec![128, 0, 0, 0, a, b, c, d],
-            // SYN, a window of 64 kB, and the option for the segment size: 1460.
-            TCP => {
-                let fixed = [a, b, c, d, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 0xff, 0xff, 0, 0, 0, 0];
-                [&fixed[..], &[2, 4, 5, 0xb4]].concat()
-            }
-            _ => vec![a, b, c, d, 0, 8, 0, 0],
+        packet.extend_from_slice(&addresses);
+        if self.to.is_ipv4() {
+            fill_in(&mut packet, 10, &[]);
         }
+        let mut content = content.to_vec();
+        content[*ports..ports + 4].copy_from_slice(self.ports.map(u16::to_be_bytes).as_flattened());
+        // The same sum for both families: the words that differ are zeros. ICMP has none (RFC 792).
+        addresses.extend([0, length, 0, self.protocol]);
+        fill_in(&mut content, *place, if self.protocol == ICMP { &[] } else { &addresses });
+        packet.extend(content);
+        packet
     }
+}
 
-    /// Fills in the checksum of the content.
-    fn fill_in(&self, content: &mut [u8], pseudo_header: &[u8]) {
-        let place = match self.protocol {
-            TCP => 16,
-            UDP => 6,
-            _ => 2,
-        };
-        let sum = match checksum(&[pseudo_header, content].concat()) {
-            // A sum of 0 means that there is none.
-            0 if self.protocol == UDP => u16::MAX,
-            sum => sum,
-        };
-        content[place..place + 2].copy_from_slice(&sum.to_be_bytes());
-    }
+/// Fills in the checksum of some bytes, and of others in front of them.
+fn fill_in(bytes: &mut [u8], place: usize, others: &[u8]) {
+    let sum = match checksum(&[others, bytes].concat()) {
+        // In UDP, a sum of 0 means that there is none. The two values are equal.
+        0 => u16::MAX,
+        sum => sum,
+    };
+    bytes[place..place + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
 #[cfg(test)]

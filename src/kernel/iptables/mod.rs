@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Context as _, Error, Result};
-use crate::base::moment::after;
+use crate::base::moment::{after, has_come};
 use crate::base::net::Family;
 use crate::firewall::xtables::dump::Dump;
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset, text};
@@ -51,12 +51,17 @@ impl Iptables {
 
     /// Returns the names of a set's programs that are not installed although the kernel has their family.
     pub fn missing(self, program: IptablesProgram) -> Vec<String> {
-        let mut names = ["-save", "-restore"].map(|what| program.name(Family::V4, what)).to_vec();
-        if Path::new("/proc/sys/net/ipv6").is_dir() {
-            names.extend(["-save", "-restore"].map(|what| program.name(Family::V6, what)));
+        let has_ipv6 = Path::new("/proc/sys/net/ipv6").is_dir();
+        let mut missing = Vec::new();
+        for family in if has_ipv6 { &[Family::V4, Family::V6][..] } else { &[Family::V4] } {
+            for what in ["-save", "-restore"] {
+                let name = program.name(*family, what);
+                if path_of(&name).is_none() {
+                    missing.push(name);
+                }
+            }
         }
-        names.retain(|name| path_of(name).is_none());
-        names
+        missing
     }
 
     /// Reads all tables of a family. The result is empty if the program for the family is missing.
@@ -135,7 +140,7 @@ fn patiently(attempt: &dyn Fn() -> Result<Output>) -> Result<Output> {
     let end = after(Instant::now(), LOCK_WAIT);
     loop {
         let output = attempt()?;
-        if output.status.code() != Some(BUSY) || Instant::now() >= end {
+        if output.status.code() != Some(BUSY) || has_come(end) {
             return Ok(output);
         }
         sleep(BREATH);

@@ -99,7 +99,7 @@ impl Linux {
             ports: None,
         };
         let found = route::ask(&mut self.route, &packet).ok()??.device?;
-        links.values().find(|link| link.index == found).map(|link| link.name.clone())
+        name_of(found, links)
     }
 
     /// Removes what is left of interfaces of the built-in WireGuard that no longer work. They are missing
@@ -166,7 +166,7 @@ impl Kernel for Linux {
 
     fn interface_to(&mut self, address: IpAddr, links: &Links) -> Option<IfName> {
         let found = route::lookup(&mut self.route, address, None, None)?.device?;
-        links.values().find(|link| link.index == found).map(|link| link.name.clone())
+        name_of(found, links)
     }
 
     fn is_outside_tunnels(&mut self, address: IpAddr, links: &Links) -> bool {
@@ -200,9 +200,13 @@ impl Kernel for Linux {
     }
 
     fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
-        let links = link::list(&mut self.route)?.into_iter();
-        let ours = links.filter_map(|(name, link)| Some((name, link.ours()?)));
-        Ok(ours.filter(|(_, link)| link.backend().is_some()).collect())
+        let mut tunnels = SortedMap::new();
+        for link in link::list(&mut self.route)?.values() {
+            if let Some(ours) = link.ours().filter(|ours| ours.backend().is_some()) {
+                tunnels.insert(link.name.clone(), ours);
+            }
+        }
+        Ok(tunnels)
     }
 
     fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
@@ -308,14 +312,24 @@ impl Kernel for Linux {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
-        Batch::carry_out_all(steps, |batch, _| {
+        Batch::carry_out_all(steps, &mut |batch, _| {
             self.carry_out(&batch).unwrap_or_else(|error| vec![Err(error)])
         })
     }
 }
 
+/// Returns the name of the interface with this number.
+fn name_of(index: u32, links: &Links) -> Option<IfName> {
+    links.values().find(|link| link.index == index).map(|link| link.name.clone())
+}
+
 /// Reads the settings in `scope` that this kernel has.
 fn observe_sysctls(scope: &Scope) -> Result<SortedMap<String, String>> {
-    let read = |key: &String| sysctl::read(key).map(|value| Some((key.clone(), value?))).transpose();
-    scope.sysctls.iter().filter_map(read).collect()
+    let mut settings = SortedMap::new();
+    for key in &scope.sysctls {
+        if let Some(value) = sysctl::read(key)? {
+            settings.insert(key.clone(), value);
+        }
+    }
+    Ok(settings)
 }

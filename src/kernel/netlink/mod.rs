@@ -101,7 +101,11 @@ impl Socket {
     pub fn dump<T: Decode>(&mut self, request: Message) -> Result<Vec<T>, Refusal> {
         let mut objects = Vec::new();
         self.gather(request, &mut |payload| match payload {
-            Some(payload) => objects.extend(T::decode(payload)),
+            Some(payload) => {
+                if let Some(object) = T::decode(payload) {
+                    objects.push(object);
+                }
+            }
             None => objects.clear(),
         })?;
         Ok(objects)
@@ -123,6 +127,13 @@ impl Socket {
 
     /// Returns the only answer to a question; `None` if the answer cannot be decoded.
     pub fn get<T: Decode>(&mut self, request: Message) -> Result<Option<T>, Refusal> {
+        let mut answer = None;
+        self.ask(request, &mut |payload| answer = T::decode(payload))?;
+        Ok(answer)
+    }
+
+    /// Hands the only answer to a question to `take`.
+    fn ask(&mut self, request: Message, take: &mut dyn FnMut(&[u8])) -> Result<(), Refusal> {
         let sequence = self.send(&[request])?;
         loop {
             for frame in frames(self.receive(0)?) {
@@ -133,7 +144,8 @@ impl Socket {
                     verdict(&frame)?;
                     return Err(Errno::ENODATA.into());
                 }
-                return Ok(T::decode(frame.payload));
+                take(frame.payload);
+                return Ok(());
             }
         }
     }
@@ -204,9 +216,11 @@ impl Socket {
 
     /// Receives the verdicts on `count` requests, the first of which has the number `first`.
     fn receive_verdicts(&mut self, first: u32, count: usize) -> Result<Vec<Result<(), Refusal>>, Refusal> {
-        let mut verdicts: Vec<Option<Result<(), Refusal>>> = Vec::new();
-        verdicts.resize_with(count, || None);
-        while verdicts.last().is_some_and(Option::is_none) {
+        // A request without an answer succeeded if a later one was answered.
+        let mut verdicts = Vec::new();
+        verdicts.resize_with(count, || Ok(()));
+        let mut judged = 0;
+        while judged < count {
             // The kernel carries out a request while it is being sent, so all answers are waiting already.
             let answer = match self.receive(libc::MSG_DONTWAIT) {
                 Ok(answer) => answer,
@@ -218,11 +232,20 @@ impl Socket {
             for frame in frames(answer) {
                 let index = frame.sequence.wrapping_sub(first) as usize;
                 if frame.kind == NLMSG_ERROR && index < count {
-                    verdicts[index] = Some(verdict(&frame));
+                    verdicts[index] = verdict(&frame);
+                    judged = judged.max(index + 1);
                 }
             }
         }
-        with_unanswered(verdicts)
+        if judged == 0 {
+            return Err(Errno::ENOBUFS.into());
+        }
+        // If the last acknowledgement is missing, there were more errors than the socket holds, and the kernel
+        // dropped the rest. Then nothing is known about the requests behind the last answer.
+        for lost in &mut verdicts[judged..] {
+            *lost = Err(Errno::ENOBUFS.into());
+        }
+        Ok(verdicts)
     }
 
     /// Receives a waiting answer; with MSG_DONTWAIT it fails with EAGAIN if there is none.
@@ -247,18 +270,6 @@ impl Socket {
 fn list_keeps_changing() -> Refusal {
     let explanation = Some("the list keeps changing while it is being read".to_owned());
     Refusal { errno: Errno::EAGAIN, explanation }
-}
-
-/// Returns a verdict on every request: a request without an answer succeeded if a later one was answered.
-///
-/// If the last acknowledgement is missing, there were more errors than the socket holds, and the kernel
-/// dropped the rest. Then nothing is known about the requests behind the last answer.
-fn with_unanswered(verdicts: Vec<Option<Result<(), Refusal>>>) -> Result<Vec<Result<(), Refusal>>, Refusal> {
-    let lost = Refusal::from(Errno::ENOBUFS);
-    let answered = verdicts.iter().rposition(Option::is_some).ok_or_else(|| lost.clone())?;
-    let without_answer = |index| if index < answered { Ok(()) } else { Err(lost.clone()) };
-    let verdict = |(index, verdict): (usize, Option<_>)| verdict.unwrap_or_else(|| without_answer(index));
-    Ok(verdicts.into_iter().enumerate().map(verdict).collect())
 }
 
 /// Returns the length of the next answer in bytes.

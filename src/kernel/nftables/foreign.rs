@@ -11,7 +11,7 @@ use super::transaction::NftablesBatch;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::firewall::{Chain, FirewallRule, ForeignChain, PINHOLE_COMMENT, PinholeChain, TABLE, TableFamily};
-use crate::kernel::attributes::{AttributeWriter, Attributes};
+use crate::kernel::attributes::Attributes;
 use crate::kernel::constant::of_8_bits;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::{Frame, Refusal, frames};
@@ -78,43 +78,22 @@ pub struct Survey {
     pub translating: Option<ForeignChain>,
 }
 
-/// Surveys the ruleset. The answers of the kernel are returned too, because they tell whether the ruleset
-/// changed meanwhile.
-pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Refusal> {
+/// Asks for all that a survey of the ruleset needs. The answers also tell whether the ruleset changed
+/// meanwhile.
+pub(super) fn ask(socket: &mut Nfnetlink) -> Result<Vec<u8>, Refusal> {
     let mut answers = socket.dump_all(call::GET_CHAIN)?;
-    let mut ruleset = ForeignRuleset::default();
-    for frame in objects(&answers, call::NEW_CHAIN) {
-        ruleset.add_chain(&frame);
-    }
+    let ruleset = ForeignRuleset::of(&answers);
     // Most routers have no chains of other programs, and then no more questions are necessary.
-    if ruleset.is_empty() {
-        return Ok((Survey { translating: ruleset.translating, ..Survey::default() }, answers));
+    if ruleset.has_bases || ruleset.has_iptables_chains {
+        answers.extend(socket.dump_all(call::GET_RULE)?);
+        answers.extend(socket.dump_all(call::GET_TABLE)?);
     }
-    let rules = socket.dump_all(call::GET_RULE)?;
-    for frame in objects(&rules, call::NEW_RULE) {
-        ruleset.add_rule(&frame);
-    }
-    let tables = socket.dump_all(call::GET_TABLE)?;
-    let mut survey = ruleset.survey();
-    survey.set_aside(&objects(&tables, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).collect());
-    answers.extend(rules);
-    answers.extend(tables);
-    Ok((survey, answers))
+    Ok(answers)
 }
 
 /// Reads a survey from all answers together.
-#[cfg(fuzzing)]
 pub(crate) fn read(answers: &[u8]) -> Survey {
-    let mut ruleset = ForeignRuleset::default();
-    for frame in objects(answers, call::NEW_CHAIN) {
-        ruleset.add_chain(&frame);
-    }
-    for frame in objects(answers, call::NEW_RULE) {
-        ruleset.add_rule(&frame);
-    }
-    let mut survey = ruleset.survey();
-    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).collect());
-    survey
+    ForeignRuleset::of(answers).survey(answers)
 }
 
 /// Returns the batch that puts `to` at the top of a chain in place of all our rules there; `None` if there is
@@ -132,169 +111,164 @@ pub(super) fn batch(
             old.extend(attributes.bytes(RULE_HANDLE));
         }
     }
-    let new: Vec<&FirewallRule> = to.rules.iter().flatten().collect();
-    let last = old.len() + new.len();
-    let mut number = 0;
-    let mut batch = NftablesBatch::begin();
-    let mut send = |kind, flags, body: &dyn Fn(&mut AttributeWriter)| {
-        number += 1;
-        let acknowledge = if number == last { NLM_F_ACK } else { 0 };
-        batch.push(kind, flags | acknowledge, family_number(chain.family), &|writer| {
-            writer.text(TABLE_NAME, &chain.table);
-            writer.text(RULE_CHAIN, &chain.name);
-            body(writer);
-        });
+    let mut left = old.len() + to.rules.iter().flatten().count();
+    if left == 0 {
+        return Ok(None);
+    }
+    let mut batch = NftablesBatch::begin(family_number(chain.family), &chain.table);
+    let mut push = |kind, flags, (attribute, value): (u16, &[u8]), rule: Option<&FirewallRule>| {
+        left -= 1;
+        let acknowledge = if left == 0 { NLM_F_ACK } else { 0 };
+        let mut object = batch.object();
+        object.text(RULE_CHAIN, &chain.name);
+        if let Some(rule) = rule {
+            rule::encode_expressions(rule, &mut object);
+        }
+        object.bytes(attribute, value);
+        batch.push(kind, flags | acknowledge, object);
     };
     for handle in old {
-        send(call::DELETE_RULE, 0, &|writer| writer.bytes(RULE_HANDLE, handle));
+        push(call::DELETE_RULE, 0, (RULE_HANDLE, handle), None);
     }
     // The kernel puts each new rule in front of all others, so the last rule comes first.
-    for opened in new.into_iter().rev() {
-        send(call::NEW_RULE, NLM_F_CREATE, &|writer| {
-            rule::encode_expressions(opened, writer);
-            writer.bytes(RULE_USERDATA, &comment());
-        });
+    for opened in to.rules.iter().flatten().rev() {
+        push(call::NEW_RULE, NLM_F_CREATE, (RULE_USERDATA, &comment()), Some(opened));
     }
-    Ok((last > 0).then(|| batch.end()))
-}
-
-impl Survey {
-    /// Moves refusing chains in owned tables to `locked`: only the owner may change these tables.
-    fn set_aside(&mut self, owned: &SortedSet<(TableFamily, String)>) {
-        let is_owned = |chain: &ForeignChain| owned.contains(&(chain.family, chain.table.clone()));
-        let (locked, free): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.refusing).into_iter().partition(|(chain, _)| is_owned(chain));
-        self.locked = locked.into_iter().map(|(chain, _)| chain.to_string()).collect();
-        self.refusing = free;
-    }
+    Ok(Some(batch.end()))
 }
 
 /// Chains and rules of other programs, as far as they matter here.
 #[derive(Default)]
 struct ForeignRuleset {
-    /// Base chains at our hooks, each with our chain there and whether the policy is to drop.
-    bases: SortedMap<ForeignChain, (Chain, bool)>,
-    rules: SortedMap<ForeignChain, Vec<ForeignRule>>,
+    chains: SortedMap<ForeignChain, ChainContent>,
+    /// True if one of the chains is a base chain at a hook of ours.
+    has_bases: bool,
     has_iptables_chains: bool,
     translating: Option<ForeignChain>,
 }
 
-/// Rule of another program, as far as it matters here.
-enum ForeignRule {
-    Ours(Option<FirewallRule>),
-    RefusesAll,
-    GoesTo(String),
-    Other,
+/// Content of another program's chain, as far as it matters here.
+#[derive(Default)]
+struct ChainContent {
+    /// Our chain at the same hook, if this is a base chain at such a hook.
+    own: Option<Chain>,
+    /// True if the policy is to drop, or if a rule refuses all packets that no rule before it knew.
+    refuses: bool,
+    /// Chains to which rules send packets of some interfaces, or all packets: firewalls build zones so.
+    goes_to: Vec<String>,
+    /// True if the chain has a rule of another program.
+    has_others: bool,
+    ours: PinholeChain,
 }
 
 impl ForeignRuleset {
-    fn is_empty(&self) -> bool {
-        self.bases.is_empty() && !self.has_iptables_chains
+    fn of(answers: &[u8]) -> Self {
+        let mut ruleset = Self::default();
+        for frame in objects(answers, call::NEW_CHAIN) {
+            if let Some(chain) = place(&frame, CHAIN_NAME) {
+                ruleset.add_chain(chain, attributes(frame.payload));
+            }
+        }
+        for frame in objects(answers, call::NEW_RULE) {
+            if let Some(chain) = place(&frame, RULE_CHAIN) {
+                ruleset.chains.get_or_default(chain).add_rule(attributes(frame.payload));
+            }
+        }
+        ruleset
     }
 
-    fn add_chain(&mut self, frame: &Frame) -> Option<()> {
-        let attributes = attributes(frame.payload);
-        let chain = place(frame, CHAIN_NAME)?;
+    fn add_chain(&mut self, chain: ForeignChain, attributes: Attributes) {
         self.has_iptables_chains |= chain.name.starts_with(CHAIN_PREFIX);
-        let hook = attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER)?;
-        if attributes.text(CHAIN_TYPE) == Some("nat") {
-            self.translating.get_or_insert_with(|| chain.clone());
-        }
-        let same_hook = |own: &Chain| own.hook().number == hook && own.hook().kind == "filter";
-        let own = [Chain::Input, Chain::Forward].into_iter().find(same_hook)?;
-        if attributes.text(CHAIN_TYPE) == Some("filter") {
-            let drops = attributes.number(CHAIN_POLICY) == Some(DROP.cast_unsigned());
-            self.bases.insert(chain, (own, drops));
-        }
-        Some(())
-    }
-
-    fn add_rule(&mut self, frame: &Frame) -> Option<()> {
-        let attributes = attributes(frame.payload);
-        let rule = if is_opening(attributes) {
-            ForeignRule::Ours(rule::decode_expressions(attributes))
-        } else {
-            what_it_does(attributes)
-        };
-        self.rules.get_or_default(place(frame, RULE_CHAIN)?).push(rule);
-        Some(())
-    }
-
-    fn survey(&self) -> Survey {
-        let refusing = self
-            .bases
-            .iter()
-            .filter(|(chain, (_, drops))| *drops || self.refuses(chain, &mut SortedSet::new()))
-            .map(|(chain, (own, _))| (chain.clone(), *own));
-        let pinholes = self.rules.iter().filter_map(|(chain, rules)| Some((chain.clone(), opened(rules)?)));
-        Survey {
-            refusing: refusing.collect(),
-            pinholes: pinholes.collect(),
-            locked: SortedSet::new(),
-            has_iptables_chains: self.has_iptables_chains,
-            translating: self.translating.clone(),
+        let hook = attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER);
+        match attributes.text(CHAIN_TYPE) {
+            Some("nat") if hook.is_some() => drop(self.translating.get_or_insert(chain)),
+            Some("filter") => {
+                let same_hook = |own: &Chain| Some(own.hook().number) == hook;
+                let own = [Chain::Input, Chain::Forward].into_iter().find(same_hook);
+                self.has_bases |= own.is_some();
+                let refuses = own.is_some() && attributes.number(CHAIN_POLICY) == Some(DROP.cast_unsigned());
+                self.chains.insert(chain, ChainContent { own, refuses, ..ChainContent::default() });
+            }
+            _ => {}
         }
     }
 
-    /// Reports whether a chain refuses unknown packets. A rule without a condition decides on the packets
-    /// that no rule before it knew. A chain for the traffic of some interfaces counts as well, because
-    /// firewalls build zones so.
-    fn refuses(&self, chain: &ForeignChain, seen: &mut SortedSet<ForeignChain>) -> bool {
-        if chain.name.starts_with(CHAIN_PREFIX) || !seen.insert(chain.clone()) {
+    fn survey(self, answers: &[u8]) -> Survey {
+        let mut survey = Survey { has_iptables_chains: self.has_iptables_chains, ..Survey::default() };
+        for (chain, content) in &self.chains {
+            if let Some(own) = content.own
+                && self.refuses(chain, &mut Vec::new())
+            {
+                if is_owned(chain, answers) {
+                    survey.locked.insert(chain.to_string());
+                } else {
+                    survey.refusing.push((chain.clone(), own));
+                }
+            }
+        }
+        for (chain, content) in self.chains {
+            if !content.ours.rules.is_empty() {
+                survey.pinholes.insert(chain, content.ours);
+            }
+        }
+        survey.translating = self.translating;
+        survey
+    }
+
+    /// Reports whether a chain refuses unknown packets.
+    fn refuses(&self, chain: &ForeignChain, seen: &mut Vec<ForeignChain>) -> bool {
+        if chain.name.starts_with(CHAIN_PREFIX) || seen.contains(chain) {
             return false;
         }
-        let rules = self.rules.get(chain).map_or(&[][..], Vec::as_slice);
-        rules.iter().any(|rule| match rule {
-            ForeignRule::RefusesAll => true,
-            ForeignRule::GoesTo(name) => {
-                self.refuses(&ForeignChain { name: name.clone(), ..chain.clone() }, seen)
-            }
-            ForeignRule::Ours(_) | ForeignRule::Other => false,
+        seen.push(chain.clone());
+        self.chains.get(chain).is_some_and(|content| {
+            let refuses =
+                |name: &String| self.refuses(&ForeignChain { name: name.clone(), ..chain.clone() }, seen);
+            content.refuses || content.goes_to.iter().any(refuses)
         })
     }
 }
 
-fn opened(rules: &[ForeignRule]) -> Option<PinholeChain> {
-    let ours = |rule: &ForeignRule| match rule {
-        ForeignRule::Ours(rule) => Some(rule.clone()),
-        _ => None,
-    };
-    let all: Vec<Option<FirewallRule>> = rules.iter().filter_map(ours).collect();
-    let at_top = rules.iter().take(all.len()).all(|rule| matches!(rule, ForeignRule::Ours(_)));
-    (!all.is_empty()).then_some(PinholeChain { rules: all, at_top })
-}
-
-/// Reads the effect of another program's rule.
-fn what_it_does(attributes: Attributes) -> ForeignRule {
-    let (mut unconditional, mut by_interface) = (true, true);
-    for expression in attributes.nested(RULE_EXPRESSIONS).elements() {
-        let data = expression.nested(EXPRESSION_DATA);
-        match expression.text(EXPRESSION_NAME) {
-            Some("counter" | "log") => {}
-            Some("reject") if unconditional => return ForeignRule::RefusesAll,
-            Some("target") if unconditional && data.text(TARGET_NAME) == Some("REJECT") => {
-                return ForeignRule::RefusesAll;
+impl ChainContent {
+    /// Adds a rule. A rule without a condition decides on the packets that no rule before it knew. Packets
+    /// that any other condition than an interface picks, such as a blocked address, are known.
+    fn add_rule(&mut self, attributes: Attributes) {
+        if is_opening(attributes) {
+            self.ours.at_top = !self.has_others;
+            self.ours.rules.push(rule::decode_expressions(attributes));
+            return;
+        }
+        self.has_others = true;
+        let (mut unconditional, mut by_interface) = (true, true);
+        for expression in attributes.nested(RULE_EXPRESSIONS).elements() {
+            let data = expression.nested(EXPRESSION_DATA);
+            match expression.text(EXPRESSION_NAME) {
+                Some("counter" | "log") => {}
+                Some("immediate") if data.number(IMMEDIATE_REGISTER) == Some(VERDICT) => {
+                    let verdict = data.nested(IMMEDIATE_DATA).nested(DATA_VERDICT);
+                    match verdict.number(VERDICT_CODE).map(u32::cast_signed) {
+                        Some(DROP) => self.refuses |= unconditional,
+                        Some(JUMP | GOTO) if by_interface => {
+                            self.goes_to.extend(verdict.text(VERDICT_CHAIN).map(str::to_owned));
+                        }
+                        _ => {}
+                    }
+                    return;
+                }
+                Some("meta") => {
+                    unconditional = false;
+                    by_interface &= data.number(META_KEY).is_some_and(|key| OF_INTERFACES.contains(&key));
+                }
+                // These expressions compare a value that was loaded before.
+                Some("cmp" | "lookup") => unconditional = false,
+                name => {
+                    let is_target = name == Some("target") && data.text(TARGET_NAME) == Some("REJECT");
+                    self.refuses |= unconditional && (is_target || name == Some("reject"));
+                    (unconditional, by_interface) = (false, false);
+                }
             }
-            Some("immediate") if data.number(IMMEDIATE_REGISTER) == Some(VERDICT) => {
-                let verdict = data.nested(IMMEDIATE_DATA).nested(DATA_VERDICT);
-                return match (verdict.number(VERDICT_CODE).map(u32::cast_signed), verdict.text(VERDICT_CHAIN))
-                {
-                    (Some(DROP), _) if unconditional => ForeignRule::RefusesAll,
-                    // Packets that any other condition picks, such as a blocked address, are known.
-                    (Some(JUMP | GOTO), Some(chain)) if by_interface => ForeignRule::GoesTo(chain.to_owned()),
-                    _ => ForeignRule::Other,
-                };
-            }
-            Some("meta") => {
-                unconditional = false;
-                by_interface &= data.number(META_KEY).is_some_and(|key| OF_INTERFACES.contains(&key));
-            }
-            // These expressions compare a value that was loaded before.
-            Some("cmp" | "lookup") => unconditional = false,
-            _ => (unconditional, by_interface) = (false, false),
         }
     }
-    ForeignRule::Other
 }
 
 fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Frame<'_>> {
@@ -305,17 +279,22 @@ fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Frame<'_>> {
 /// that names the chain.
 fn place(frame: &Frame, name: u16) -> Option<ForeignChain> {
     let attributes = attributes(frame.payload);
-    let table = attributes.text(TABLE_NAME)?;
+    let (table, name) = (attributes.text(TABLE_NAME)?, attributes.text(name)?);
     let family = family(nfnetlink::family_of(frame.payload)?)?;
-    let ours = family == TableFamily::Inet && table == TABLE;
-    let chain = ForeignChain { family, table: table.to_owned(), name: attributes.text(name)?.to_owned() };
-    (!ours).then_some(chain)
+    if family == TableFamily::Inet && table == TABLE {
+        return None;
+    }
+    Some(ForeignChain { family, table: table.to_owned(), name: name.to_owned() })
 }
 
-fn owned_table(frame: &Frame) -> Option<(TableFamily, String)> {
-    let attributes = attributes(frame.payload);
-    let owned = attributes.number(TABLE_FLAGS)? & OWNED != 0;
-    owned.then_some((family(nfnetlink::family_of(frame.payload)?)?, attributes.text(TABLE_NAME)?.to_owned()))
+/// Reports whether only its owner may change the table of a chain.
+fn is_owned(chain: &ForeignChain, answers: &[u8]) -> bool {
+    objects(answers, call::NEW_TABLE).any(|frame| {
+        let attributes = attributes(frame.payload);
+        nfnetlink::family_of(frame.payload) == Some(family_number(chain.family))
+            && attributes.text(TABLE_NAME) == Some(&chain.table)
+            && attributes.number(TABLE_FLAGS).is_some_and(|flags| flags & OWNED != 0)
+    })
 }
 
 pub(super) fn is_opening(attributes: Attributes) -> bool {

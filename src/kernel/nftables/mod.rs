@@ -116,9 +116,9 @@ impl Nftables {
             {
                 return Ok(survey.clone());
             }
-            match foreign::survey(&mut self.socket) {
-                Ok((survey, answers)) if snapshot::is_sharp(&answers) => {
-                    self.surveyed = Some((generation, survey));
+            match foreign::ask(&mut self.socket) {
+                Ok(answers) if snapshot::is_sharp(&answers) => {
+                    self.surveyed = Some((generation, foreign::read(&answers)));
                 }
                 Ok(_) | Err(Refusal { errno: Errno::ENOENT | Errno::EINTR, .. }) => {}
                 Err(refusal) => return Err(refusal).context(context),

@@ -52,16 +52,13 @@ pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, 
 
 /// Closes these ports and no others, in one transaction; `None` means no table.
 pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) -> Result<(), Refusal> {
-    let mut batch = NftablesBatch::begin();
+    let mut batch = with_table();
     // Deletion fails without a table, so the table is made first.
-    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, 0));
-    send(&mut batch, call::DELETE_TABLE, NLM_F_ACK, &|_| ());
+    batch.push(call::DELETE_TABLE, NLM_F_ACK, batch.object());
     if let Some(ports) = ports {
-        send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, 0));
+        push_table(&mut batch);
         for (number, port) in ports.iter().enumerate() {
-            let name = format!("port-{}", number + 1);
-            let encode = |writer: &mut AttributeWriter| encode_chain(&name, port.as_str(), DROP, writer);
-            send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &encode);
+            push_chain(&mut batch, &["port-", &(number + 1).to_string()].concat(), port.as_str(), DROP);
         }
     }
     socket.transact(&batch.end()).map_err(|(_, refusal)| refusal)
@@ -70,29 +67,35 @@ pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) 
 /// Reports whether this kernel can close ports. The question is a chain that drops nothing, in a transaction
 /// that is not carried out.
 pub(super) fn are_possible(socket: &mut Nfnetlink) -> bool {
-    let mut batch = NftablesBatch::begin();
-    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, 0));
-    let encode = |writer: &mut AttributeWriter| encode_chain("question", LOOPBACK, ACCEPT, writer);
-    send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &encode);
+    let mut batch = with_table();
+    push_chain(&mut batch, "question", LOOPBACK, ACCEPT);
     socket.transact(&batch.abandon()).is_ok()
 }
 
-fn send(batch: &mut NftablesBatch, kind: u16, flags: u16, body: &dyn Fn(&mut AttributeWriter)) {
-    batch.push(kind, flags, NETDEV, &|writer| {
-        writer.text(TABLE_NAME, TABLE);
-        body(writer);
-    });
+/// Returns a batch that makes the table.
+fn with_table() -> NftablesBatch<'static> {
+    let mut batch = NftablesBatch::begin(NETDEV, TABLE);
+    push_table(&mut batch);
+    batch
 }
 
-fn encode_chain(name: &str, device: &str, policy: u32, writer: &mut AttributeWriter) {
-    writer.text(CHAIN_NAME, name);
-    writer.text(CHAIN_TYPE, KIND);
-    writer.number(CHAIN_POLICY, policy);
-    writer.nest(CHAIN_HOOK, |writer| {
+fn push_table(batch: &mut NftablesBatch) {
+    let mut table = batch.object();
+    table.number(TABLE_FLAGS, 0);
+    batch.push(call::NEW_TABLE, NLM_F_CREATE, table);
+}
+
+fn push_chain(batch: &mut NftablesBatch, name: &str, device: &str, policy: u32) {
+    let mut chain = batch.object();
+    chain.text(CHAIN_NAME, name);
+    chain.text(CHAIN_TYPE, KIND);
+    chain.number(CHAIN_POLICY, policy);
+    chain.nest(CHAIN_HOOK, |writer| {
         writer.number(HOOK_NUMBER, INGRESS);
         writer.number(HOOK_PRIORITY, PORTS_PRIORITY.cast_unsigned());
         writer.text(HOOK_DEVICE, device);
     });
+    batch.push(call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, chain);
 }
 
 /// Returns the ports of the table's chains; `None` if the table has content that we do not write.

@@ -6,8 +6,7 @@
 use nix::libc;
 
 use super::value::{
-    MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_bytes, address_from_prefix,
-    address_length, unpadded_name,
+    MAC_LENGTH, NAME_LENGTH, address_bytes, address_from_bytes, address_length, unpadded_name,
 };
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
@@ -66,7 +65,7 @@ pub(super) fn encode_kind(set: &Set, writer: &mut AttributeWriter) {
 }
 
 /// Empty set of each kind that we use.
-static KINDS: [Set; 8] = [
+pub(super) static KINDS: [Set; 8] = [
     Set::Interfaces(SortedSet::new()),
     Set::Devices(SortedSet::new()),
     Set::InterfacePairs(SortedSet::new()),
@@ -78,13 +77,13 @@ static KINDS: [Set; 8] = [
 ];
 
 /// Decodes an empty set of the kind in the attributes; `None` for a kind that we do not use.
-pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
+pub(super) fn decode_kind(attributes: Attributes) -> Option<&'static Set> {
     let kind = SetKind {
         key_type: attributes.number(SET_KEY_TYPE)?,
         key_length: attributes.number(SET_KEY_LEN)?,
         flags: attributes.number(SET_FLAGS).unwrap_or(0),
     };
-    KINDS.iter().find(|set| SetKind::of(set) == kind).cloned()
+    KINDS.iter().find(|set| SetKind::of(set) == kind)
 }
 
 /// Returns all elements of a new set. An end at zero closes the addresses in front of the first network, as
@@ -102,29 +101,45 @@ pub(super) fn first_elements(set: &Set) -> Vec<Element> {
 
 /// Returns the elements to add or delete for the content of `set`.
 pub(super) fn elements(set: &Set) -> Vec<Element> {
+    let mut elements = Vec::new();
+    let mut add = |parts: &[&[u8]], role| elements.push(Element { key: parts.concat(), role });
     match set {
-        Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
-        Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).collect(),
+        Set::Interfaces(names) => {
+            for name in names {
+                add(&[name.padded()], Role::Key);
+            }
+        }
+        Set::Devices(devices) => {
+            for mac in devices {
+                add(&[&mac.0], Role::Key);
+            }
+        }
         Set::InterfacePairs(paths) => {
-            paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).collect()
+            for (incoming, outgoing) in paths {
+                add(&[incoming.padded(), outgoing.padded()], Role::Key);
+            }
         }
         Set::NetworksAtInterfaces(_, places) => {
-            places.iter().map(|(name, address)| Element::pair(name, &address_bytes(*address))).collect()
+            for (name, address) in places {
+                add(&[name.padded(), &address_bytes(*address)], Role::Key);
+            }
         }
         Set::MarksAtInterfaces(pairs) => {
-            pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
+            for (name, mark) in pairs {
+                add(&[name.padded(), &mark.to_ne_bytes()], Role::Key);
+            }
         }
         Set::Networks(_, networks) => {
-            let mut bounds = Vec::new();
             for network in networks {
-                bounds.push(Element::key(address_bytes(network.address())));
-                if let Some(behind) = address_behind(*network) {
-                    bounds.push(Element { key: address_bytes(behind), role: Role::End });
+                add(&[&address_bytes(network.address())], Role::Key);
+                let behind = behind(*network);
+                if behind.iter().any(|byte| *byte != 0) {
+                    add(&[&behind], Role::End);
                 }
             }
-            bounds
         }
     }
+    elements
 }
 
 /// Returns a set of the kind of `kind` with these elements; `None` if there are none, or some that we do not
@@ -163,13 +178,12 @@ pub(super) fn encode_elements(elements: &[Element], writer: &mut AttributeWriter
     });
 }
 
-/// Decodes the elements of a list; `None` if one has a form that we do not write.
-pub(super) fn decode_elements(attributes: Attributes) -> Option<Vec<Element>> {
-    let mut elements = Vec::new();
+/// Decodes the elements of a list, and adds them to others; `None` if one has a form that we do not write.
+pub(super) fn decode_elements(attributes: Attributes, elements: &mut Vec<Element>) -> Option<()> {
     for element in attributes.nested(LIST_ELEMENTS).elements() {
         elements.push(decode_element(element)?);
     }
-    Some(elements)
+    Some(())
 }
 
 #[derive(PartialEq)]
@@ -210,24 +224,14 @@ impl SetKind {
     }
 }
 
-impl Element {
-    fn key(key: Vec<u8>) -> Self {
-        Self { key, role: Role::Key }
-    }
-
-    fn pair(interface: &IfName, other: &[u8]) -> Self {
-        Self::key([interface.padded(), other].concat())
-    }
-}
-
 fn decode_element(attributes: Attributes) -> Option<Element> {
     let role = match attributes.number(ELEMENT_FLAGS) {
         None | Some(0) => Role::Key,
         Some(INTERVAL_END) => Role::End,
         Some(_) => return None,
     };
-    let key = attributes.nested(ELEMENT_KEY).bytes(DATA_VALUE)?.to_vec();
-    attributes.bytes(ELEMENT_KEY_END).is_none().then_some(Element { key, role })
+    let key = attributes.nested(ELEMENT_KEY).bytes(DATA_VALUE)?;
+    attributes.bytes(ELEMENT_KEY_END).is_none().then(|| Element { key: key.to_vec(), role })
 }
 
 fn names(elements: &[Element]) -> Option<SortedSet<IfName>> {
@@ -275,12 +279,29 @@ fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr
 
 /// Returns the network from `first` to the address before `end`, or to the last address of all.
 fn network(family: Family, first: &Element, end: Option<&Element>) -> Option<Cidr> {
-    let address = address_from_prefix(family, &first.key)?;
-    let end = match end {
-        Some(element) => Some(address_from_prefix(family, &element.key)?),
-        None => None,
-    };
-    (0..=family.bits())
-        .filter_map(|length| Cidr::new(address, length))
-        .find(|network| network.address() == address && address_behind(*network) == end)
+    let zeros = vec![0; first.key.len()];
+    let end = end.map_or(&zeros, |element| &element.key);
+    // Behind the last address, the bit in front of those of the hosts has turned.
+    let mut of_hosts = 0;
+    for (first, end) in first.key.iter().zip(end).rev() {
+        of_hosts += (first ^ end).trailing_zeros();
+        if first != end {
+            break;
+        }
+    }
+    let length = u32::from(family.bits()).checked_sub(of_hosts)?;
+    let network = Cidr::new(address_from_bytes(family, &first.key)?, u8::try_from(length).ok()?)?;
+    (address_bytes(network.address()) == first.key && behind(network) == *end).then_some(network)
+}
+
+/// Returns the address behind the last address of a network; zeros if there is no such address.
+fn behind(network: Cidr) -> Vec<u8> {
+    let mut address = address_bytes(network.last());
+    for byte in address.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            break;
+        }
+    }
+    address
 }

@@ -26,10 +26,12 @@ pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Refusal> {
     for kind in [call::GET_CHAIN, call::GET_RULE, call::GET_SET] {
         snapshot.extend(socket.request(kind, NLM_F_DUMP, &|writer| writer.text(TABLE_NAME, TABLE))?);
     }
-    let sets: Vec<String> = objects(&snapshot)
-        .filter(|(kind, _)| *kind == call::NEW_SET)
-        .filter_map(|(_, attributes)| Some(attributes.text(SET_NAME)?.to_owned()))
-        .collect();
+    let mut sets = Vec::new();
+    for (kind, attributes) in objects(&snapshot) {
+        if kind == call::NEW_SET {
+            sets.extend(attributes.text(SET_NAME).map(str::to_owned));
+        }
+    }
     for set in sets {
         snapshot.extend(socket.request(call::GET_ELEMENT, NLM_F_DUMP, &|writer| {
             writer.text(TABLE_NAME, TABLE);
@@ -66,11 +68,15 @@ pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
 }
 
 /// Returns the objects of our table.
-fn objects(snapshot: &[u8]) -> impl Iterator<Item = (u16, Attributes<'_>)> {
-    frames(snapshot)
-        .filter(is_of_nftables)
-        .map(|frame| (frame.kind, nfnetlink::attributes(frame.payload)))
-        .filter(|(_, attributes)| attributes.text(TABLE_NAME) == Some(TABLE))
+fn objects(snapshot: &[u8]) -> Vec<(u16, Attributes<'_>)> {
+    let mut objects = Vec::new();
+    for frame in frames(snapshot).filter(is_of_nftables) {
+        let attributes = nfnetlink::attributes(frame.payload);
+        if attributes.text(TABLE_NAME) == Some(TABLE) {
+            objects.push((frame.kind, attributes));
+        }
+    }
+    objects
 }
 
 fn is_of_nftables(frame: &Frame) -> bool {
@@ -78,41 +84,48 @@ fn is_of_nftables(frame: &Frame) -> bool {
 }
 
 #[derive(Default)]
-struct SnapshotContent {
-    sets: SortedMap<SetName, (Set, Vec<Element>)>,
-    /// Rules of each chain; `None` if the chain has a rule that we do not write.
-    chains: SortedMap<Chain, Option<Vec<FirewallRule>>>,
+struct SnapshotContent<'a> {
+    /// Sets, each with its kind and its elements.
+    sets: Vec<(&'a str, &'static Set, Vec<Element>)>,
+    chains: SortedMap<Chain, Vec<FirewallRule>>,
+    /// Chains with a rule that we do not write.
+    strange: Vec<Chain>,
 }
 
-impl SnapshotContent {
-    fn add(&mut self, kind: u16, attributes: Attributes) -> Option<()> {
+impl<'a> SnapshotContent<'a> {
+    fn add(&mut self, kind: u16, attributes: Attributes<'a>) -> Option<()> {
         match kind {
             call::NEW_TABLE if attributes.number(TABLE_FLAGS) != Some(0) => return None,
-            call::NEW_CHAIN => self.chains.insert(chain::decode(attributes)?, Some(Vec::new())),
+            call::NEW_CHAIN => self.chains.insert(chain::decode(attributes)?, Vec::new()),
             call::NEW_RULE => {
-                let rules = self.chains.get_mut(&rule::decode_chain(attributes)?)?;
-                match (rules.as_mut(), rule::decode_expressions(attributes)) {
-                    (Some(rules), Some(rule)) => rules.push(rule),
-                    _ => *rules = None,
+                let chain = rule::decode_chain(attributes)?;
+                let rules = self.chains.get_mut(&chain)?;
+                match rule::decode_expressions(attributes) {
+                    Some(rule) => rules.push(rule),
+                    None => self.strange.push(chain),
                 }
             }
             call::NEW_SET => {
-                let name = SetName(attributes.text(SET_NAME)?.to_owned());
-                self.sets.insert(name, (set::decode_kind(attributes)?, Vec::new()));
+                self.sets.push((attributes.text(SET_NAME)?, set::decode_kind(attributes)?, Vec::new()));
             }
             call::NEW_ELEMENT => {
-                let name = SetName(attributes.text(SET_NAME)?.to_owned());
-                self.sets.get_mut(&name)?.1.extend(set::decode_elements(attributes)?);
+                let name = attributes.text(SET_NAME)?;
+                let (.., elements) = self.sets.iter_mut().find(|(known, ..)| *known == name)?;
+                set::decode_elements(attributes, elements)?;
             }
             _ => {}
         }
         Some(())
     }
 
-    fn finish(self) -> Option<Firewall> {
-        let set = |(name, (kind, elements))| Some((name, set::with_elements(&kind, elements)?));
-        let sets = self.sets.into_iter().map(set).collect::<Option<_>>()?;
-        let chains = self.chains.into_iter().map(|(chain, rules)| (chain, rules.unwrap_or_default()));
-        Some(Firewall { sets, chains: chains.collect() })
+    fn finish(mut self) -> Option<Firewall> {
+        for chain in self.strange {
+            self.chains.insert(chain, Vec::new());
+        }
+        let mut firewall = Firewall { sets: SortedMap::new(), chains: self.chains };
+        for (name, kind, elements) in self.sets {
+            firewall.sets.insert(SetName(name.to_owned()), set::with_elements(kind, elements)?);
+        }
+        Some(firewall)
     }
 }

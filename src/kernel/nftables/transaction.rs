@@ -12,7 +12,7 @@ use crate::firewall::{Action, Condition, FirewallRule, SetName, TABLE};
 use crate::kernel::attributes::AttributeWriter;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::Refusal;
-use crate::kernel::nfnetlink::{begin, end, request};
+use crate::kernel::nfnetlink::{begin, end, object};
 
 const TABLE_FLAGS: u16 = 2;
 /// Attribute that names a set, both in the set's own messages and in messages about its elements.
@@ -20,19 +20,11 @@ const SET_NAME: u16 = 2;
 
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
-/// Table that edits change.
-#[derive(Debug, Clone, Copy)]
-struct EditedTable {
-    name: &'static str,
-    flags: u32,
-}
+/// Table of a trial, which never comes into force.
+const TRIAL: &str = "portals-trial";
 
-/// Table of portals.
-const OURS: EditedTable = EditedTable { name: TABLE, flags: 0 };
-
-/// Table of a trial, which never comes into force. NFT_TABLE_F_DORMANT keeps its chains off their hooks even
-/// for a moment.
-const TRIAL: EditedTable = EditedTable { name: "portals-trial", flags: 1 };
+/// NFT_TABLE_F_DORMANT, which keeps the chains of the trial off their hooks even for a moment.
+const DORMANT: u32 = 1;
 
 /// The messages that carry out edits.
 pub(crate) struct Transaction {
@@ -57,52 +49,67 @@ impl Transaction {
 /// Returns the transaction for these edits. Only the last edit asks for an acknowledgement, which the kernel
 /// sends when all edits are carried out.
 pub(crate) fn encode(edits: &[FirewallEdit]) -> Transaction {
-    let (batch, edits) = begin_with(edits, OURS);
+    let (batch, edits) = begin_with(edits, TABLE, 0);
     Transaction { messages: batch.end(), edits }
 }
 
 /// Returns the transaction for a table that is never made: the kernel checks a transaction without an end,
 /// and then forgets it.
 pub(super) fn encode_trial(edits: &[FirewallEdit]) -> Transaction {
-    let (batch, edits) = begin_with(edits, TRIAL);
+    let (batch, edits) = begin_with(edits, TRIAL, DORMANT);
     Transaction { messages: batch.abandon(), edits }
 }
 
 /// Returns a transaction without its end, and the index of the edit of each message.
-fn begin_with(edits: &[FirewallEdit], table: EditedTable) -> (NftablesBatch, Vec<Option<usize>>) {
-    let mut batch = NftablesBatch::begin();
+fn begin_with<'a>(
+    edits: &[FirewallEdit],
+    table: &'a str,
+    table_flags: u32,
+) -> (NftablesBatch<'a>, Vec<Option<usize>>) {
+    let mut batch = NftablesBatch::begin(INET, table);
     let mut indices = vec![None];
     for (index, edit) in edits.iter().enumerate() {
         let acknowledge = if index + 1 == edits.len() { NLM_F_ACK } else { 0 };
-        encode_edit(edit, &mut EditRequest { batch: &mut batch, table, acknowledge });
-        indices.resize(batch.0.len(), Some(index));
+        encode_edit(edit, table_flags, acknowledge, &mut batch);
+        indices.resize(batch.messages.len(), Some(index));
     }
     (batch, indices)
 }
 
-/// Messages that the kernel carries out as a whole or not at all.
-pub(super) struct NftablesBatch(Vec<Message>);
+/// Messages about one table that the kernel carries out as a whole or not at all.
+pub(super) struct NftablesBatch<'a> {
+    messages: Vec<Message>,
+    family: u8,
+    table: &'a str,
+}
 
-impl NftablesBatch {
-    /// Returns a batch without any request.
-    pub(super) fn begin() -> Self {
-        Self(vec![begin(NFTABLES)])
+impl<'a> NftablesBatch<'a> {
+    /// Returns a batch without any request, about a table of a family (NFPROTO_*).
+    pub(super) fn begin(family: u8, table: &'a str) -> Self {
+        Self { messages: vec![begin(NFTABLES)], family, table }
     }
 
-    /// Adds a request about an object of a family (NFPROTO_*).
-    pub(super) fn push(&mut self, kind: u16, flags: u16, family: u8, body: &dyn Fn(&mut AttributeWriter)) {
-        self.0.push(request(kind, flags, family, body));
+    /// Returns a writer of the attributes of the table, or of an object in it.
+    pub(super) fn object(&self) -> AttributeWriter {
+        let mut writer = object(self.family);
+        writer.text(TABLE_NAME, self.table);
+        writer
+    }
+
+    /// Adds a request about an object.
+    pub(super) fn push(&mut self, kind: u16, flags: u16, object: AttributeWriter) {
+        self.messages.push(Message::raw(kind, object.finish()).with_flags(flags));
     }
 
     /// Returns the batch without its end: the kernel checks all of it and undoes it.
     pub(super) fn abandon(self) -> Vec<Message> {
-        self.0
+        self.messages
     }
 
     /// Returns the whole batch.
     pub(super) fn end(mut self) -> Vec<Message> {
-        self.0.push(end(NFTABLES));
-        self.0
+        self.messages.push(end(NFTABLES));
+        self.messages
     }
 }
 
@@ -113,29 +120,31 @@ pub(super) fn explain(edits: &[FirewallEdit], index: Option<usize>, refusal: Ref
     let context = edit.map_or_else(|| "change the firewall".to_owned(), FirewallEdit::to_string);
     let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
     let is_lack = edit.is_some_and(|edit| is_unknown_flag(edit, refusal.errno)) || is_lack(refusal.errno);
-    let message = match missing.filter(|_| is_lack) {
-        Some(missing) => format!("cannot {context}: this kernel has no {missing}"),
-        None => format!("cannot {context}"),
-    };
+    let mut message = ["cannot ", &context].concat();
+    if let Some(missing) = missing.filter(|_| is_lack) {
+        message.push_str(": this kernel has no ");
+        message.push_str(missing);
+    }
     Error::failed(message).because(refusal)
 }
 
 /// Returns the abilities that the kernel lacks, each once, from its refusals of a trial.
 pub(super) fn lacking(edits: &[FirewallEdit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
-    let refused = refusals.iter().filter_map(|(index, errno)| Some((edits.get((*index)?)?, *errno)));
-    let lacks = refused.filter(|(edit, errno)| is_lack(*errno) || is_unknown_flag(edit, *errno));
-    let refused: Vec<&FirewallEdit> = lacks.map(|(edit, _)| edit).collect();
-    // The content of a refused table or chain is refused along with it.
-    let is_own = |edit: &FirewallEdit| match edit {
-        FirewallEdit::AddTable => true,
-        FirewallEdit::AddRule(chain, ..) => {
-            !refused.contains(&&FirewallEdit::AddTable) && !refused.contains(&&FirewallEdit::AddChain(*chain))
+    let (mut lacking, mut chains) = (Vec::new(), Vec::new());
+    for (index, errno) in refusals {
+        let Some(edit) = index.and_then(|index| edits.get(index)) else { continue };
+        if !is_lack(*errno) && !is_unknown_flag(edit, *errno) {
+            continue;
         }
-        _ => !refused.contains(&&FirewallEdit::AddTable),
-    };
-    let mut lacking = Vec::new();
-    for missing in refused.iter().filter(|edit| is_own(edit)).filter_map(|edit| what_is_missing(edit)) {
-        if !lacking.contains(&missing) {
+        let missing = what_is_missing(edit);
+        // The content of a refused table or chain is refused along with it.
+        match edit {
+            FirewallEdit::AddTable => return Vec::from_iter(missing),
+            FirewallEdit::AddChain(chain) => chains.push(*chain),
+            FirewallEdit::AddRule(chain, ..) if chains.contains(chain) => continue,
+            _ => {}
+        }
+        if let Some(missing) = missing.filter(|missing| !lacking.contains(missing)) {
             lacking.push(missing);
         }
     }
@@ -154,69 +163,63 @@ fn is_unknown_flag(edit: &FirewallEdit, errno: Errno) -> bool {
     errno == Errno::EINVAL && matches!(edit, FirewallEdit::AddRule(.., rule) if has_flag(rule.action))
 }
 
-fn encode_edit(edit: &FirewallEdit, request: &mut EditRequest) {
-    match edit {
+fn encode_edit(edit: &FirewallEdit, table_flags: u32, acknowledge: u16, batch: &mut NftablesBatch) {
+    let mut object = batch.object();
+    let (kind, flags) = match edit {
         FirewallEdit::AddTable => {
             // Without NLM_F_EXCL this edit also succeeds if the table exists, as the following edits need it.
-            let flags = request.table.flags;
-            request.send(call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, flags));
+            object.number(TABLE_FLAGS, table_flags);
+            (call::NEW_TABLE, NLM_F_CREATE)
         }
-        FirewallEdit::DeleteTable => request.send(call::DELETE_TABLE, 0, &|_| ()),
+        FirewallEdit::DeleteTable => (call::DELETE_TABLE, 0),
         FirewallEdit::FlushChain(chain) => {
-            request.send(call::DELETE_RULE, 0, &|writer| rule::encode_chain(*chain, writer));
+            rule::encode_chain(*chain, &mut object);
+            (call::DELETE_RULE, 0)
         }
         FirewallEdit::DeleteChain(chain) => {
-            request.send(call::DELETE_CHAIN, 0, &|writer| chain::encode_name(*chain, writer));
+            chain::encode_name(*chain, &mut object);
+            (call::DELETE_CHAIN, 0)
         }
         FirewallEdit::AddChain(chain) => {
-            request.send(call::NEW_CHAIN, NEW, &|writer| chain::encode(*chain, writer));
+            chain::encode(*chain, &mut object);
+            (call::NEW_CHAIN, NEW)
         }
         FirewallEdit::DeleteSet(name) => {
-            request.send(call::DELETE_SET, 0, &|writer| writer.text(SET_NAME, &name.0));
+            object.text(SET_NAME, &name.0);
+            (call::DELETE_SET, 0)
         }
         FirewallEdit::AddSet(name, set) => {
-            request.send(call::NEW_SET, NEW, &|writer| {
-                writer.text(SET_NAME, &name.0);
-                set::encode_kind(set, writer);
-            });
-            request.send_elements(call::NEW_ELEMENT, NEW, name, &set::first_elements(set));
+            object.text(SET_NAME, &name.0);
+            set::encode_kind(set, &mut object);
+            batch.push(call::NEW_SET, NEW | acknowledge, object);
+            return push_elements(
+                batch,
+                call::NEW_ELEMENT,
+                NEW | acknowledge,
+                name,
+                &set::first_elements(set),
+            );
         }
         FirewallEdit::AddElements(name, set) => {
-            request.send_elements(call::NEW_ELEMENT, NEW, name, &set::elements(set));
+            return push_elements(batch, call::NEW_ELEMENT, NEW | acknowledge, name, &set::elements(set));
         }
         FirewallEdit::DeleteElements(name, set) => {
-            request.send_elements(call::DELETE_ELEMENT, 0, name, &set::elements(set));
+            return push_elements(batch, call::DELETE_ELEMENT, acknowledge, name, &set::elements(set));
         }
         FirewallEdit::AddRule(chain, _, rule) => {
-            let flags = NLM_F_CREATE | NLM_F_APPEND;
-            request.send(call::NEW_RULE, flags, &|writer| rule::encode(*chain, rule, writer));
+            rule::encode(*chain, rule, &mut object);
+            (call::NEW_RULE, NLM_F_CREATE | NLM_F_APPEND)
         }
-    }
+    };
+    batch.push(kind, flags | acknowledge, object);
 }
 
-/// Common parts of the messages of one edit.
-struct EditRequest<'a> {
-    batch: &'a mut NftablesBatch,
-    table: EditedTable,
-    acknowledge: u16,
-}
-
-impl EditRequest<'_> {
-    fn send(&mut self, kind: u16, flags: u16, body: &dyn Fn(&mut AttributeWriter)) {
-        let table = self.table.name;
-        self.batch.push(kind, flags | self.acknowledge, INET, &|writer| {
-            writer.text(TABLE_NAME, table);
-            body(writer);
-        });
-    }
-
-    fn send_elements(&mut self, kind: u16, flags: u16, name: &SetName, elements: &[Element]) {
-        for some in elements.chunks(ELEMENTS_PER_MESSAGE) {
-            self.send(kind, flags, &|writer| {
-                writer.text(SET_NAME, &name.0);
-                set::encode_elements(some, writer);
-            });
-        }
+fn push_elements(batch: &mut NftablesBatch, kind: u16, flags: u16, name: &SetName, elements: &[Element]) {
+    for some in elements.chunks(ELEMENTS_PER_MESSAGE) {
+        let mut object = batch.object();
+        object.text(SET_NAME, &name.0);
+        set::encode_elements(some, &mut object);
+        batch.push(kind, flags, object);
     }
 }
 

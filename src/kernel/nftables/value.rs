@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::libc;
 
-use crate::base::net::{Cidr, Family, IfName, netmask};
+use crate::base::net::{Family, IfName};
 pub(super) use crate::kernel::attributes::address_bytes;
 
 /// Length of an interface name in bytes: IFNAMSIZ.
@@ -40,17 +40,4 @@ pub(super) fn address_from_prefix(family: Family, prefix: &[u8]) -> Option<IpAdd
 /// Returns the address with exactly these bytes.
 pub(super) fn address_from_bytes(family: Family, bytes: &[u8]) -> Option<IpAddr> {
     address_from_prefix(family, bytes).filter(|_| bytes.len() == address_length(family) as usize)
-}
-
-/// Returns the mask of `network`: ones for its prefix, zeros behind.
-pub(super) fn mask_bytes(network: Cidr) -> Vec<u8> {
-    address_bytes(netmask(network.family(), network.length()))
-}
-
-/// Returns the address behind the last address of `network`; `None` if there is no such address.
-pub(super) fn address_behind(network: Cidr) -> Option<IpAddr> {
-    match network.last() {
-        IpAddr::V4(last) => last.to_bits().checked_add(1).map(|next| IpAddr::V4(Ipv4Addr::from_bits(next))),
-        IpAddr::V6(last) => last.to_bits().checked_add(1).map(|next| IpAddr::V6(Ipv6Addr::from_bits(next))),
-    }
 }

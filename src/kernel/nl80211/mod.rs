@@ -82,7 +82,11 @@ impl Wireless {
                 let parts = self
                     .dump(command::GET_STATION, &number(attribute::IFINDEX, interface.index))
                     .context(|| format!("cannot list the devices that are connected to {name}"))?;
-                stations.insert(name.clone(), parts.iter().filter_map(decode::station).collect());
+                let mut connected = Vec::new();
+                for part in &parts {
+                    connected.extend(decode::station(part));
+                }
+                stations.insert(name.clone(), connected);
             }
         }
         Ok(stations)
@@ -92,7 +96,11 @@ impl Wireless {
         let parts = self
             .dump(command::GET_INTERFACE, &AttributeWriter::default())
             .context(|| "cannot list the Wi-Fi interfaces".to_owned())?;
-        Ok(parts.iter().filter_map(decode::interface).collect())
+        let mut interfaces = Vec::new();
+        for part in &parts {
+            interfaces.extend(decode::interface(part));
+        }
+        Ok(interfaces)
     }
 
     fn card(&mut self, interface: &WirelessInterface) -> Result<Card, Refusal> {

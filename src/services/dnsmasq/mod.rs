@@ -33,7 +33,7 @@ pub(super) const PROGRAM: Program = Program {
 };
 
 /// Name of the file that dnsmasq reads.
-pub(super) const CONFIGURATION: &str = "dnsmasq.conf";
+const CONFIGURATION: &str = "dnsmasq.conf";
 const LEASES: &str = "leases";
 
 /// Setting that removes IPv6 addresses from answers. dnsmasq has it since 2.87, and does not start with a
@@ -78,19 +78,28 @@ pub(super) fn of(
         return None;
     }
     let name = service(portal);
-    let folder = folder(run_folder, &name);
-    let mut configuration = OsString::from("--conf-file=");
-    configuration.push(folder.join(CONFIGURATION));
-    let content = configuration_of(portal, interface, address, names, path, &folder);
+    let content = configuration_of(portal, interface, address, names, path, &folder(run_folder, &name));
     let hides_ipv6 = path.ipv6 == Some(false) && !portal.resolvers.is_empty();
     Some(Service {
+        if_known: if hides_ipv6 { WITHOUT_IPV6 } else { &[] },
+        interface: Some(interface.clone()),
+        ..with(name, content, run_folder)
+    })
+}
+
+/// Returns a service with this name and this configuration, for any version of the program.
+#[inline(never)]
+pub(super) fn with(name: String, content: String, run_folder: &Path) -> Service {
+    let mut configuration = OsString::from("--conf-file=");
+    configuration.push(folder(run_folder, &name).join(CONFIGURATION));
+    Service {
         name,
         program: &PROGRAM,
         arguments: vec!["--keep-in-foreground".into(), configuration],
-        if_known: if hides_ipv6 { WITHOUT_IPV6 } else { &[] },
+        if_known: &[],
         files: vec![ServiceFile { name: CONFIGURATION, content: content.into_bytes().into() }],
-        interface: Some(interface.clone()),
-    })
+        interface: None,
+    }
 }
 
 /// Returns the path of the file with the leases of a portal. The file exists while the portal has leases.
@@ -99,7 +108,7 @@ pub(super) fn lease_file(run_folder: &Path, portal: &Portal) -> PathBuf {
 }
 
 fn service(portal: &Portal) -> String {
-    format!("dnsmasq-{}", portal.name)
+    ["dnsmasq-", &portal.name].concat()
 }
 
 /// Returns the configuration. Nothing in it is free text: names of interfaces have no blanks, commas or
@@ -112,46 +121,48 @@ fn configuration_of(
     path: &PortalPath,
     folder: &Path,
 ) -> String {
+    let port = if portal.resolvers.is_empty() { 0 } else { RESOLVER_PORT };
     let mut text = format!(
         "interface={interface}\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
-         log-facility=-\n"
+         log-facility=-\nport={port}\n"
     );
-    let port = if portal.resolvers.is_empty() { 0 } else { RESOLVER_PORT };
-    let _ = writeln!(text, "port={port}");
-    for (resolver, own) in resolvers(portal, path) {
-        // Policy rules route queries from this address through the exit.
-        let _ = writeln!(text, "server={resolver}@{own}");
-    }
+    resolvers(&mut text, portal, path);
     if !portal.resolvers.is_empty() {
-        text.push_str(&of_homes(names, lan.address));
+        of_homes(&mut text, names, lan.address);
     }
     // Queries that no public resolver can answer would only reveal details about this site.
     text.push_str("domain-needed\nbogus-priv\ncache-size=1000\n");
     if let Some(range) = portal.leased() {
-        text.push_str(&dhcp(portal, lan, range, path.mtu, folder));
+        dhcp(&mut text, portal, lan, range, path.mtu, folder);
         if let Some(lan) = portal.address6 {
-            text.push_str(&advertisements::settings(portal, interface, lan, path));
+            advertisements::settings(&mut text, portal, interface, lan, path);
         }
     }
     text
 }
 
-/// Returns the resolvers that the exit reaches, or all resolvers if it reaches none of them; each with the
-/// address of its family from which to ask.
-fn resolvers(portal: &Portal, path: &PortalPath) -> Vec<(IpAddr, IpAddr)> {
-    let own = |resolver: &IpAddr| {
-        portal.resolver().find(|own| Family::of(*own) == Family::of(*resolver)).map(|own| (*resolver, own))
-    };
-    let all: Vec<(IpAddr, IpAddr)> = portal.resolvers.iter().filter_map(own).collect();
-    let is_reached = |resolver: &IpAddr| path.takes(Family::of(*resolver));
-    let has_reached = all.iter().any(|(resolver, _)| is_reached(resolver));
-    all.into_iter().filter(|(resolver, _)| !has_reached || is_reached(resolver)).collect()
+/// Adds the resolvers that the exit reaches, or all resolvers if it reaches none of them; each with the
+/// address of its family from which to ask. Policy rules route queries from that address through the exit.
+fn resolvers(text: &mut String, portal: &Portal, path: &PortalPath) {
+    for needs_exit in [true, false] {
+        let begin = text.len();
+        for resolver in &portal.resolvers {
+            let family = Family::of(*resolver);
+            let own = portal.resolver().find(|own| Family::of(*own) == family);
+            if let Some(own) = own.filter(|_| path.takes(family) || !needs_exit) {
+                let _ = writeln!(text, "server={resolver}@{own}");
+            }
+        }
+        if text.len() > begin {
+            return;
+        }
+    }
 }
 
-/// Returns the settings for names of computers in homes. Names of other homes do not go to the resolvers
-/// beyond the exit.
-fn of_homes(names: &HomeNames, own: IpAddr) -> String {
-    let mut text = format!("local=/{}/\n", HomeNames::DOMAIN);
+/// Adds the settings for names of computers in homes. Names of other homes do not go to the resolvers beyond
+/// the exit.
+fn of_homes(text: &mut String, names: &HomeNames, own: IpAddr) {
+    let _ = writeln!(text, "local=/{}/", HomeNames::DOMAIN);
     for (site, address) in &names.sites {
         let domain = HomeNames::domain(site);
         // This router reaches its own home under the home's own addresses, and so do the devices that may
@@ -161,25 +172,27 @@ fn of_homes(names: &HomeNames, own: IpAddr) -> String {
             None => writeln!(text, "server=/{domain}/{address}#{RESOLVER_PORT}@{own}"),
         };
     }
-    text
 }
 
-/// Returns the settings for DHCP. dnsmasq leaves out its own address.
+/// Adds the settings for DHCP. dnsmasq leaves out its own address.
 fn dhcp(
+    text: &mut String,
     portal: &Portal,
     lan: InterfaceAddress,
     (first, last): (IpAddr, IpAddr),
     mtu: Option<u32>,
     folder: &Path,
-) -> String {
-    let mut text =
-        format!("dhcp-range={first},{last},{LEASE}\ndhcp-leasefile={}\n", folder.join(LEASES).display());
-    // This is the only DHCP server here, and it gives no address twice. Without these settings, a device that
-    // comes from another network gets no answer for a while, and each new device waits three seconds for a
-    // ping.
-    text.push_str("dhcp-authoritative\nno-ping\n");
-    let own = lan.address;
-    let _ = writeln!(text, "dhcp-option=3,{own}");
+) {
+    let (own, leases) = (lan.address, folder.join(LEASES));
+    // This is the only DHCP server here, and it gives no address twice. Without `dhcp-authoritative` and
+    // `no-ping`, a device that comes from another network gets no answer for a while, and each new device
+    // waits three seconds for a ping.
+    let _ = write!(
+        text,
+        "dhcp-range={first},{last},{LEASE}\ndhcp-leasefile={}\ndhcp-authoritative\nno-ping\n\
+         dhcp-option=3,{own}\n",
+        leases.display()
+    );
     if !portal.resolvers.is_empty() {
         let _ = writeln!(text, "dhcp-option=6,{own}");
     }
@@ -187,5 +200,4 @@ fn dhcp(
     if let Some(mtu) = mtu {
         let _ = writeln!(text, "dhcp-option=26,{mtu}");
     }
-    text
 }

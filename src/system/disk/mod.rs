@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::error::{Context as _, Result};
 use crate::base::path::folder_of;
@@ -89,14 +89,21 @@ fn remove_leftovers(path: &Path) {
         let ours = name.as_bytes().strip_prefix(path.file_name()?.as_bytes())?.strip_prefix(b".")?;
         str::from_utf8(ours).ok()?.strip_prefix(DRAFT)?.split('-').next().map(str::to_owned)
     };
-    let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
-    for entry in entries {
-        let Ok(entry) = entry else { continue };
-        let is_left = |process| !Path::new("/proc").join(process).exists();
-        if of_process(&entry.file_name()).is_some_and(is_left) {
-            let _ = fs::remove_file(entry.path());
+    let is_left = |process| !Path::new("/proc").join(process).exists();
+    for entry in entries(&folder_of(path)).unwrap_or_default() {
+        if entry.file_name().and_then(of_process).is_some_and(is_left) {
+            let _ = fs::remove_file(entry);
         }
     }
+}
+
+/// Returns the paths of the files and folders in a folder.
+pub fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        paths.push(entry?.path());
+    }
+    Ok(paths)
 }
 
 fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

@@ -73,18 +73,27 @@ pub fn install<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallSte
 
 /// Returns the steps that remove a layout. A link is ours only if it leads to our target.
 pub fn uninstall<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallStep<'a>> {
-    let mut removed: Vec<&str> = layout.links.iter().map(|link| link.path.as_str()).collect();
-    removed.retain(|path| holds(&found.right, path));
-    let mut files: Vec<&str> = layout.files.iter().map(|file| file.path.as_str()).collect();
-    files.push(&layout.program);
-    files.retain(|path| holds(&found.there, path));
-    removed.extend(files);
+    let mut removed: Vec<&str> = Vec::new();
+    for link in &layout.links {
+        if holds(&found.right, &link.path) {
+            removed.push(&link.path);
+        }
+    }
+    let files = layout.files.iter().map(|file| &file.path);
+    for path in files.chain([&layout.program]) {
+        if holds(&found.there, path) {
+            removed.push(path);
+        }
+    }
     let mut steps = Vec::new();
     let acts = found.may_start && !removed.is_empty();
     if acts {
-        steps.extend([InstallStep::Tell(ServiceAction::Stop), InstallStep::TakeDown]);
+        steps.push(InstallStep::Tell(ServiceAction::Stop));
+        steps.push(InstallStep::TakeDown);
     }
-    steps.extend(removed.into_iter().map(InstallStep::Remove));
+    for path in removed {
+        steps.push(InstallStep::Remove(path));
+    }
     if acts && layout.keeper == ServiceManager::Systemd {
         steps.push(InstallStep::ReadUnits);
     }

@@ -28,8 +28,8 @@ pub(super) fn layout() -> Layout {
         platform: "systemd",
         folder: FOLDER,
         program: PROGRAM.into(),
-        files: units(PROGRAM, FOLDER).into(),
-        links: enabling().into(),
+        files: units(PROGRAM, FOLDER),
+        links: enabling(),
         keeper: ServiceManager::Systemd,
         log: &LOG,
     }
@@ -38,26 +38,29 @@ pub(super) fn layout() -> Layout {
 /// Returns the unit of the agent, and the unit that closes the portals before the network is up. Both are
 /// regular files: a link into a file system that is mounted late would not resolve yet when systemd reads its
 /// units.
-pub(super) fn units(program: &str, folder: &str) -> [InstalledFile; 2] {
-    let texts = [
+pub(super) fn units(program: &str, folder: &str) -> Vec<InstalledFile> {
+    let mut units = Vec::new();
+    for (name, text) in &[
         (UNIT, include_str!("../../../targets/linux/portals.service")),
         (GUARD, include_str!("../../../targets/linux/portals-guard.service")),
-    ];
-    texts.map(|(name, text)| InstalledFile {
-        path: path(name),
-        text: filled(text, program, folder),
-        mode: 0o644,
-    })
+    ] {
+        units.push(InstalledFile { path: path(name), text: filled(text, program, folder), mode: 0o644 });
+    }
+    units
 }
 
 /// Returns the links that `systemctl enable` creates for the units' `WantedBy`.
-pub(super) fn enabling() -> [InstalledLink; 2] {
-    [("multi-user", UNIT), ("sysinit", GUARD)].map(|(target, name)| InstalledLink {
-        path: format!("/etc/systemd/system/{target}.target.wants/{name}"),
-        target: path(name),
-    })
+pub(super) fn enabling() -> Vec<InstalledLink> {
+    let mut links = Vec::new();
+    for (wanted_by, unit) in &[
+        ("multi-user.target.wants/portals.service", UNIT),
+        ("sysinit.target.wants/portals-guard.service", GUARD),
+    ] {
+        links.push(InstalledLink { path: path(wanted_by), target: path(unit) });
+    }
+    links
 }
 
-fn path(unit: &str) -> String {
-    format!("/etc/systemd/system/{unit}")
+fn path(below: &str) -> String {
+    ["/etc/systemd/system/", below].concat()
 }

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 
 use super::Router;
-use crate::base::moment::after;
+use crate::base::moment::{after, is_due};
 use crate::nat::mapping::{LONGEST_ANSWER, PORT, Question, SEARCH_GROUP, SEARCH_PORT, is_complete};
 use crate::state::TUNNEL_MARK;
 
@@ -107,7 +107,7 @@ impl Exchange {
 
     /// Tells whether the router counts as silent. A message that was read nevertheless may still answer.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.until <= now
+        is_due(Some(self.until), now)
     }
 
     /// Reads what has come in, and repeats the question if that is due. Never waits.
@@ -121,7 +121,7 @@ impl Exchange {
         if self.is_over(now) {
             return self.rest();
         }
-        if self.due() <= now {
+        if is_due(Some(self.due()), now) {
             self.wait *= 2;
             self.next = after(now, self.wait);
             if self.send().is_err() {

@@ -16,8 +16,9 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::base::moment::{after, earlier};
+use crate::base::moment::{after, earlier, is_due};
 use crate::base::net::Secret;
+use crate::nat::ip_of;
 use crate::nat::mapping::{self, Dialogue, Mapping, MappingState, Progress, Protocol, Subject, is_private};
 use crate::system::logging as log;
 use crate::system::wait::wait_for_input;
@@ -167,7 +168,7 @@ impl PortMapping {
     /// new one, so the mappings are renewed. If the router keeps to its address, it is behind a second NAT,
     /// and the mapping is worth nothing.
     pub fn doubt(&mut self, seen: SocketAddr, now: Instant) {
-        let IpAddr::V4(seen) = seen.ip().to_canonical() else { return };
+        let IpAddr::V4(seen) = ip_of(&seen).to_canonical() else { return };
         let own = self.states().find_map(|(_, state)| match state {
             MappingState::Mapped(_, external) => Some(*external.ip()),
             _ => None,
@@ -178,7 +179,7 @@ impl PortMapping {
             self.doubt = None;
         } else if self.doubt.is_none() {
             // Two helpers may disagree for long.
-            if self.doubted.is_some_and(|last| now < last + DOUBT_PAUSE) {
+            if self.doubted.is_some_and(|last| !is_due(Some(after(last, DOUBT_PAUSE)), now)) {
                 return;
             }
             (self.doubt, self.doubted) = (Some(false), Some(now));
@@ -251,7 +252,7 @@ impl PortMapping {
     /// Forgets mappings that have ended without a renewal, and asks for them anew.
     fn end_mappings(&mut self, now: Instant) {
         let mut is_any = false;
-        for entry in self.entries.iter_mut().filter(|entry| entry.end.is_some_and(|end| end <= now)) {
+        for entry in self.entries.iter_mut().filter(|entry| is_due(entry.end, now)) {
             entry.lose();
             entry.state = MappingState::Asked;
             entry.ask_at(now);
@@ -274,15 +275,14 @@ impl PortMapping {
     /// Begins a dialogue about the first port that is due.
     fn next_talk(&mut self, now: Instant) -> Option<Talk> {
         let router = self.router.as_ref().filter(|_| self.is_near)?;
-        let entry = self.entries.iter_mut().find(|entry| entry.due.is_some_and(|due| due <= now))?;
+        let entry = self.entries.iter_mut().find(|entry| is_due(entry.due, now))?;
         let subject =
             Subject { router: router.address, client: router.client, port: entry.port, nonce: entry.nonce };
         let dialogue = match entry.mapping {
             Some(mapping) if entry.is_leaving => Dialogue::give_back(subject, mapping),
             Some(mapping) => Dialogue::ask(subject, mapping.external, mapping.protocol),
             None => {
-                let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, entry.port);
-                Dialogue::ask(subject, any, self.protocol)
+                Dialogue::ask(subject, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, entry.port), self.protocol)
             }
         };
         let mut talk = Talk { dialogue, exchange: None, asked: now };
@@ -336,7 +336,7 @@ impl PortMapping {
         }
         // The mapping may live on: a router that restarts does not answer.
         if let Some(end) = entry.end {
-            entry.due = Some(now + ((end - now) / 2).max(SHORTEST));
+            entry.due = Some(after(now, ((end - now) / 2).max(SHORTEST)));
             return;
         }
         let had_mapping = entry.mapping.take().is_some();

@@ -23,7 +23,9 @@ pub(super) fn read(path: &Path) -> (Option<Router>, Vec<Entry>) {
     });
     let mut entries = Vec::new();
     for line in lines {
-        entries.extend(entry(line));
+        if let Some(entry) = entry(line) {
+            entries.push(entry);
+        }
     }
     (router, entries)
 }

@@ -29,7 +29,12 @@ impl Settings {
                     settings.servers.extend(words.next().and_then(|word| server(word, index)));
                 }
                 // The last line of this kind counts.
-                Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
+                Some("search" | "domain") => {
+                    settings.search.clear();
+                    for word in words {
+                        settings.search.push(word.to_owned());
+                    }
+                }
                 Some("options") => {
                     let dots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
                     settings.dots = dots.unwrap_or(settings.dots);
@@ -63,9 +68,11 @@ impl Settings {
         if let Some(whole) = name.strip_suffix('.') {
             return vec![whole.to_owned()];
         }
-        let mut candidates: Vec<String> =
-            self.search.iter().map(|domain| [name, ".", domain.trim_end_matches('.')].concat()).collect();
-        let first = name.matches('.').count() >= self.dots;
+        let mut candidates = Vec::new();
+        for domain in &self.search {
+            candidates.push([name, ".", domain.trim_end_matches('.')].concat());
+        }
+        let first = name.split('.').count() > self.dots;
         candidates.insert(if first { 0 } else { candidates.len() }, name.to_owned());
         candidates
     }
@@ -85,12 +92,16 @@ fn server(word: &str, index: &dyn Fn(&str) -> Option<u32>) -> Option<SocketAddr>
 /// Returns the addresses of a name in the text of a `hosts` file.
 pub(crate) fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
     let name = name.trim_end_matches('.');
-    let address = |line: &str| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let address = words.next()?.parse().ok()?;
-        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
-    };
-    text.lines().filter_map(address).collect()
+    let mut addresses = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        if let Some(Ok(address)) = words.next().map(str::parse)
+            && words.any(|word| word.eq_ignore_ascii_case(name))
+        {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 #[cfg(test)]

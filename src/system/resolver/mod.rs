@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::base::moment::{after, earlier};
+use crate::base::moment::{after, earlier, has_come};
 use crate::base::random;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -109,7 +109,7 @@ impl Lookup {
 
     /// Evaluates the replies of the current server: they are complete, or the time is up.
     fn evaluate(&mut self, now: Instant) {
-        let replies = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
+        let Some(Pending { replies, .. }) = self.pending.take() else { return };
         let is_sure = replies.iter().all(|reply| matches!(reply, Some(DnsReply::Addresses(_))));
         self.found.clear();
         for reply in replies {
@@ -195,7 +195,7 @@ pub fn exchange(
     let end = after(begun, PATIENCE);
     socket.send(packet).ok()?;
     let mut bytes = [0; LONGEST_ANSWER];
-    while Instant::now() < end {
+    while !has_come(end) {
         wait_for_input(&[socket.as_fd()], Some(end)).ok()?;
         // An ICMP error says that nobody is there.
         match socket.recv(&mut bytes) {
@@ -216,10 +216,11 @@ fn question(name: &str, kind: AddressKind, is_mixed: bool) -> io::Result<DnsQues
 /// Sorts addresses of a family for which this host has a route before other addresses, and in each group IPv4
 /// before IPv6.
 fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let rate =
-        |address: &IpAddr| (socket_to(None, (*address, 9).into()).is_err(), address.is_ipv6(), *address);
-    let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).collect();
-    let mut best_first = Vec::new();
+    let (mut rated, mut best_first) = (Vec::new(), Vec::new());
+    for address in addresses {
+        let no_way = socket_to(None, (*address, 9).into()).is_err();
+        rated.push((no_way, address.is_ipv6(), *address));
+    }
     for class in [(false, false), (false, true), (true, false), (true, true)] {
         for (no_way, is_ipv6, address) in &rated {
             if (*no_way, *is_ipv6) == class {

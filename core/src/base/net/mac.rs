@@ -27,12 +27,13 @@ impl FromStr for Mac {
 
     /// Parses six pairs of hexadecimal digits in upper or lower case.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let pair = |pair: &str| {
-            let hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
-            u8::from_str_radix(pair, 16).ok().filter(|_| hex)
-        };
-        let pairs: Option<Vec<u8>> = text.split(':').map(pair).collect();
-        let bytes = pairs.and_then(|pairs| pairs.try_into().ok());
-        bytes.map(Self).ok_or_else(|| Invalid("is not a hardware address".to_owned()))
+        let invalid = || Invalid("is not a hardware address".to_owned());
+        let mut bytes = Vec::new();
+        for pair in text.split(':') {
+            let is_hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+            let byte = u8::from_str_radix(pair, 16).ok().filter(|_| is_hex);
+            bytes.push(byte.ok_or_else(invalid)?);
+        }
+        bytes.try_into().map(Self).map_err(|_| invalid())
     }
 }

@@ -12,6 +12,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use crate::base::sorted::SortedSet;
+
 pub use interface_name::IfName;
 pub use key::{PublicKey, Secret};
 pub use mac::Mac;
@@ -144,14 +146,17 @@ pub fn netmask(family: Family, length: u8) -> IpAddr {
 
 /// Reports whether the networks together contain all of IPv4, as `0.0.0.0/1` and `128.0.0.0/1` do.
 pub fn are_all_ipv4(networks: &[Cidr]) -> bool {
-    let mut networks: Vec<Cidr> =
-        networks.iter().copied().filter(|network| network.family() == Family::V4).collect();
-    networks.sort_unstable();
+    let in_order: SortedSet<Cidr> = networks.iter().copied().collect();
     // The first address that the networks so far do not contain.
-    let missing = networks.iter().try_fold(0, |missing, network| {
-        (to_bits(network.address) <= missing).then(|| missing.max(to_bits(network.last()) + 1))
-    });
-    missing == Some(1 << 32)
+    let mut missing = 0_u64;
+    for network in &in_order {
+        if let (IpAddr::V4(first), IpAddr::V4(last)) = (network.address, network.last())
+            && u64::from(first.to_bits()) <= missing
+        {
+            missing = missing.max(u64::from(last.to_bits()) + 1);
+        }
+    }
+    missing == 1 << 32
 }
 
 /// Returns the number of leading bits that two addresses share; `None` for different families. Computed in

@@ -1,63 +1,86 @@
-//! Map as a sorted vector.
+//! Map as two sorted vectors.
 
 use std::borrow::Borrow;
 use std::{slice, vec};
 
-use super::find;
+use super::{SortedSet, put, take};
 
 /// Map in the order of its keys, with the methods of `BTreeMap` that the program uses.
+///
+/// The keys are a set of their own: all maps with keys of one type then share the code that finds a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SortedMap<K, V>(Vec<(K, V)>);
+pub struct SortedMap<K, V> {
+    keys: SortedSet<K>,
+    /// Value of each key, in the order of the keys.
+    values: Vec<V>,
+}
 
 impl<K, V> SortedMap<K, V> {
-    /// Returns an empty map.
+    /// Returns an empty map. Never inlined: a call takes a third of the instructions.
+    #[inline(never)]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { keys: SortedSet::new(), values: Vec::new() }
     }
 
     /// Reports whether the map is empty.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values.is_empty()
     }
 
     /// Returns the number of entries.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.values.len()
     }
 
     /// Returns the entries in the order of the keys.
     pub fn iter(&self) -> Entries<'_, K, V> {
-        Entries(self.0.iter())
+        Entries { keys: self.keys.iter(), values: self.values.iter() }
     }
 
     /// Returns the keys in order.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator + Clone {
-        self.0.iter().map(|(key, _)| key)
+    pub fn keys(&self) -> slice::Iter<'_, K> {
+        self.keys.iter()
     }
 
     /// Returns the values in the order of the keys.
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + ExactSizeIterator + Clone {
-        self.0.iter().map(|(_, value)| value)
+    pub fn values(&self) -> slice::Iter<'_, V> {
+        self.values.iter()
     }
 
     /// Returns the values for modification, in the order of the keys.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.0.iter_mut().map(|(_, value)| value)
+    pub fn values_mut(&mut self) -> slice::IterMut<'_, V> {
+        self.values.iter_mut()
     }
 
     /// Returns the entries in the order of the keys, with their values for modification.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
-        self.0.iter_mut().map(|(key, value)| (&*key, value))
+        self.keys.iter().zip(&mut self.values)
     }
 
     /// Takes the values out, in the order of the keys.
-    pub fn into_values(self) -> impl Iterator<Item = V> {
-        self.0.into_iter().map(|(_, value)| value)
+    pub fn into_values(self) -> vec::IntoIter<V> {
+        self.values.into_iter()
     }
 
     /// Removes the entries for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.0.retain_mut(|(key, value)| keep(key, value));
+        let mut at = 0;
+        while let Some(value) = self.values.get_mut(at) {
+            if keep(&self.keys.0[at], value) {
+                at += 1;
+            } else {
+                self.remove_at(at);
+            }
+        }
+    }
+
+    fn insert_at(&mut self, at: usize, key: K, value: V) {
+        put(&mut self.keys.0, at, key);
+        put(&mut self.values, at, value);
+    }
+
+    fn remove_at(&mut self, at: usize) -> (K, V) {
+        (take(&mut self.keys.0, at), take(&mut self.values, at))
     }
 }
 
@@ -67,7 +90,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.find(key).ok().map(|at| &self.0[at].1)
+        self.keys.find(key).ok().map(|at| &self.values[at])
     }
 
     /// Returns the value of a key for modification.
@@ -75,7 +98,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.find(key).ok().map(|at| &mut self.0[at].1)
+        self.keys.find(key).ok().map(|at| &mut self.values[at])
     }
 
     /// Reports whether the map contains the key.
@@ -83,29 +106,24 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.find(key).is_ok()
+        self.keys.contains(key)
     }
 
     /// Sets the value of a key.
     pub fn insert(&mut self, key: K, value: V) {
-        self.insert_entry((key, value));
-    }
-
-    /// Sets the value of a key. The entry comes whole: a large value is then moved once only.
-    fn insert_entry(&mut self, entry: (K, V)) {
-        match self.find(&entry.0) {
-            Ok(at) => self.0[at].1 = entry.1,
-            Err(at) => self.0.insert(at, entry),
+        match self.keys.find(&key) {
+            Ok(at) => self.values[at] = value,
+            Err(at) => self.insert_at(at, key, value),
         }
     }
 
     /// Returns the value of a key; inserts the result of `make` if the key is missing.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let at = self.find(&key).unwrap_or_else(|at| {
-            self.0.insert(at, (key, make()));
+        let at = self.keys.find(&key).unwrap_or_else(|at| {
+            self.insert_at(at, key, make());
             at
         });
-        &mut self.0[at].1
+        &mut self.values[at]
     }
 
     /// Returns the value of a key; inserts the default value if the key is missing.
@@ -129,30 +147,25 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.find(key).ok().map(|at| self.0.remove(at))
-    }
-
-    /// Returns the index of the key, or the index at which to insert it.
-    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
-    where
-        K: Borrow<Q>,
-    {
-        find(self.0.len(), &|at| self.0[at].0.borrow().cmp(key))
+        self.keys.find(key).ok().map(|at| self.remove_at(at))
     }
 }
 
 /// Iterator over the entries of a map, in the order of the keys.
-pub struct Entries<'a, K, V>(slice::Iter<'a, (K, V)>);
+pub struct Entries<'a, K, V> {
+    keys: slice::Iter<'a, K>,
+    values: slice::Iter<'a, V>,
+}
 
 impl<'a, K, V> Iterator for Entries<'a, K, V> {
     type Item = (&'a K, &'a V);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|(key, value)| (key, value))
+        Some((self.keys.next()?, self.values.next()?))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+        self.values.size_hint()
     }
 }
 
@@ -164,8 +177,8 @@ impl<K, V> Default for SortedMap<K, V> {
 
 impl<K: Ord, V> Extend<(K, V)> for SortedMap<K, V> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        for entry in entries {
-            self.insert_entry(entry);
+        for (key, value) in entries {
+            self.insert(key, value);
         }
     }
 }
@@ -186,10 +199,10 @@ impl<K: Ord, V, const N: usize> From<[(K, V); N]> for SortedMap<K, V> {
 
 impl<K, V> IntoIterator for SortedMap<K, V> {
     type Item = (K, V);
-    type IntoIter = vec::IntoIter<(K, V)>;
+    type IntoIter = std::iter::Zip<vec::IntoIter<K>, vec::IntoIter<V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.keys.into_iter().zip(self.values)
     }
 }
 

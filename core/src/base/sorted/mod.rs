@@ -30,6 +30,26 @@ fn find(number: usize, compare: &dyn Fn(usize) -> Ordering) -> Result<usize, usi
     Err(low)
 }
 
+/// Inserts an element of a list. Never inlined: all collections with elements of one type share it.
+#[inline(never)]
+fn put<T>(list: &mut Vec<T>, at: usize, element: T) {
+    list.insert(at, element);
+}
+
+/// Removes an element of a list and returns it. Never inlined, for the same reason.
+#[inline(never)]
+fn take<T>(list: &mut Vec<T>, at: usize) -> T {
+    list.remove(at)
+}
+
+/// Returns the indices of `keys` in the order of the keys; equal keys keep their order. Objects are sorted by
+/// numbers that stand for them: each type of object would otherwise get its own copy of the sort.
+pub fn order(keys: &[(usize, usize)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_unstable_by_key(|at| (keys[*at], *at));
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};

@@ -17,23 +17,24 @@ pub(super) fn taken(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         if let Some(uplink) = site.uplink.as_ref().filter(|uplink| is_made(site, &uplink.value)) {
             let message =
-                format!("`uplink` cannot be `{}`: portals creates this interface itself", uplink.value);
+                format_args!("`uplink` cannot be `{}`: portals creates this interface itself", uplink.value);
             found.add(&uplink.span, message, "write the interface of the default route, such as `\"eth0\"`");
         }
         for entrance in site.portals.iter().filter_map(|portal| portal.entrance.as_ref()) {
             let key = entrance.value.key();
             if let Some(name) = interface(&entrance.value).filter(|name| is_made(site, name)) {
-                let message = format!("`{key}` cannot be `{name}`: portals creates this interface itself");
+                let message =
+                    format_args!("`{key}` cannot be `{name}`: portals creates this interface itself");
                 found.add(&entrance.span, message, OF_DEVICES);
             }
             if interface(&entrance.value).is_some_and(|name| name.as_str() == LOOPBACK) {
-                let message = format!("`{key}` cannot be `{LOOPBACK}`: it has no devices");
-                let help = format!("{OF_DEVICES}, or `self = true` for this router's own traffic");
+                let message = format_args!("`{key}` cannot be `{LOOPBACK}`: it has no devices");
+                let help = format_args!("{OF_DEVICES}, or `self = true` for this router's own traffic");
                 found.add(&entrance.span, message, help);
             }
             if let Some(name) = all_of(&entrance.value).filter(|name| is_uplink(site, name)) {
                 let message =
-                    format!("`{key}` cannot be `{name}`: it is the `uplink` of {}", site.name.value);
+                    format_args!("`{key}` cannot be `{name}`: it is the `uplink` of {}", site.name.value);
                 found.add(&entrance.span, message, OF_DEVICES);
             }
         }
@@ -80,11 +81,11 @@ fn all_of(entrance: &EntranceConfig) -> Option<&IfName> {
 
 /// Refuses `ntp` at portals for devices: only this router's own traffic includes questions to time servers.
 pub(super) fn asking_for_the_time(draft: &NetworkDraft, found: &mut Findings) {
-    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+    for portal in draft.portals() {
         let (Some(ntp), Some(entrance)) = (&portal.ntp, &portal.entrance) else { continue };
         if entrance.value != EntranceConfig::Own {
             let message =
-                format!("`ntp` is for this router's own traffic, not for `{}`", entrance.value.key());
+                format_args!("`ntp` is for this router's own traffic, not for `{}`", entrance.value.key());
             found.add(&ntp.span, message, "remove it, or move it to the portal with `self = true`");
         }
     }
@@ -134,10 +135,10 @@ fn common(a: &EntranceConfig, b: &EntranceConfig, first: &str) -> Option<String>
 
 /// Refuses `except` where it contradicts `to`, or leaves no destination.
 pub(super) fn destinations(draft: &NetworkDraft, found: &mut Findings) {
-    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+    for portal in draft.portals() {
         for except in &portal.except {
             if portal.to.iter().any(|to| to.value == except.value) {
-                let message = format!("{} is in both `to` and `except`", except.value);
+                let message = format_args!("{} is in both `to` and `except`", except.value);
                 found.add(&except.span, message, "remove it from one of the two");
             }
         }

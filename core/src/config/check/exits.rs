@@ -12,8 +12,9 @@ pub(super) fn portals(draft: &NetworkDraft, found: &mut Findings) {
             let last = portal.exits.len().saturating_sub(1);
             for (index, exit) in portal.exits.iter().enumerate() {
                 if exit.value == DIRECT && index < last {
-                    let message = format!("`{DIRECT}` never fails, so the exits after it are never tried");
-                    let help = format!("put `\"{DIRECT}\"` last, or remove the exits after it");
+                    let message =
+                        format_args!("`{DIRECT}` never fails, so the exits after it are never tried");
+                    let help = format_args!("put `\"{DIRECT}\"` last, or remove the exits after it");
                     found.add(&exit.span, message, help);
                 }
                 is_exit(draft, site, exit, found);
@@ -28,7 +29,7 @@ pub(super) fn phones(draft: &NetworkDraft, found: &mut Findings) {
         let Some(at) = &phone.at else { continue };
         match (draft.site(&at.value), &phone.exit) {
             (None, _) => {
-                let message = format!("`at` is `{}`, which is not a site in this file", at.value);
+                let message = format_args!("`at` is `{}`, which is not a site in this file", at.value);
                 found.add(&at.span, message, suggest(&at.value, &draft.site_names()));
             }
             (Some(site), Some(exit)) if exit.value != site.name.value => is_exit(draft, site, exit, found),
@@ -49,7 +50,11 @@ fn is_exit(draft: &NetworkDraft, site: &SiteDraft, exit: &At<String>, found: &mu
         return;
     }
     if let Some(help) = lacks(draft, site, name) {
-        found.add(&exit.span, format!("`exit` names `{name}`, which is not an exit of site {own}"), help);
+        found.add(
+            &exit.span,
+            format_args!("`exit` names `{name}`, which is not an exit of site {own}"),
+            help,
+        );
     }
 }
 

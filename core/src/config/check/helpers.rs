@@ -30,10 +30,10 @@ pub(super) fn asked_in_vain(draft: &NetworkDraft, found: &mut Findings) {
             let name = &site.name.value;
             if !site.dialled && !site.misspelt {
                 let message =
-                    format!("`{key}` has no effect: {name} has no `endpoint`, so no site can ask it");
+                    format_args!("`{key}` has no effect: {name} has no `endpoint`, so no site can ask it");
                 found.add(span, message, "remove it, or add `endpoint = \"<host name or address>\"`");
             } else if !has_question_port(site) {
-                let message = format!(
+                let message = format_args!(
                     "`{key}` has no effect: {name} has no free port for questions, which is `port` plus \
                      {HELPER_OFFSET}"
                 );
@@ -52,15 +52,15 @@ pub(super) fn ports(draft: &NetworkDraft, found: &mut Findings) {
         let last = first + u32::from(RELAY_OFFSET + RELAY_PORTS) - 1;
         let ports = first..=last;
         if ports.contains(&u32::from(port.value)) {
-            let message = format!(
+            let message = format_args!(
                 "`helper_port` {} is taken: the site keeps the ports {first} to {last} for its tunnels, for \
                  questions and for relayed links",
                 port.value
             );
             let free = if ports.contains(&443) { NAT_TRAVERSAL } else { 443 };
-            found.add(&port.span, message, format!("write `helper_port = {free}`, or another port"));
+            found.add(&port.span, message, format_args!("write `helper_port = {free}`, or another port"));
         } else if ROUTERS_OWN.contains(&port.value) {
-            let message = format!(
+            let message = format_args!(
                 "`helper_port` {} is a port of DNS or DHCP, for which a router listens itself",
                 port.value
             );

@@ -3,7 +3,7 @@
 use super::super::draft::{DIRECT, NetworkDraft};
 use super::super::fault::{At, Findings};
 use super::super::model::MOST_PHONES;
-use crate::base::sorted::SortedMap;
+use crate::base::sorted::{SortedMap, order};
 
 /// Refuses an id that two sites share.
 pub(super) fn site_ids(draft: &NetworkDraft, found: &mut Findings) {
@@ -26,7 +26,7 @@ fn unique_ids(what: &str, most: u8, ids: &[(&str, &At<u8>)], found: &mut Finding
                 Some(free) => format!("write an id that no {what} has, such as {free}"),
                 None => format!("all {most} ids are taken: remove a {what}"),
             };
-            found.add(&id.span, format!("`id` {} already belongs to {what} {owner}", id.value), help);
+            found.add(&id.span, format_args!("`id` {} already belongs to {what} {owner}", id.value), help);
         } else {
             owners.insert(id.value, name);
         }
@@ -42,12 +42,13 @@ pub(super) fn public_keys(draft: &NetworkDraft, found: &mut Findings) {
     for phone in &draft.phones {
         keys.extend(phone.public_key.as_ref().map(|key| (format!("phone {}", phone.name.value), key)));
     }
-    keys.sort_unstable_by_key(|(_, key)| key.span.start);
+    let places: Vec<_> = keys.iter().map(|(_, key)| (key.span.start, 0)).collect();
     let mut owners = SortedMap::new();
-    for (owner, key) in keys {
+    for at in order(&places) {
+        let (owner, key) = &keys[at];
         if let Some(earlier) = owners.get(&key.value) {
-            let help = format!("write the key of {owner} here");
-            found.add(&key.span, format!("`public_key` already belongs to {earlier}"), help);
+            let help = format_args!("write the key of {owner} here");
+            found.add(&key.span, format_args!("`public_key` already belongs to {earlier}"), help);
         } else {
             owners.insert(key.value, owner);
         }
@@ -58,17 +59,19 @@ pub(super) fn public_keys(draft: &NetworkDraft, found: &mut Findings) {
 pub(super) fn reserved_names(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         if site.name.value == DIRECT {
-            let message =
-                format!("a site cannot be named `{DIRECT}`: in `exit`, this means the site's own uplink");
+            let message = format_args!(
+                "a site cannot be named `{DIRECT}`: in `exit`, this means the site's own uplink"
+            );
             found.add(&site.name.span, message, "choose another name");
         }
         for name in site.providers.iter().map(|provider| &provider.name) {
             if name.value == DIRECT {
-                let message = format!("an exit cannot be named `{DIRECT}`: this means the site's own uplink");
+                let message =
+                    format_args!("an exit cannot be named `{DIRECT}`: this means the site's own uplink");
                 found.add(&name.span, message, "choose another name");
             } else if draft.site(&name.value).is_some() {
                 let message =
-                    format!("an exit cannot be named `{}`: a site has this name already", name.value);
+                    format_args!("an exit cannot be named `{}`: a site has this name already", name.value);
                 found.add(&name.span, message, "choose another name");
             }
         }

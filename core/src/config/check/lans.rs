@@ -1,36 +1,34 @@
 //! Checks of the portals' LANs: inside the network's subnet, and separate from everything else in it.
 
 use super::super::draft::{NetworkDraft, PortalDraft, SiteDraft};
-use super::super::fault::{At, Findings};
+use super::super::fault::{At, FaultWords, Findings};
 use super::super::lan::{free_lans, own_part, site_network};
 use crate::base::net::{Cidr, Family, InterfaceAddress};
 
 /// Refuses settings of a LAN at portals without their own LAN.
 pub(super) fn without(draft: &NetworkDraft, found: &mut Findings) {
-    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+    for portal in draft.portals() {
         let Some(entrance) = portal.entrance.as_ref().map(|entrance| &entrance.value) else { continue };
         if entrance.has_lan() {
             continue;
         }
-        let message = |key: &str| format!("a `{}` portal has no LAN, and so no `{key}`", entrance.key());
         let help = "remove it, or use `interface`, `vlan` or `wifi` as the entrance";
-        if let Some(address) = &portal.address {
-            found.add(&address.span, message("address"), help);
-        }
-        if let Some(dhcp) = portal.dhcp.as_ref().filter(|dhcp| dhcp.value) {
-            found.add(&dhcp.span, message("dhcp"), help);
-        }
-        if let Some(dns) = portal.dns.first().filter(|_| !entrance.has_devices()) {
-            found.add(&dns.span, message("dns"), help);
+        let address = portal.address.as_ref().map(|address| &address.span);
+        let dhcp = portal.dhcp.as_ref().filter(|dhcp| dhcp.value).map(|dhcp| &dhcp.span);
+        let dns = portal.dns.first().filter(|_| !entrance.has_devices()).map(|dns| &dns.span);
+        for (key, span) in [("address", address), ("dhcp", dhcp), ("dns", dns)] {
+            let Some(span) = span else { continue };
+            let message = format_args!("a `{}` portal has no LAN, and so no `{key}`", entrance.key());
+            found.add(span, message, help);
         }
         if let Some(router) = portal.router.as_ref().filter(|_| !entrance.has_devices()) {
             let message =
-                format!("a `{}` portal has no devices that could reach the `router`", entrance.key());
+                format_args!("a `{}` portal has no devices that could reach the `router`", entrance.key());
             found.add(&router.span, message, help);
         }
         if let Some(inbound) = portal.inbound.as_ref().filter(|_| !entrance.has_devices()) {
             let message =
-                format!("a `{}` portal has no devices that could be reached `inbound`", entrance.key());
+                format_args!("a `{}` portal has no devices that could be reached `inbound`", entrance.key());
             let help = "remove it: this router's own answers already leave where the question came in";
             found.add(&inbound.span, message, help);
         }
@@ -59,7 +57,11 @@ fn network_of(draft: &NetworkDraft, site: &SiteDraft) -> Option<Cidr> {
 
 /// Returns each site with its /24, if that is known.
 fn networks(draft: &NetworkDraft) -> Vec<(&SiteDraft, Cidr)> {
-    draft.sites.iter().filter_map(|site| Some((site, network_of(draft, site)?))).collect()
+    let mut networks = Vec::new();
+    for site in &draft.sites {
+        networks.extend(network_of(draft, site).map(|network| (site, network)));
+    }
+    networks
 }
 
 /// Refuses an `address` that a router cannot have, or that is not in a free part of the subnet.
@@ -68,23 +70,24 @@ pub(super) fn addresses(draft: &NetworkDraft, found: &mut Findings) {
     for (site, portal) in lans(draft) {
         let Some(At { value: address, span }) = &portal.address else { continue };
         let lan = address.network();
-        if let Some((message, help)) = shape(*address).or_else(|| place(draft, &networks, site, lan)) {
-            found.add(span, message, help);
+        if let Some(words) = shape(*address).or_else(|| place(draft, &networks, site, lan)) {
+            found.record(span, words);
         }
     }
 }
 
-/// Returns message and help if an address is wrong by itself.
-fn shape(address: InterfaceAddress) -> Option<(String, String)> {
+/// Returns words if an address is wrong by itself.
+fn shape(address: InterfaceAddress) -> Option<FaultWords> {
     let InterfaceAddress { address: ip, length } = address;
     let network = address.network();
     if network.family() == Family::V6 {
         let help = "write an IPv4 address such as `\"10.77.1.65/26\"`: IPv6 follows from `subnet6`";
-        return Some(("`address` must be IPv4".to_owned(), help.to_owned()));
+        return Some(FaultWords::new("`address` must be IPv4", help));
     }
     if length > 30 {
-        let help = format!("write `\"{ip}/26\"`");
-        return Some((format!("`address` is in a /{length}, which has no room for devices"), help));
+        let help = format_args!("write `\"{ip}/26\"`");
+        let message = format_args!("`address` is in a /{length}, which has no room for devices");
+        return Some(FaultWords::new(message, help));
     }
     let what = if ip == network.address() {
         "network address"
@@ -94,16 +97,17 @@ fn shape(address: InterfaceAddress) -> Option<(String, String)> {
         return None;
     };
     let first = InterfaceAddress { address: network.nth(1)?, length };
-    Some((format!("`address` {ip} is the {what} of {network}"), format!("write `\"{first}\"`")))
+    let message = format_args!("`address` {ip} is the {what} of {network}");
+    Some(FaultWords::new(message, format_args!("write `\"{first}\"`")))
 }
 
-/// Returns message and help if a LAN is in the wrong part of the subnet.
+/// Returns words if a LAN is in the wrong part of the subnet.
 fn place(
     draft: &NetworkDraft,
     networks: &[(&SiteDraft, Cidr)],
     site: &SiteDraft,
     lan: Cidr,
-) -> Option<(String, String)> {
+) -> Option<FaultWords> {
     let subnet = draft.subnet.as_ref()?.value;
     let own = network_of(draft, site);
     let where_it_is = if !subnet.covers(lan) {
@@ -121,7 +125,7 @@ fn place(
         Some(free) => format!("write an address such as `\"{free}\"`, or {TAKE_NEXT}"),
         None => TAKE_NEXT.to_owned(),
     };
-    Some((format!("`address` is in {lan}, {where_it_is}"), help))
+    Some(FaultWords::new(format_args!("`address` is in {lan}, {where_it_is}"), help))
 }
 
 const TAKE_NEXT: &str = "remove the line to get the next free network";
@@ -133,11 +137,11 @@ pub(super) fn overlaps(draft: &NetworkDraft, found: &mut Findings) {
         let Some(address) = &portal.address else { continue };
         let lan = address.value.network();
         if let Some((at, first, other)) = earlier.iter().find(|(.., other)| other.overlaps(lan)) {
-            let message = format!(
+            let message = format_args!(
                 "`address` is in {lan}, which overlaps {other} of portal {} at {}",
                 first.name.value, at.name.value
             );
-            found.add(&address.span, message, format!("write another address, or {TAKE_NEXT}"));
+            found.add(&address.span, message, format_args!("write another address, or {TAKE_NEXT}"));
         }
         earlier.push((site, portal, lan));
     }
@@ -153,8 +157,8 @@ pub(super) fn full(draft: &NetworkDraft, found: &mut Findings) {
             continue;
         }
         for portal in waiting.iter().skip(free_lans(own, &taken).len()) {
-            let message = format!("no /26 of {own} is left for portal {}", portal.name.value);
-            let help = format!("add `address` with a free part of `subnet`{}", example(draft, &taken));
+            let message = format_args!("no /26 of {own} is left for portal {}", portal.name.value);
+            let help = format_args!("add `address` with a free part of `subnet`{}", example(draft, &taken));
             found.add(&portal.span, message, help);
         }
     }
@@ -171,14 +175,17 @@ pub(super) fn explicit(draft: &NetworkDraft) -> Vec<Cidr> {
 
 /// Returns an example of an address in a /24 that no site and no portal uses, as the end of a sentence.
 fn example(draft: &NetworkDraft, taken: &[Cidr]) -> String {
-    let is_free =
-        |id: &u8| draft.sites.iter().all(|site| site.id.as_ref().is_none_or(|taken| taken.value != *id));
-    let network = |id: u8| site_network(draft.subnet.as_ref()?.value, id);
-    let unused = |place: &Cidr| taken.iter().all(|lan| !lan.overlaps(*place));
+    let Some(subnet) = &draft.subnet else { return String::new() };
     // Ids end at 250, so no site will ever use the last /24s.
-    match (1..=u8::MAX).rev().filter(is_free).filter_map(network).find(unused).and_then(|place| place.nth(1))
-    {
-        Some(address) => format!(", such as `\"{address}/26\"`"),
-        None => String::new(),
+    for id in (1..=u8::MAX).rev() {
+        let is_taken = draft.sites.iter().any(|site| site.id.as_ref().is_some_and(|taken| taken.value == id));
+        if let Some(place) = site_network(subnet.value, id)
+            && !is_taken
+            && !taken.iter().any(|lan| lan.overlaps(place))
+            && let Some(address) = place.nth(1)
+        {
+            return format!(", such as `\"{address}/26\"`");
+        }
     }
+    String::new()
 }

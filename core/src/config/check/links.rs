@@ -8,8 +8,13 @@ use super::helpers;
 
 /// Returns all sites that `site` is linked to, no matter which of the two sites lists the link.
 pub(super) fn linked<'d>(draft: &'d NetworkDraft, site: &SiteDraft) -> Vec<&'d SiteDraft> {
-    let other = |other: &&SiteDraft| other.name.value != site.name.value;
-    draft.sites.iter().filter(other).filter(|other| names(site, other) || names(other, site)).collect()
+    let mut linked = Vec::new();
+    for other in &draft.sites {
+        if other.name.value != site.name.value && (names(site, other) || names(other, site)) {
+            linked.push(other);
+        }
+    }
+    linked
 }
 
 fn peers_of(site: &SiteDraft) -> impl Iterator<Item = &At<String>> {
@@ -27,15 +32,17 @@ pub(super) fn peers(draft: &NetworkDraft, found: &mut Findings) {
         for (key, list) in [("exits", &site.exits), ("links", &site.links)] {
             for peer in list {
                 if peer.value == own {
-                    found.add(&peer.span, format!("`{key}` of {own} names {own} itself"), "remove it");
+                    found.add(&peer.span, format_args!("`{key}` of {own} names {own} itself"), "remove it");
                 } else if site.provider_names().contains(&peer.value) {
-                    let message = format!("`{key}` lists sites, but `{}` is a provider's file", peer.value);
+                    let message =
+                        format_args!("`{key}` lists sites, but `{}` is a provider's file", peer.value);
                     let help = "remove it: a portal can name it in `exit` without this entry";
                     found.add(&peer.span, message, help);
                 } else if draft.site(&peer.value).is_none() {
                     let mut others = draft.site_names();
                     others.retain(|name| *name != own);
-                    let message = format!("`{key}` names `{}`, which is not a site in this file", peer.value);
+                    let message =
+                        format_args!("`{key}` names `{}`, which is not a site in this file", peer.value);
                     found.add(&peer.span, message, known(&peer.value, &others));
                 }
             }
@@ -51,7 +58,7 @@ fn known(name: &str, sites: &[&str]) -> String {
 pub(super) fn both_kinds(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         for link in site.links.iter().filter(|link| site.exits.iter().any(|exit| exit.value == link.value)) {
-            let message = format!("`{}` is in both `exits` and `links`", link.value);
+            let message = format_args!("`{}` is in both `exits` and `links`", link.value);
             found.add(&link.span, message, "remove it here: the computers of an exit can be reached too");
         }
     }
@@ -70,7 +77,7 @@ pub(super) fn neither_can_dial(draft: &NetworkDraft, found: &mut Findings) {
             };
             let said_already = other <= index && (other == index || names(&draft.sites[other], site));
             if hidden(&draft.sites[other]) && !said_already {
-                let message = format!(
+                let message = format_args!(
                     "{} and {} cannot connect: neither has an `endpoint`, and no third site helps",
                     site.name.value, peer.value
                 );
@@ -91,7 +98,7 @@ pub(super) fn endpoints(draft: &NetworkDraft, found: &mut Findings) {
             host && other.base_port() == site.base_port()
         };
         if let Some(other) = draft.sites[..index].iter().find(same) {
-            let message = format!(
+            let message = format_args!(
                 "`endpoint` {} with `port` {} already belongs to site {}",
                 endpoint.value,
                 site.base_port(),
@@ -117,13 +124,13 @@ pub(super) fn ports(draft: &NetworkDraft, found: &mut Findings) {
         if port_of_exit > u32::from(u16::MAX) {
             let what =
                 if id < FIRST_PROVIDER { "the id of" } else { "the number that follows from the name" };
-            let message = format!(
+            let message = format_args!(
                 "`port` {0} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus \
                  {what} {exit}",
                 port.value
             );
             let largest = u32::from(u16::MAX) - id.max(FIRST_PROVIDER - 1);
-            found.add(&port.span, message, format!("write `port = 51820`, or any port up to {largest}"));
+            found.add(&port.span, message, format_args!("write `port = 51820`, or any port up to {largest}"));
         }
     }
 }

@@ -10,12 +10,14 @@ use crate::base::net::Cidr;
 /// Refuses a `lan` that overlaps the network's own subnets.
 pub(super) fn apart_from_subnets(draft: &NetworkDraft, found: &mut Findings) {
     let subnets = [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)];
-    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
-        for network in [Some(lan.value.network), lan.value.seen_as].into_iter().flatten() {
-            for (key, subnet) in subnets {
+    for (_, lan) in draft.lans() {
+        for (key, subnet) in subnets {
+            let mut networks = vec![lan.value.network];
+            networks.extend(lan.value.seen_as);
+            for network in networks {
                 if let Some(subnet) = subnet.as_ref().filter(|subnet| subnet.value.overlaps(network)) {
-                    let message = format!("`lan` {network} overlaps `{key}` {}", subnet.value);
-                    found.add(&lan.span, message, format!("write another network, or another `{key}`"));
+                    let message = format_args!("`lan` {network} overlaps `{key}` {}", subnet.value);
+                    found.add(&lan.span, message, format_args!("write another network, or another `{key}`"));
                 }
             }
         }
@@ -31,8 +33,12 @@ pub(super) fn apart_at_one_site(draft: &NetworkDraft, found: &mut Findings) {
                 && let Some(other) = site.lan.iter().find(|other| other.value.network.overlaps(seen_as))
             {
                 let network = other.value.network;
-                let message = format!("`lan` {seen_as} overlaps {network}, a network of the same site");
-                found.add(&lan.span, message, format!("write `{}`", translated(draft, site, lan, &[]).0));
+                let message = format_args!("`lan` {seen_as} overlaps {network}, a network of the same site");
+                found.add(
+                    &lan.span,
+                    message,
+                    format_args!("write `{}`", translated(draft, site, lan, &[]).0),
+                );
                 continue;
             }
             let is_ambiguous = |other: &&At<SharedNetwork>| {
@@ -41,8 +47,10 @@ pub(super) fn apart_at_one_site(draft: &NetworkDraft, found: &mut Findings) {
                     && (one.network.overlaps(other.network) || one.visible().overlaps(other.visible()))
             };
             if let Some(other) = site.lan[..index].iter().find(is_ambiguous) {
-                let message =
-                    format!("`lan` \"{}\" and \"{}\" contain the same addresses", lan.value, other.value);
+                let message = format_args!(
+                    "`lan` \"{}\" and \"{}\" contain the same addresses",
+                    lan.value, other.value
+                );
                 found.add(&lan.span, message, "remove one of the two, or write networks that do not overlap");
             }
         }
@@ -52,10 +60,7 @@ pub(super) fn apart_at_one_site(draft: &NetworkDraft, found: &mut Findings) {
 /// Refuses a `lan` that other sites see under the same addresses as the `lan` of another site, where one site
 /// could reach both.
 pub(super) fn apart_between_sites(draft: &NetworkDraft, found: &mut Findings) {
-    let mut lans = Vec::new();
-    for site in &draft.sites {
-        lans.extend(site.lan.iter().map(|lan| (site, lan)));
-    }
+    let lans = draft.lans();
     for (index, (second, lan)) in lans.iter().enumerate() {
         let visible = lan.value.visible();
         for (first, other) in &lans[..index] {
@@ -65,7 +70,7 @@ pub(super) fn apart_between_sites(draft: &NetworkDraft, found: &mut Findings) {
             let Some((are_linked, meeting)) = meeting(draft, first, second) else { continue };
             let name = &first.name.value;
             let message =
-                format!("`lan` {visible} overlaps {} of site {name}, {meeting}", other.value.visible());
+                format_args!("`lan` {visible} overlaps {} of site {name}, {meeting}", other.value.visible());
             let (is_plain, other_is_plain) = (lan.value.seen_as.is_none(), other.value.seen_as.is_none());
             let (there, taken) = translated(draft, first, other, &[]);
             let (here, _) = translated(draft, second, lan, &taken);
@@ -92,11 +97,15 @@ pub(super) fn apart_from_homes(draft: &NetworkDraft, found: &mut Findings) {
                     continue;
                 };
                 let name = &other.name.value;
-                let message = format!(
+                let message = format_args!(
                     "`lan` {visible} overlaps {home}, a network in the home of site {name}, to which this \
                      site is linked"
                 );
-                found.add(&lan.span, message, format!("write `{}`", translated(draft, site, lan, &[]).0));
+                found.add(
+                    &lan.span,
+                    message,
+                    format_args!("write `{}`", translated(draft, site, lan, &[]).0),
+                );
             }
         }
     }
@@ -111,16 +120,15 @@ pub(super) fn resolvers(draft: &NetworkDraft, found: &mut Findings) {
         {
             continue;
         }
-        let (message, help) = if site.lan.is_empty() {
+        if site.lan.is_empty() {
             let length = if dns.value.is_ipv4() { 24 } else { 64 };
             let around = Cidr::new(dns.value, length).expect("a length of this family");
-            let message = "`dns` needs a `lan` in which the resolver is".to_owned();
-            (message, format!("add `lan = [\"{around}\"]`"))
+            let message = "`dns` needs a `lan` in which the resolver is";
+            found.add(&dns.span, message, format_args!("add `lan = [\"{around}\"]`"));
         } else {
             let help = "write the address of the resolver in this site's home, or share its network, too";
-            (format!("`dns` {} is in no network of `lan`", dns.value), help.to_owned())
-        };
-        found.add(&dns.span, message, help);
+            found.add(&dns.span, format_args!("`dns` {} is in no network of `lan`", dns.value), help);
+        }
     }
 }
 
@@ -133,8 +141,10 @@ fn translated(
     also_taken: &[Cidr],
 ) -> (String, Vec<Cidr>) {
     let mut taken = also_taken.to_vec();
-    taken.extend([&draft.subnet, &draft.subnet6].into_iter().flatten().map(|subnet| subnet.value));
-    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
+    for subnet in [&draft.subnet, &draft.subnet6] {
+        taken.extend(subnet.as_ref().map(|subnet| subnet.value));
+    }
+    for (_, lan) in draft.lans() {
         taken.extend_from_slice(&[lan.value.network, lan.value.visible()]);
     }
     let id = site.id.as_ref().map_or(0, |id| id.value);

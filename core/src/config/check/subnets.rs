@@ -29,7 +29,7 @@ pub(super) fn subnet(draft: &NetworkDraft, found: &mut Findings) {
     let help =
         "write a network inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as `\"10.77.0.0/16\"`";
     if subnet.value.family() == Family::V6 {
-        found.add(&subnet.span, "`subnet` must be IPv4", format!("{help}; IPv6 goes in `subnet6`"));
+        found.add(&subnet.span, "`subnet` must be IPv4", format_args!("{help}; IPv6 goes in `subnet6`"));
     } else if !is_private(subnet.value) {
         found.add(&subnet.span, "`subnet` is not a private network", help);
     } else {
@@ -64,7 +64,7 @@ fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &NetworkDraft, found: &m
     // An id has 8 bits, so this network has room for every future site.
     let enough = Cidr::new(subnet.value.address(), each - 8);
     let help = enough.map_or_else(String::new, |enough| format!("write `\"{enough}\"`"));
-    found.add(&subnet.span, format!("`{key}` {room}: each site takes a /{each}"), help);
+    found.add(&subnet.span, format_args!("`{key}` {room}: each site takes a /{each}"), help);
 }
 
 /// Refuses an MTU below 1280 bytes where IPv6 is on: every IPv6 link must carry 1280 bytes (RFC 8200, section
@@ -104,7 +104,7 @@ pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
     }
     for (key, span) in places {
         let help = "remove it, or turn on IPv6 with `subnet6 = \"fd77:1:2::/48\"` in [network]";
-        found.add(span, format!("`{key}` contains IPv6, which is off"), help);
+        found.add(span, format_args!("`{key}` contains IPv6, which is off"), help);
     }
 }
 

@@ -50,9 +50,14 @@ impl fmt::Display for Written {
 /// of site 2. `None` if all of 256 candidates are taken.
 pub fn free_network(network: Cidr, id: u8, taken: &[Cidr]) -> Option<Cidr> {
     // Numbers from 78 on are above the usual `subnet`; the lower ones follow.
-    let candidate = |number| Cidr::new(like(network, number, id), network.length());
-    let is_free = |candidate: &Cidr| !taken.iter().any(|taken| taken.overlaps(*candidate));
-    (78..=255).chain(0..78).filter_map(candidate).find(is_free)
+    for number in 0..=u8::MAX {
+        if let Some(candidate) = Cidr::new(like(network, number.wrapping_add(78), id), network.length())
+            && !taken.iter().any(|taken| taken.overlaps(candidate))
+        {
+            return Some(candidate);
+        }
+    }
+    None
 }
 
 /// Returns an address in a candidate. Its last bits are those of `network`, so that a part of a /24 (or /64)

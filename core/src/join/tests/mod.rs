@@ -5,6 +5,7 @@ mod hostile;
 mod texts;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::entry::{self, SiteEntry};
@@ -134,7 +135,7 @@ fn a_site_joins_with_one_request() {
     assert_eq!((heard.name.as_str(), heard.applicant.key), ("paris", key(2)));
     assert_eq!(heard.verdict, Verdict::Admit(terms("paris")));
     for answer in [
-        JoinAnswer::Joined(Box::new(joined())),
+        JoinAnswer::Joined(Rc::new(joined())),
         JoinAnswer::Waits,
         JoinAnswer::Used,
         JoinAnswer::Expired,

@@ -1,33 +1,33 @@
 //! Rules that a packet meets.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
-use crate::base::sorted::SortedSet;
+use crate::base::text::push_all;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks, Set,
-    text,
+    Action, Chain, Condition, Devices, Firewall, Interfaces, MarksAtInterfaces, Networks, Set, text,
 };
-use crate::state::{RouteTarget, Rule, RuleAction, State, words};
+use crate::state::{RouteTarget, Rule, RuleAction, Selector, State, words};
 
 /// Source of a packet that this host sends, before its route is known.
-pub(super) const UNSPECIFIED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const UNSPECIFIED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// First IPv4 packet of a connection, on its way through this host.
 #[derive(Debug)]
-pub(super) struct Packet {
+pub(super) struct Packet<'a> {
     /// Interface through which it came in; `lo` if this host sent it, and none if it is any interface without
     /// a name in our rules.
-    pub(super) incoming: Option<IfName>,
+    pub(super) incoming: Option<&'a str>,
     /// Interface through which it leaves.
-    pub(super) outgoing: Option<IfName>,
+    pub(super) outgoing: Option<&'a str>,
     /// Network of its source; none = any source.
     pub(super) source: Option<Cidr>,
     /// Destination.
     pub(super) to: IpAddr,
     /// Hardware addresses of its sender; empty = one that no rule names.
-    pub(super) devices: SortedSet<Mac>,
+    pub(super) devices: &'a [Mac],
     /// Its destination port, if only packets to some ports are on this way.
     pub(super) port: Option<Ports>,
     /// Marks of the packet and of its connection.
@@ -60,17 +60,34 @@ impl Fit {
     }
 }
 
-impl Packet {
+impl<'a> Packet<'a> {
+    /// Returns a packet that this host sends.
+    pub(super) fn of_host(outgoing: Option<&'a str>, to: IpAddr) -> Self {
+        Self {
+            incoming: Some("lo"),
+            outgoing,
+            source: Some(Cidr::host(UNSPECIFIED)),
+            to,
+            devices: &[],
+            port: None,
+            mark: 0,
+            connection_mark: 0,
+        }
+    }
+
     /// Returns the rules of a chain that the packet may meet, in nft's words, up to the one that decides. The
     /// packet gets the marks that they set.
-    pub(super) fn pass(&mut self, firewall: &Firewall, chain: Chain) -> Vec<String> {
-        let mut lines = Vec::new();
+    pub(super) fn pass(&mut self, firewall: &Firewall, chain: Chain) -> String {
+        let mut lines = String::new();
         for rule in firewall.chains.get(&chain).into_iter().flatten() {
-            let fit = self.fit(firewall, rule);
+            let mut fit = Fit::Yes;
+            for condition in &rule.conditions {
+                fit = fit.min(self.meets(firewall, condition));
+            }
             if fit == Fit::No {
                 continue;
             }
-            lines.push(text::rule(rule));
+            push_all(&mut lines, &[&text::rule(rule), "\n"]);
             match rule.action {
                 Action::SetMark(mark) => self.mark = set(self.mark, mark),
                 Action::SetConnectionMark(mark) => self.connection_mark = set(self.connection_mark, mark),
@@ -84,20 +101,20 @@ impl Packet {
 
     /// Returns the policy rules that the packet may meet, and the routes of the tables that they ask, up to
     /// the rule that refuses the packet if its table is empty. A packet that this host sends gets its source.
-    pub(super) fn route(&mut self, state: &State) -> Vec<String> {
-        let (mut lines, mut is_routed, mut next) = (Vec::new(), false, None);
+    pub(super) fn route(&mut self, state: &State) -> String {
+        let (mut lines, mut is_routed, mut next) = (String::new(), false, None);
         for rule in state.rules.iter().filter(|rule| rule.family == Family::V4) {
             let fit = self.fit_rule(rule);
             if fit == Fit::No || next > Some(rule.priority) {
                 continue;
             }
-            lines.push(words::rule(rule));
+            push_all(&mut lines, &[&words::rule(rule), "\n"]);
             match rule.action {
                 RuleAction::Goto(priority) if fit == Fit::Yes => next = Some(priority),
                 RuleAction::Lookup(table) if !is_routed => {
-                    for route in state.routes.iter().filter(|route| route.table == table) {
-                        if route.destination.contains(self.to) {
-                            lines.push(["  ", &words::route(route)].concat());
+                    for route in &state.routes {
+                        if route.table == table && route.destination.contains(self.to) {
+                            push_all(&mut lines, &["  ", &words::route(route), "\n"]);
                             is_routed |= fit == Fit::Yes;
                             self.take_source(&route.target);
                         }
@@ -109,7 +126,7 @@ impl Packet {
                 return lines;
             }
         }
-        lines.push("then the rules and tables of the host".to_owned());
+        lines.push_str("then the rules and tables of the host");
         lines
     }
 
@@ -121,19 +138,14 @@ impl Packet {
         }
     }
 
-    fn fit(&self, firewall: &Firewall, rule: &FirewallRule) -> Fit {
-        let fits = rule.conditions.iter().map(|condition| self.meets(firewall, condition));
-        fits.min().unwrap_or(Fit::Yes)
-    }
-
     fn fit_rule(&self, rule: &Rule) -> Fit {
-        let selector = &rule.selector;
-        let incoming = selector.incoming.as_ref().is_none_or(|name| self.incoming.as_ref() == Some(name));
-        let to = selector.to.is_none_or(|network| network.contains(self.to));
-        let mark = selector.mark.is_none_or(|mark| is_set(self.mark, mark));
-        let from = selector.from.map_or(Fit::Yes, |network| self.is_from(&mut [network].iter().copied()));
-        let port = selector.udp_port.map_or(Fit::Yes, |port| self.is_at(Protocol::Udp, port, port));
-        from.min(port).min((incoming && to && mark).into())
+        let Selector { incoming, from, to, mark, udp_port } = &rule.selector;
+        let meets = incoming.as_ref().is_none_or(|name| self.incoming == Some(name.as_str()))
+            && to.is_none_or(|network| network.contains(self.to))
+            && mark.is_none_or(|mark| is_set(self.mark, mark));
+        let from = from.as_ref().map_or(Fit::Yes, |network| self.is_from(slice::from_ref(network)));
+        let port = udp_port.map_or(Fit::Yes, |port| self.is_at(Protocol::Udp, port, port));
+        from.min(port).min(meets.into())
     }
 
     fn meets(&self, firewall: &Firewall, condition: &Condition) -> Fit {
@@ -141,53 +153,71 @@ impl Packet {
             return Fit::No;
         }
         let set = condition.set().and_then(|name| firewall.sets.get(name));
-        match condition {
-            Condition::Incoming(names) => is_among(names, set, self.incoming.as_ref()),
-            Condition::NotIncoming(names) => is_among(names, set, self.incoming.as_ref()).not(),
-            Condition::Outgoing(names) => is_among(names, set, self.outgoing.as_ref()),
-            Condition::NotOutgoing(names) => is_among(names, set, self.outgoing.as_ref()).not(),
-            Condition::InterfacePair(_) => {
-                let pair = self.incoming.clone().zip(self.outgoing.clone());
-                let Some((Set::InterfacePairs(pairs), pair)) = set.zip(pair) else { return Fit::No };
-                pairs.contains(&pair).into()
+        let fit = match condition {
+            Condition::Incoming(names) | Condition::NotIncoming(names) => {
+                is_among(names, set, self.incoming).into()
             }
-            Condition::Source(networks) => self.is_from(&mut members(networks, set).into_iter()),
-            Condition::NotSource(networks) => self.is_from(&mut members(networks, set).into_iter()).not(),
-            Condition::Destination(networks) => self.is_to(networks, set),
-            Condition::NotDestination(networks) => self.is_to(networks, set).not(),
-            Condition::Device(Devices::One(mac)) => self.devices.contains(mac).into(),
-            Condition::Device(Devices::In(_)) => {
-                matches!(set, Some(Set::Devices(all)) if all.iter().any(|mac| self.devices.contains(mac)))
-                    .into()
+            Condition::Outgoing(names) | Condition::NotOutgoing(names) => {
+                is_among(names, set, self.outgoing).into()
             }
-            Condition::Marked(mark) => is_set(self.mark, *mark).into(),
-            Condition::NotMarked(mark) => (!is_set(self.mark, *mark)).into(),
-            Condition::ConnectionMarked(mark) => is_set(self.connection_mark, *mark).into(),
-            Condition::ConnectionNotMarked(mark) => (!is_set(self.connection_mark, *mark)).into(),
-            Condition::Departing(MarksAtInterfaces { mask, .. }) => {
-                let pair = self.outgoing.clone().map(|outgoing| (outgoing, self.connection_mark & mask));
-                let Some((Set::MarksAtInterfaces(pairs), pair)) = set.zip(pair) else { return Fit::No };
-                pairs.contains(&pair).into()
+            Condition::InterfacePair(_) => match (set, self.incoming, self.outgoing) {
+                (Some(Set::InterfacePairs(pairs)), Some(incoming), Some(outgoing)) => {
+                    let is_it = |(one, other): &(IfName, IfName)| {
+                        one.as_str() == incoming && other.as_str() == outgoing
+                    };
+                    pairs.iter().any(is_it).into()
+                }
+                _ => Fit::No,
+            },
+            Condition::Source(networks) | Condition::NotSource(networks) => {
+                self.is_from(members(networks, set))
             }
+            Condition::Destination(networks) | Condition::NotDestination(networks) => {
+                members(networks, set).iter().any(|network| network.contains(self.to)).into()
+            }
+            Condition::Device(devices) => {
+                let named = match (devices, set) {
+                    (Devices::One(mac), _) => slice::from_ref(mac),
+                    (Devices::In(_), Some(Set::Devices(all))) => all.as_slice(),
+                    _ => &[],
+                };
+                named.iter().any(|mac| self.devices.contains(mac)).into()
+            }
+            Condition::Marked(mark) | Condition::NotMarked(mark) => is_set(self.mark, *mark).into(),
+            Condition::ConnectionMarked(mark) | Condition::ConnectionNotMarked(mark) => {
+                is_set(self.connection_mark, *mark).into()
+            }
+            Condition::Departing(MarksAtInterfaces { mask, .. }) => match (set, self.outgoing) {
+                (Some(Set::MarksAtInterfaces(pairs)), Some(outgoing)) => {
+                    let bits = self.connection_mark & mask;
+                    pairs.iter().any(|(name, mark)| name.as_str() == outgoing && *mark == bits).into()
+                }
+                _ => Fit::No,
+            },
             Condition::Family(_) | Condition::FromOriginator => Fit::Yes,
             // The packet is the first one of a connection, and no relayed one.
             Condition::Established
             | Condition::Redirected
             | Condition::FromResponder
             | Condition::UdpBetween(..) => Fit::No,
+            Condition::Icmp(_) if self.port.is_some() => Fit::No,
             // A forged source or destination meets it.
-            Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_) | Condition::TcpSyn => {
-                Fit::Maybe
-            }
-            Condition::Icmp(_) => {
-                if self.port.is_some() {
-                    Fit::No
-                } else {
-                    Fit::Maybe
-                }
-            }
+            Condition::NotFrom(_)
+            | Condition::NotTo(_)
+            | Condition::NotReturning(_)
+            | Condition::TcpSyn
+            | Condition::Icmp(_) => Fit::Maybe,
             Condition::UdpPort(first, last) => self.is_at(Protocol::Udp, *first, *last),
             Condition::TcpPort(first, last) => self.is_at(Protocol::Tcp, *first, *last),
+        };
+        match condition {
+            Condition::NotIncoming(_)
+            | Condition::NotOutgoing(_)
+            | Condition::NotSource(_)
+            | Condition::NotDestination(_)
+            | Condition::NotMarked(_)
+            | Condition::ConnectionNotMarked(_) => fit.not(),
+            _ => fit,
         }
     }
 
@@ -196,7 +226,7 @@ impl Packet {
         (port.protocol == protocol && (first..=last).contains(&port.first)).into()
     }
 
-    fn is_from(&self, networks: &mut dyn Iterator<Item = Cidr>) -> Fit {
+    fn is_from(&self, networks: &[Cidr]) -> Fit {
         let Some(source) = self.source else { return Fit::Maybe };
         let mut fit = Fit::No;
         for network in networks {
@@ -209,27 +239,23 @@ impl Packet {
         }
         fit
     }
-
-    fn is_to(&self, networks: &Networks, set: Option<&Set>) -> Fit {
-        members(networks, set).iter().any(|network| network.contains(self.to)).into()
-    }
 }
 
-fn members(networks: &Networks, set: Option<&Set>) -> Vec<Cidr> {
+fn members<'a>(networks: &'a Networks, set: Option<&'a Set>) -> &'a [Cidr] {
     match (networks, set) {
-        (Networks::One(network), _) => vec![*network],
-        (Networks::In(..), Some(Set::Networks(_, all))) => all.iter().copied().collect(),
-        _ => Vec::new(),
+        (Networks::One(network), _) => slice::from_ref(network),
+        (Networks::In(..), Some(Set::Networks(_, all))) => all.as_slice(),
+        _ => &[],
     }
 }
 
-fn is_among(names: &Interfaces, set: Option<&Set>, interface: Option<&IfName>) -> Fit {
-    let Some(interface) = interface else { return Fit::No };
-    match (names, set) {
-        (Interfaces::One(name), _) => (name == interface).into(),
-        (Interfaces::In(_), Some(Set::Interfaces(all))) => all.contains(interface).into(),
-        _ => Fit::No,
-    }
+fn is_among(names: &Interfaces, set: Option<&Set>, interface: Option<&str>) -> bool {
+    let members = match (names, set) {
+        (Interfaces::One(name), _) => slice::from_ref(name),
+        (Interfaces::In(_), Some(Set::Interfaces(all))) => all.as_slice(),
+        _ => &[],
+    };
+    interface.is_some_and(|interface| members.iter().any(|name| name.as_str() == interface))
 }
 
 fn is_set(value: u32, mark: Mark) -> bool {

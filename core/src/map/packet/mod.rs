@@ -5,16 +5,16 @@ mod fit;
 mod picture;
 mod text;
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::base::net::{Cidr, IfName, InterfaceAddress};
-use crate::base::sorted::SortedSet;
+use crate::base::net::{IfName, InterfaceAddress};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{Chain, Firewall, FirewallBackend};
 use crate::plan::plan;
-use crate::site::{Entrance, Exit, Portal, Site};
+use crate::site::{Entrance, PeerEndpoint, Portal, Site, SiteTunnel};
 use crate::state::{State, TUNNEL_MARK};
-use fit::{Packet, UNSPECIFIED};
+use fit::Packet;
 pub use picture::picture;
 pub use text::text;
 
@@ -37,52 +37,26 @@ struct Stage {
     kind: Kind,
     /// Words after the name of the kind: priority and chain.
     place: String,
-    /// Rules in the order in which the packet meets them.
-    lines: Vec<String>,
+    /// Rules in the order in which the packet meets them, one a line.
+    lines: String,
 }
 
-/// Kind of a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Interface,
-    Raw,
-    Conntrack,
-    Mangle,
-    Nat,
-    Filter,
-    Routing,
-}
+/// Kind of a place: its name, and the number of its colour.
+type Kind = (&'static str, i32);
 
-impl Stage {
-    /// Returns the words in bold and in plain type.
-    fn words(&self) -> (&str, &str) {
-        match self.kind {
-            Kind::Interface | Kind::Routing => (&self.place, ""),
-            kind => (kind.look().0, &self.place),
-        }
-    }
-}
-
-impl Kind {
-    /// Name of the kind, and the number of its colour.
-    fn look(self) -> (&'static str, i32) {
-        match self {
-            Self::Interface => ("", 3),
-            Self::Raw => ("raw", 7),
-            Self::Conntrack => ("conntrack", 1),
-            Self::Mangle => ("mangle", 4),
-            Self::Nat => ("nat", 0),
-            Self::Filter => ("filter", 5),
-            Self::Routing => ("", 2),
-        }
-    }
-}
+const INTERFACE: Kind = ("", 3);
+const RAW: Kind = ("raw", 7);
+const CONNTRACK: Kind = ("conntrack", 1);
+const MANGLE: Kind = ("mangle", 4);
+const NAT: Kind = ("nat", 0);
+const FILTER: Kind = ("filter", 5);
+const ROUTING: Kind = ("", 2);
 
 /// Way in the making.
 struct Walk<'a> {
     state: &'a State,
     firewall: &'a Firewall,
-    packet: Packet,
+    packet: Packet<'a>,
     stages: Vec<Stage>,
 }
 
@@ -95,107 +69,84 @@ impl PacketPath {
         let portal = site.portals.iter().find(|other| other.name == portal)?;
         let mut state = plan(site);
         let firewall = state.firewall.take().unwrap_or_default();
-        let outgoing = site.exit_interfaces(&portal.exit).next().cloned();
-        let packet = packet(portal, outgoing.clone());
+        let outgoing = site.exit_interfaces(&portal.exit).next();
+        let packet = packet(portal, outgoing.map(IfName::as_str));
+        let (owner, name, to, exit) = (&site.name, &portal.name, packet.to, &portal.exit);
+        let title = format!("{owner}/{name}: the first packet of a connection to {to}, exit {exit}");
         let mut walk = Walk { state: &state, firewall: &firewall, packet, stages: Vec::new() };
-        let from = portal.entrance_words();
-        let title = [
-            &site.name,
-            "/",
-            &portal.name,
-            ": the first packet of a connection to ",
-            &walk.packet.to.to_string(),
-            ", exit ",
-            &portal.exit.to_string(),
-        ]
-        .concat();
-        walk.add("enters", Kind::Interface, from, Vec::new());
-        if portal.entrance == Entrance::Own {
+        walk.add("enters", INTERFACE, portal.entrance_words(), String::new());
+        if matches!(portal.entrance, Entrance::Own) {
             walk.leave_process();
         } else {
             walk.forward(portal.entrance_interface());
         }
-        match (&portal.exit, outgoing) {
-            (Exit::Tunnel { interface, .. }, _) => {
-                walk.leave();
-                walk.encrypt(site, interface);
+        if let Some(outgoing) = outgoing {
+            walk.leave();
+            match site.tunnels.get(outgoing) {
+                Some(tunnel) => walk.encrypt(site, outgoing, tunnel),
+                None => walk.add("leaves", INTERFACE, outgoing.to_string(), String::new()),
             }
-            (Exit::Direct, Some(uplink)) => {
-                walk.leave();
-                walk.add("leaves", Kind::Interface, uplink.to_string(), Vec::new());
-            }
-            _ => {}
         }
         Some(Self { title, stages: walk.stages })
     }
 }
 
 /// Returns the first packet of a connection from a portal.
-fn packet(portal: &Portal, outgoing: Option<IfName>) -> Packet {
-    let mut source = None;
-    let mut devices = SortedSet::new();
-    let mut incoming = portal.entrance_interface().cloned();
-    match &portal.entrance {
-        Entrance::From(all) => source = all.iter().find(|source| source.address().is_ipv4()).copied(),
-        Entrance::Mac { devices: all, .. } => devices = all.clone(),
-        Entrance::Own => {
-            incoming = Some(loopback());
-            source = Some(Cidr::host(UNSPECIFIED));
-        }
-        _ => source = portal.address.map(InterfaceAddress::network),
-    }
+fn packet<'a>(portal: &'a Portal, outgoing: Option<&'a str>) -> Packet<'a> {
     let to = portal.to.iter().find(|network| network.address().is_ipv4());
-    Packet {
-        incoming,
-        outgoing,
-        source,
-        to: to.map_or(INTERNET, |network| network.nth(1).unwrap_or(network.address())),
-        devices,
-        port: portal.ports().first().copied(),
-        mark: 0,
-        connection_mark: 0,
+    let to = to.map_or(INTERNET, |network| network.nth(1).unwrap_or(network.address()));
+    let mut packet = Packet::of_host(outgoing, to);
+    packet.port = portal.ports().first().copied();
+    if !matches!(portal.entrance, Entrance::Own) {
+        packet.incoming = portal.entrance_interface().map(IfName::as_str);
+        packet.source = match &portal.entrance {
+            Entrance::From(all) => all.iter().find(|source| source.address().is_ipv4()).copied(),
+            Entrance::Mac { devices, .. } => {
+                packet.devices = devices.as_slice();
+                None
+            }
+            _ => portal.address.map(InterfaceAddress::network),
+        };
     }
-}
-
-fn loopback() -> IfName {
-    "lo".parse().expect("a valid name")
+    packet
 }
 
 impl Walk<'_> {
-    fn add(&mut self, hook: &'static str, kind: Kind, place: String, lines: Vec<String>) {
+    #[inline(never)]
+    fn add(&mut self, hook: &'static str, kind: Kind, place: String, lines: String) {
         self.stages.push(Stage { hook, kind, place, lines });
     }
 
     fn pass(&mut self, kind: Kind, chain: Chain) {
         let hook = chain.hook();
-        let place = [&hook.priority.to_string(), ", chain ", chain.name()].concat();
+        let place = format!("{}, chain {}", hook.priority, chain.name());
         let lines = self.packet.pass(self.firewall, chain);
         self.add(hook.hook, kind, place, lines);
     }
 
     fn track(&mut self, hook: &'static str) {
-        self.add(hook, Kind::Raw, "-300".to_owned(), Vec::new());
-        self.add(hook, Kind::Conntrack, "-200".to_owned(), Vec::new());
+        self.add(hook, RAW, "-300".to_owned(), String::new());
+        self.add(hook, CONNTRACK, "-200".to_owned(), String::new());
     }
 
     fn route(&mut self, place: &str) {
         let lines = self.packet.route(self.state);
-        self.add("routing", Kind::Routing, place.to_owned(), lines);
+        self.add("routing", ROUTING, place.to_owned(), lines);
     }
 
     /// Takes a packet from an interface through the hooks of a router.
     fn forward(&mut self, entrance: Option<&IfName>) {
         let closed = self.state.closed_ports.as_ref();
         let is_closed = entrance.is_some_and(|entrance| closed.is_some_and(|ports| ports.contains(entrance)));
-        let lines = if is_closed { vec!["drop".to_owned()] } else { Vec::new() };
-        self.add("ingress", Kind::Filter, "table netdev".to_owned(), lines);
+        let lines = if is_closed { "drop" } else { "" };
+        self.add("ingress", FILTER, "table netdev".to_owned(), lines.to_owned());
         self.track("prerouting");
-        self.pass(Kind::Mangle, Chain::Marks);
-        self.pass(Kind::Nat, Chain::Prerouting);
+        self.pass(MANGLE, Chain::Marks);
+        self.pass(NAT, Chain::Prerouting);
         self.route("decision");
         if self.packet.outgoing.is_some() {
-            self.pass(Kind::Mangle, Chain::Mss);
-            self.pass(Kind::Filter, Chain::Forward);
+            self.pass(MANGLE, Chain::Mss);
+            self.pass(FILTER, Chain::Forward);
         }
     }
 
@@ -204,51 +155,44 @@ impl Walk<'_> {
         self.route("decision");
         self.track("output");
         let mark = self.packet.mark;
-        self.pass(Kind::Mangle, Chain::OwnMarks);
+        self.pass(MANGLE, Chain::OwnMarks);
         if self.packet.mark != mark {
             self.route("decision once more, for the new mark");
         }
-        self.pass(Kind::Filter, Chain::Output);
+        self.pass(FILTER, Chain::Output);
     }
 
     /// Takes a packet through the last hook.
     fn leave(&mut self) {
-        self.pass(Kind::Mangle, Chain::Leaving);
-        self.pass(Kind::Nat, Chain::Postrouting);
+        self.pass(MANGLE, Chain::Leaving);
+        self.pass(NAT, Chain::Postrouting);
     }
+}
 
+impl<'a> Walk<'a> {
     /// Takes the packet through the tunnel, and the encrypted packet to the uplink.
-    fn encrypt(&mut self, site: &Site, interface: &IfName) {
-        let Some(tunnel) = site.tunnels.get(interface) else { return };
+    fn encrypt(&mut self, site: &'a Site, interface: &IfName, tunnel: &SiteTunnel) {
         let endpoint = tunnel.peers.values().find_map(|peer| peer.endpoint.as_ref());
-        let peer = endpoint.map_or_else(
-            || "the address from which the other end was heard last".to_owned(),
-            |endpoint| [&endpoint.host.to_string(), ":", &endpoint.port.to_string()].concat(),
-        );
-        let words = ["UDP from port ", &tunnel.port.to_string(), " to ", &peer].concat();
-        let lines = vec![words, format!("mark {:#x}", TUNNEL_MARK.value)];
-        self.add("tunnel", Kind::Interface, [interface.as_str(), ": WireGuard encrypts"].concat(), lines);
-        let uplink = site.uplink_interface().cloned();
-        let to = endpoint.and_then(|endpoint| endpoint.address).map_or(INTERNET, |address| address.ip());
-        self.packet = Packet {
-            incoming: Some(loopback()),
-            outgoing: uplink.clone(),
-            source: Some(Cidr::host(UNSPECIFIED)),
-            to: if to.is_ipv4() { to } else { INTERNET },
-            devices: SortedSet::new(),
-            port: endpoint.map(|endpoint| Ports {
-                protocol: Protocol::Udp,
-                first: endpoint.port,
-                last: endpoint.port,
-            }),
-            mark: TUNNEL_MARK.value,
-            connection_mark: 0,
+        let mut lines = format!("UDP from port {} to ", tunnel.port);
+        let _ = match endpoint {
+            Some(PeerEndpoint { host, port, .. }) => write!(lines, "{host}:{port}"),
+            None => write!(lines, "the address from which the other end was heard last"),
         };
+        let _ = write!(lines, "\nmark {:#x}", TUNNEL_MARK.value);
+        self.add("tunnel", INTERFACE, [interface.as_str(), ": WireGuard encrypts"].concat(), lines);
+        let uplink = site.uplink_interface().map(IfName::as_str);
+        let to = endpoint.and_then(|endpoint| endpoint.address).map_or(INTERNET, |address| address.ip());
+        self.packet = Packet::of_host(uplink, if to.is_ipv4() { to } else { INTERNET });
+        self.packet.mark = TUNNEL_MARK.value;
+        self.packet.port = endpoint.map(|endpoint| Ports {
+            protocol: Protocol::Udp,
+            first: endpoint.port,
+            last: endpoint.port,
+        });
         self.leave_process();
         // WireGuard takes the address of the uplink.
         self.packet.source = None;
         self.leave();
-        let uplink = uplink.map_or_else(|| "no uplink".to_owned(), |uplink| uplink.to_string());
-        self.add("leaves", Kind::Interface, uplink, Vec::new());
+        self.add("leaves", INTERFACE, uplink.unwrap_or("no uplink").to_owned(), String::new());
     }
 }

@@ -25,46 +25,48 @@ pub fn picture(path: &PacketPath) -> String {
     let mut boxes = Vec::new();
     let mut end = HEADING;
     for stage in &path.stages {
-        let mut lines: Vec<String> = Vec::new();
-        for rule in &stage.lines {
-            for (at, part) in wrapped(rule, WIDTH - 4).iter().enumerate() {
-                lines.push([if at > 0 { "\u{a0}\u{a0}\u{a0}\u{a0}" } else { "" }, part].concat());
-            }
+        let lines = wrapped(&stage.lines, WIDTH - 4);
+        let mut height = BOX;
+        if !lines.is_empty() {
+            height += LINE * i32::try_from(lines.len()).unwrap_or(0) + 8;
         }
-        let below = if lines.is_empty() { 0 } else { LINE * i32::try_from(lines.len()).unwrap_or(0) + 8 };
-        boxes.push((stage, lines, end, BOX + below));
-        end += BOX + below + GAP;
+        boxes.push((stage, lines, end, height));
+        end += height + GAP;
     }
     let mut svg = Svg::new([RIGHT + MARGIN, end - GAP + MARGIN], &path.title, &text(path));
     svg.text("title", [MARGIN, 44], &path.title);
     for (at, (stage, lines, top, height)) in boxes.iter().enumerate() {
-        let (_, colour) = stage.kind.look();
         let (top, height, middle) = (*top, *height, i32::midpoint(LEFT, RIGHT));
         if at > 0 {
-            svg.put("<path class=\"arrow\" d=\"M# #V#\"/>\n", &[middle, top - GAP, top - 7]);
-            svg.put("<path class=\"ink\" d=\"M# #l-5 -8h10Z\"/>\n", &[middle, top]);
+            svg.put(
+                "<path class=\"arrow\" d=\"M# #V#\"/>\n<path class=\"ink\" d=\"M# #l-5 -8h10Z\"/>\n",
+                &[middle, top - GAP, top - 7, middle, top],
+                &[],
+            );
         }
         svg.put(
             "<rect class=\"card\" x=\"#\" y=\"#\" width=\"#\" height=\"#\" rx=\"8\"/>\n\
              <rect class=\"fill c#\" x=\"#\" y=\"#\" width=\"6\" height=\"#\" rx=\"3\"/>\n",
-            &[LEFT, top, RIGHT - LEFT, height, colour, LEFT + 6, top + 7, height - 14],
+            &[LEFT, top, RIGHT - LEFT, height, stage.kind.1, LEFT + 6, top + 7, height - 14],
+            &[],
         );
-        let (name, place) = stage.words();
-        svg.put("<text x=\"#\" y=\"#\"><tspan class=\"bold\">", &[LEFT + 24, top + 22]);
-        svg.escaped(name);
-        svg.put("</tspan> <tspan class=\"soft\">", &[]);
-        svg.escaped(place);
-        svg.put("</tspan></text>\n", &[]);
+        let (name, place) = match stage.kind.0 {
+            "" => (&*stage.place, ""),
+            name => (name, &*stage.place),
+        };
+        svg.bold([LEFT + 24, top + 22], name, place);
         for (number, line) in (0..).zip(lines) {
             svg.text("mono", [LEFT + 24, top + 41 + LINE * number], &line.replace("  ", "\u{a0}\u{a0}"));
         }
-        let is_first = at == 0 || boxes[at - 1].0.hook != stage.hook;
-        if is_first {
-            let same = boxes[at..].iter().take_while(|(other, ..)| other.hook == stage.hook);
-            let (_, _, last, height) = same.last().unwrap_or(&boxes[at]);
+        if at == 0 || boxes[at - 1].0.hook != stage.hook {
+            let mut end = top + height;
+            for (_, _, top, height) in boxes[at..].iter().take_while(|(other, ..)| other.hook == stage.hook) {
+                end = top + height;
+            }
             svg.put(
                 "<path class=\"arrow\" d=\"M# #H#V#H#\"/>\n",
-                &[LEFT - 12, top + 6, LEFT - 20, last + height - 6, LEFT - 12],
+                &[LEFT - 12, top + 6, LEFT - 20, end - 6, LEFT - 12],
+                &[],
             );
             svg.text("name", [MARGIN, top + 22], stage.hook);
         }

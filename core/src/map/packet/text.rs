@@ -1,6 +1,8 @@
 //! Way of a packet as text for a terminal of 80 columns.
 
 use super::PacketPath;
+use crate::base::text::push_all;
+use crate::map::fill;
 
 /// Column of the places, and of the rules.
 const PLACE: usize = 14;
@@ -8,9 +10,12 @@ const RULE: usize = 16;
 
 const WIDTH: usize = 80;
 
+/// Indentation of further parts of a rule.
+const INDENT: &str = "    ";
+
 /// Returns the way from top to bottom: on the left the hooks, beside them the places with their rules.
 pub fn text(path: &PacketPath) -> String {
-    let mut text = [path.title.as_str(), "\n\n"].concat();
+    let mut text = [&path.title, "\n\n"].concat();
     let mut hook = "";
     for stage in &path.stages {
         let is_first = stage.hook != hook;
@@ -18,39 +23,36 @@ pub fn text(path: &PacketPath) -> String {
             text.push_str("     ▼\n");
         }
         hook = stage.hook;
-        let mut line = if is_first { hook.to_owned() } else { "     │".to_owned() };
-        line.push_str(&" ".repeat(PLACE - line.chars().count()));
-        let (bold, plain) = stage.words();
-        line.push_str(&[bold, " ", plain].concat());
-        text.push_str(line.trim_end());
-        text.push('\n');
-        for rule in &stage.lines {
-            for (at, part) in wrapped(rule, WIDTH - RULE - 4).iter().enumerate() {
-                text.push_str("     │");
-                text.push_str(&" ".repeat(RULE - 6 + if at > 0 { 4 } else { 0 }));
-                text.push_str(part);
-                text.push('\n');
-            }
+        let mut line = (if is_first { hook } else { "     │" }).to_owned();
+        fill(&mut line, PLACE, ' ');
+        let name = stage.kind.0;
+        let gap = if name.is_empty() { "" } else { " " };
+        push_all(&mut text, &[&line, name, gap, &stage.place, "\n"]);
+        for line in wrapped(&stage.lines, WIDTH - RULE - INDENT.len()) {
+            push_all(&mut text, &["     │          ", &line, "\n"]);
         }
     }
     text
 }
 
-/// Returns a line in parts of at most `width` characters, divided at blanks.
-pub(super) fn wrapped(line: &str, width: usize) -> Vec<String> {
+/// Returns lines in parts of at most `width` characters, divided at blanks. Further parts are indented.
+pub(super) fn wrapped(lines: &str, width: usize) -> Vec<String> {
     let mut parts = Vec::new();
-    let start = line.len() - line.trim_start().len();
-    let mut part = line[..start].to_owned();
-    for word in line.split_whitespace() {
-        if part.len() > start && part.len() + 1 + word.len() > width {
-            parts.push(part);
-            part = String::new();
+    for line in lines.lines() {
+        let words = line.trim_start();
+        let mut part = line[..line.len() - words.len()].to_owned();
+        let mut room = width;
+        for word in words.split(' ') {
+            if part.len() + word.len() >= room {
+                parts.push(part);
+                part = String::from(INDENT);
+                room = width + INDENT.len();
+            } else if !part.trim_start().is_empty() {
+                part.push(' ');
+            }
+            part.push_str(word);
         }
-        if !part.trim_start().is_empty() {
-            part.push(' ');
-        }
-        part.push_str(word);
+        parts.push(part);
     }
-    parts.push(part);
     parts
 }

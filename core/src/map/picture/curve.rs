@@ -5,26 +5,29 @@ use crate::map::svg::Svg;
 /// Point: to the right, and down.
 pub(super) type Point = [i32; 2];
 
-/// Rectangle.
-pub(super) struct Rect {
-    /// Upper left corner.
-    pub(super) corner: Point,
+/// Card of a site.
+pub(super) struct Card {
+    pub(super) centre: Point,
     /// Width and height.
     pub(super) size: [i32; 2],
 }
 
-impl Rect {
+impl Card {
+    /// Returns the upper left corner.
+    pub(super) fn corner(&self) -> Point {
+        [self.centre[0] - self.size[0] / 2, self.centre[1] - self.size[1] / 2]
+    }
+
     /// Reports whether a point is inside, or almost.
     fn has(&self, point: Point) -> bool {
-        [0, 1].into_iter().all(|axis| {
-            let first = self.corner[axis] - 4;
-            (first..=first + self.size[axis] + 8).contains(&point[axis])
-        })
+        let [x, y] = self.corner();
+        (x - 4..=x + self.size[0] + 4).contains(&point[0])
+            && (y - 4..=y + self.size[1] + 4).contains(&point[1])
     }
 }
 
 /// Quadratic Bézier curve.
-pub(super) struct Curve([Point; 3]);
+pub(super) struct Curve(pub(super) [Point; 3]);
 
 /// Number of steps from one end of a curve to the other.
 const STEPS: i32 = 256;
@@ -45,7 +48,7 @@ impl Curve {
         };
         let (ends, bow) = (aside((lane * 10).clamp(-MOST_ASIDE, MOST_ASIDE)), aside(lane * 14));
         let control = [0, 1].map(|axis| {
-            let half = i32::midpoint(from[axis], to[axis]);
+            let half = (from[axis] + to[axis]) >> 1;
             half + bow[axis] + middle.map_or(0, |middle| (middle[axis] - half) / 4)
         });
         let moved = |point: Point| [point[0] + ends[0], point[1] + ends[1]];
@@ -59,36 +62,42 @@ impl Curve {
         [0, 1].map(|axis| part(part(from[axis], control[axis]), part(control[axis], to[axis])))
     }
 
-    /// Returns the middle of the part between two rectangles, one at each end.
-    pub(super) fn middle(&self, [one, other]: [&Rect; 2]) -> Point {
-        let first = (0..STEPS).find(|step| !one.has(self.at(*step))).unwrap_or(0);
-        let last = (0..STEPS).rev().find(|step| !other.has(self.at(*step))).unwrap_or(STEPS);
-        self.at(i32::midpoint(first, last))
+    /// Returns the last step before the curve enters a card at its end.
+    fn steps_to(&self, card: &Card) -> i32 {
+        let mut step = STEPS;
+        while step > 0 && card.has(self.at(step)) {
+            step -= 1;
+        }
+        step
     }
 
-    /// Draws the curve with a class.
-    pub(super) fn draw(&self, svg: &mut Svg, class: &str) {
-        let [[x, y], [control_x, control_y], [to_x, to_y]] = self.0;
-        svg.put("<path class=\"", &[]);
-        svg.put(class, &[]);
-        svg.put("\" d=\"M# #Q# # # #\"/>\n", &[x, y, control_x, control_y, to_x, to_y]);
+    /// Returns the middle of the part between two cards, one at each end.
+    pub(super) fn middle(&self, one: &Card, other: &Card) -> Point {
+        let mut first = 0;
+        while first < STEPS && one.has(self.at(first)) {
+            first += 1;
+        }
+        self.at((first + self.steps_to(other)) >> 1)
     }
 
-    /// Draws the curve as an arrow that ends at the border of a rectangle.
-    pub(super) fn draw_arrow(&self, svg: &mut Svg, class: &str, target: &Rect) {
-        let end = (1..=STEPS).rev().find(|step| !target.has(self.at(*step))).unwrap_or(STEPS);
+    /// Draws the curve as an arrow that ends at the border of a card.
+    pub(super) fn draw_arrow(&self, svg: &mut Svg, class: &str, target: &Card) {
+        let end = self.steps_to(target);
         let [from, control, _] = self.0;
-        let tip = self.at(end);
+        let [x, y] = self.at(end);
         let control = [0, 1].map(|axis| from[axis] + (control[axis] - from[axis]) * end / STEPS);
-        let [along, down] = towards(control, tip, TIP.0);
-        let neck = [tip[0] - along, tip[1] - down];
+        let [along, down] = towards(control, [x, y], TIP.0);
+        let [neck_x, neck_y] = [x - along, y - down];
         let (wide_x, wide_y) = (down * TIP.1 / TIP.0, along * TIP.1 / TIP.0);
-        Self([from, control, neck]).draw(svg, &["way ", class].concat());
-        svg.put("<path class=\"fill ", &[]);
-        svg.put(class, &[]);
         svg.put(
-            "\" d=\"M# #L# # # #Z\"/>\n",
-            &[tip[0], tip[1], neck[0] - wide_x, neck[1] + wide_y, neck[0] + wide_x, neck[1] - wide_y],
+            "<path class=\"way ~\" d=\"M# #Q# # # #\"/>\n<path class=\"fill ~\" d=\"M# #L# # # #Z\"/>\n",
+            [
+                [from, control, [neck_x, neck_y]],
+                [[x, y], [neck_x - wide_x, neck_y + wide_y], [neck_x + wide_x, neck_y - wide_y]],
+            ]
+            .as_flattened()
+            .as_flattened(),
+            &[class, class],
         );
     }
 }
@@ -126,7 +135,7 @@ mod tests {
     #[test]
     fn arrows_end_at_the_border() {
         let mut svg = Svg::new([9, 9], "", "");
-        let card = Rect { corner: [200, -50], size: [100, 100] };
+        let card = Card { centre: [250, 0], size: [100, 100] };
         Curve::between([0, 0], [250, 0], None, 0).draw_arrow(&mut svg, "c1", &card);
         let drawing = svg.finish();
         assert!(

@@ -154,18 +154,21 @@ impl Helper {
     /// Takes over the sites and links of a network file. Links that it no longer has are forgotten.
     pub fn follow(&mut self, keys: SortedMap<u8, PairKey>, links: Vec<HelpedLink>) {
         self.keys = keys;
-        let mut known = std::mem::take(&mut self.links);
+        self.links.retain(|_, state| links.contains(&state.link));
         for link in links {
-            let state = known.remove(&link.pair).filter(|state| state.link == link);
-            let new = || LinkState { link: link.clone(), sides: Default::default() };
-            self.links.insert(link.pair, state.unwrap_or_else(new));
+            self.links.get_or_insert_with(link.pair, || LinkState { link, sides: Default::default() });
         }
     }
 
     /// Returns the relayed links, with the sites at their ends.
     pub fn relayed(&self) -> Vec<(Pair, RelayedLink)> {
-        let relayed = |(pair, state): (&Pair, &LinkState)| Some((*pair, state.relayed()?));
-        self.links.iter().filter_map(relayed).collect()
+        let mut relayed = Vec::new();
+        for (pair, state) in &self.links {
+            if let Some(link) = state.relayed() {
+                relayed.push((*pair, link));
+            }
+        }
+        relayed
     }
 
     /// Takes over the relayed links of a former run. Links that the file does not relay are left out.
@@ -258,16 +261,16 @@ impl Helper {
     /// about.
     fn is_relayed(&self, received: &Received) -> bool {
         let is_it = |side: &RelaySide| side.source == received.from && side.local == received.to;
-        self.links.values().filter_map(LinkState::relayed).any(|link| link.sides.iter().any(is_it))
+        let has_it = |link: RelayedLink| link.sides.iter().any(is_it);
+        self.links.values().any(|state| state.relayed().is_some_and(has_it))
     }
 
     /// Reports whether this site relays another link from the address of a question, at the same port: a
     /// packet from there cannot tell the two links apart.
     fn is_taken(&self, from: u8, ask: &Ask, received: &Received) -> bool {
         let own = Pair::of(from, ask.peer);
-        let mut others =
-            self.links.values().filter(|state| state.link.pair != own).flat_map(LinkState::relays);
-        others.any(|side| side.source == received.from && side.local.port() == received.to.port())
+        let is_it = |side: RelaySide| side.source == received.from && side.local.port() == received.to.port();
+        self.links.values().any(|state| state.link.pair != own && state.relays().any(is_it))
     }
 
     /// Forgets the source of a question at the relay port of a link as a source of other links at this port,
@@ -278,9 +281,10 @@ impl Helper {
         if self.links.get(&own).and_then(|state| state.link.relay_port) != Some(received.to.port()) {
             return;
         }
-        let others = self.links.values_mut().filter(|state| state.link.pair != own);
-        for side in others.flat_map(|state| &mut state.sides).filter(|side| side.relay == relay) {
-            side.relay = None;
+        for state in self.links.values_mut().filter(|state| state.link.pair != own) {
+            for side in state.sides.iter_mut().filter(|side| side.relay == relay) {
+                side.relay = None;
+            }
         }
     }
 

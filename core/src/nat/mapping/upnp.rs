@@ -115,16 +115,22 @@ pub(super) fn location(bytes: &[u8], router: Ipv4Addr) -> Option<Url> {
 /// Returns the services of a device description that map ports, the first one last.
 pub(super) fn services(bytes: &[u8], at: &Url, router: Ipv4Addr) -> Vec<Service> {
     let Some((200, text)) = http::answer(bytes) else { return Vec::new() };
-    let service = |part: &str| {
-        let name = value(part, "serviceType")?;
-        let name = SERVICES.into_iter().find(|known| *known == name)?;
-        let control = at.join(&value(part, "controlURL")?.replace("&amp;", "&"), router)?;
-        Some(Service { name, control })
-    };
-    let mut services: Vec<Service> =
-        text.split("</service>").filter_map(service).take(MOST_SERVICES).collect();
-    services.reverse();
+    let mut services = Vec::new();
+    for part in text.split("</service>") {
+        if services.len() < MOST_SERVICES
+            && let Some(service) = service(part, at, router)
+        {
+            services.insert(0, service);
+        }
+    }
     services
+}
+
+fn service(part: &str, at: &Url, router: Ipv4Addr) -> Option<Service> {
+    let name = value(part, "serviceType")?;
+    let name = SERVICES.into_iter().find(|known| *known == name)?;
+    let control = at.join(&value(part, "controlURL")?.replace("&amp;", "&"), router)?;
+    Some(Service { name, control })
 }
 
 /// Returns the body of the answer to a call, or the error code.

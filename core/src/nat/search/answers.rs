@@ -7,8 +7,8 @@ use super::candidates::Origin;
 use super::places::Use;
 use super::{MANY_HOPS, MOST_HEARD, Outgoing, Path, Search, Stage, candidates};
 use crate::nat::helper::Random;
-use crate::nat::is_home_address;
 use crate::nat::packet::{Answer, Message, Number, Pong};
+use crate::nat::{are_of_one_ip, ip_of, is_home_address};
 
 /// Age of the peer's last question in seconds, up to which the peer's NAT is open if the peer has opened it.
 const OPEN: u16 = 30;
@@ -20,10 +20,14 @@ impl Search {
         let mut is_new = before.cookie != answer.cookie || answer.is_registered && !before.is_registered;
         let origin = Origin::Helper(helper);
         // A relay that knows both sites already passes their questions on, and does not answer them.
-        let relay = answer.relay_port.map(|port| SocketAddr::new(from.ip(), port));
-        let relay = relay.filter(|relay| self.places.at(*relay).is_some());
-        for relay in relay.into_iter().chain(answer.is_registered.then_some(from)) {
-            self.add(relay, Path::Relayed(helper), false, origin);
+        if let Some(port) = answer.relay_port {
+            let relay = SocketAddr::new(ip_of(&from), port);
+            if self.places.at(relay).is_some() {
+                self.add(relay, Path::Relayed(helper), false, origin);
+            }
+        }
+        if answer.is_registered {
+            self.add(from, Path::Relayed(helper), false, origin);
         }
         if before.purpose != Use::Relay
             && let Some(peer) = answer.peer
@@ -31,9 +35,9 @@ impl Search {
             is_new |= self.add(peer, Path::Direct, true, origin);
             is_new |= self.take_opening(answer.peer_has_opened && answer.age <= OPEN);
             for address in &answer.addresses {
-                let is_local = is_home_address(address.ip());
+                let is_local = is_home_address(ip_of(address));
                 // Both are behind the same NAT if both have its address.
-                if !is_local || peer.ip() == answer.seen.ip() {
+                if !is_local || are_of_one_ip(&peer, &answer.seen) {
                     let path = if is_local { Path::Local } else { Path::Direct };
                     is_new |= self.add(*address, path, address.is_ipv6(), origin);
                 }

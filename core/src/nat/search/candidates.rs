@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::Path;
 use crate::base::net::Cidr;
-use crate::nat::is_home_address;
 use crate::nat::packet::{Number, Pong};
+use crate::nat::{ip_of, is_home_address};
 
 /// Largest number of candidates: the peer's addresses from each helper, and the sources of its pings.
 const MOST: usize = 16;
@@ -74,13 +74,21 @@ impl Candidates {
         if self.list.len() < MOST {
             return true;
         }
-        let silent = || self.list.iter().filter(|candidate| candidate.delay.is_none());
-        let number = |origin| silent().filter(|candidate| candidate.origin == origin).count();
-        let origins = silent().map(|candidate| candidate.origin);
-        let most = origins.max_by_key(|of| (number(*of), *of == origin));
-        let is_it = |candidate: &Candidate| candidate.delay.is_none() && Some(candidate.origin) == most;
+        let (mut most, mut chosen) = ((0, false), None);
+        for candidate in self.list.iter().filter(|candidate| candidate.delay.is_none()) {
+            let number = (self.silent_of(candidate.origin), candidate.origin == origin);
+            if number >= most {
+                (most, chosen) = (number, Some(candidate.origin));
+            }
+        }
+        let is_it = |candidate: &Candidate| candidate.delay.is_none() && Some(candidate.origin) == chosen;
         let oldest = self.list.iter().position(is_it);
         oldest.map(|at| self.list.remove(at)).is_some()
+    }
+
+    /// Returns the number of candidates of an origin without an answer.
+    fn silent_of(&self, origin: Origin) -> usize {
+        self.list.iter().filter(|known| known.origin == origin && known.delay.is_none()).count()
     }
 
     /// Takes note that the peer's router maps an address to the peer.
@@ -116,15 +124,23 @@ impl Candidates {
 
     /// Returns the best candidate that has answered.
     pub(super) fn best(&self) -> Option<&Candidate> {
-        let answering = self.list.iter().filter(|candidate| candidate.delay.is_some());
-        answering.min_by_key(|candidate| (candidate.path.rank(), candidate.delay))
+        let mut best: Option<&Candidate> = None;
+        for candidate in self.list.iter().filter(|candidate| candidate.delay.is_some()) {
+            let rank = candidate.path.rank();
+            if best.is_none_or(|best| {
+                rank < best.path.rank() || rank == best.path.rank() && candidate.delay < best.delay
+            }) {
+                best = Some(candidate);
+            }
+        }
+        best
     }
 }
 
 /// Reports whether a packet to an address can reach another host, and not by one of our own tunnels. `inside`
 /// holds the networks in tunnels.
 pub(super) fn is_plausible(address: SocketAddr, inside: &[Cidr]) -> bool {
-    let ip = address.ip();
+    let ip = ip_of(&address);
     let is_unicast = match ip {
         IpAddr::V4(ip) => {
             !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast() && !ip.is_link_local()
@@ -140,5 +156,5 @@ pub(super) fn is_plausible(address: SocketAddr, inside: &[Cidr]) -> bool {
 /// Reports whether a further address of a site, as sites tell it to helpers, is a port mapping of its router:
 /// sites tell no other public IPv4 address.
 pub(super) fn is_mapping(address: SocketAddr) -> bool {
-    address.is_ipv4() && !is_home_address(address.ip())
+    address.is_ipv4() && !is_home_address(ip_of(&address))
 }

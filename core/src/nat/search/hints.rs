@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::places::Use;
 use super::{AT_ONCE, Outgoing, Path, Search, Stage};
+use crate::base::moment::after;
 use crate::nat::helper::Random;
 
 /// Largest number of questions after a hint: one for a cookie, one with it, and one for each of three losses.
@@ -29,7 +30,7 @@ pub(super) struct Relearning {
 impl Relearning {
     /// Brings the next question forward.
     pub(super) fn hurry(&mut self, now: Instant) {
-        self.next = self.next.min(now + AT_ONCE);
+        self.next = self.next.min(after(now, AT_ONCE));
     }
 }
 
@@ -53,8 +54,8 @@ impl Search {
         let Some(due) = self.relearning.take_if(|relearning| now >= relearning.next) else { return };
         let place = self.places.at(due.relay).filter(|place| !place.is_registered).copied();
         let (Some(place), Some(left)) = (place, due.left.checked_sub(1)) else { return };
-        self.relearning = Some(Relearning { next: now + WAIT, left, ..due });
-        self.deaf_until = Some(self.deaf_until.map_or(now, |until| until.max(now)) + PRICE);
+        self.relearning = Some(Relearning { next: after(now, WAIT), left, ..due });
+        self.deaf_until = Some(after(self.deaf_until.map_or(now, |until| until.max(now)), PRICE));
         self.ask(&place, place.purpose == Use::Extra, now, outgoing, random);
     }
 }

@@ -18,10 +18,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::helper::Random;
-use super::is_home_address;
 use super::packet::{Header, Message, Number};
-use super::{HELPER_OFFSET, relay_port};
-use crate::base::moment::earlier;
+use super::{HELPER_OFFSET, are_of_one_ip, ip_of, is_home_address, relay_port};
+use crate::base::moment::{after, earlier, is_due};
 use crate::base::net::Cidr;
 use candidates::{Candidates, Origin};
 use hints::Relearning;
@@ -117,7 +116,7 @@ impl LinkView {
         let is_relay = |asked: &SocketAddr| {
             let base = asked.port().checked_sub(HELPER_OFFSET);
             let port = base.and_then(|base| relay_port(base, self.own, self.peer));
-            asked.ip() == address.ip() && port == Some(address.port())
+            are_of_one_ip(asked, &address) && port == Some(address.port())
         };
         let helper = self.helpers.iter().find(|helper| is_relay(&helper.port));
         helper.map(|helper| helper.id)
@@ -263,7 +262,7 @@ impl Search {
     pub fn turn(&mut self, now: Instant, random: Random) -> Vec<Outgoing> {
         let mut outgoing = Vec::new();
         self.relearn(now, &mut outgoing, random);
-        if self.next.is_none_or(|next| now < next) {
+        if !is_due(self.next, now) {
             return outgoing;
         }
         match self.stage {
@@ -276,7 +275,7 @@ impl Search {
                 self.wait_for_round(now);
                 if self.has_opened != had_opened {
                     // The peer waits for the word that this site's NAT is open.
-                    self.next = Some(now + AT_ONCE);
+                    self.next = Some(after(now, AT_ONCE));
                 }
             }
             Stage::Relayed(wait) => self.upgrade(0, wait, now, &mut outgoing, random),
@@ -288,10 +287,10 @@ impl Search {
 
     /// Sets the time of the next round of a search. A round ahead of its time does not move it.
     fn wait_for_round(&mut self, now: Instant) {
-        if now >= self.in_time {
+        if is_due(Some(self.in_time), now) {
             let age = now.duration_since(self.began);
             let wait = WAITS.iter().find(|(until, _)| age < *until).map_or(LONGEST_WAIT, |(_, wait)| *wait);
-            (self.in_time, self.early) = (now + wait, 0);
+            (self.in_time, self.early) = (after(now, wait), 0);
         }
         self.next = Some(self.in_time);
     }
@@ -309,7 +308,7 @@ impl Search {
         self.ping_all(round == 0, now, outgoing, random);
         if round + 1 < UPGRADE_ROUNDS {
             self.stage = Stage::Upgrading(round + 1, wait);
-            self.next = Some(now + UPGRADE_WAIT);
+            self.next = Some(after(now, UPGRADE_WAIT));
         } else {
             self.rest_at_relay((wait * 2).min(LAST_UPGRADE), now);
         }
@@ -356,7 +355,7 @@ impl Search {
 
     fn rest_at_relay(&mut self, wait: Duration, now: Instant) {
         self.stage = Stage::Relayed(wait);
-        self.next = Some(now + wait);
+        self.next = Some(after(now, wait));
     }
 
     /// Brings the next round forward, as far as rounds may be early.
@@ -364,7 +363,7 @@ impl Search {
         if let Some(relearning) = &mut self.relearning {
             relearning.hurry(now);
         }
-        let soon = now + AT_ONCE;
+        let soon = after(now, AT_ONCE);
         let Some(next) = self.next.as_mut().filter(|next| **next > soon) else { return };
         match self.stage {
             Stage::Searching(_) if self.early < MOST_EARLY => {
@@ -381,7 +380,7 @@ impl Search {
     fn path_to(&mut self, address: SocketAddr) -> Path {
         match self.places.at(address) {
             Some(place) => Path::Relayed(place.helper),
-            None if is_home_address(address.ip()) => Path::Local,
+            None if is_home_address(ip_of(&address)) => Path::Local,
             None => Path::Direct,
         }
     }

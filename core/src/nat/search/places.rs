@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::HelperView;
 use crate::nat::packet::{Answer, Cookie, Number};
+use crate::nat::{are_of_one_ip, ip_of};
 
 /// Largest number of questions without an answer that are remembered.
 const MOST_QUESTIONS: usize = 64;
@@ -85,7 +86,7 @@ impl Places {
     /// the network file.
     fn add_relay(&mut self, helper: u8, address: SocketAddr, now: Instant) {
         let is_it = |place: &Place| {
-            place.purpose == Use::Relay && place.helper == helper && place.address.ip() == address.ip()
+            place.purpose == Use::Relay && place.helper == helper && are_of_one_ip(&place.address, &address)
         };
         if !self.list.iter().any(is_it) {
             self.add(helper, address, Use::Relay, now);
@@ -123,7 +124,7 @@ impl Places {
         let heard = now.checked_sub(Duration::from_secs(answer.age.into())).unwrap_or(now);
         place.peer = answer.peer.map(|peer| (peer, heard)).or(place.peer);
         if let Some(port) = answer.relay_port {
-            self.add_relay(helper, SocketAddr::new(from.ip(), port), now);
+            self.add_relay(helper, SocketAddr::new(ip_of(&from), port), now);
         }
         Some(before)
     }

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::candidates::is_mapping;
-use super::places::{Place, Use};
+use super::places::Use;
 use super::{Path, Search, Stage};
+use crate::nat::are_of_one_ip;
 
 /// Number of answers after which a helper has told all that it knows: the first one only brings the cookie.
 const PROVEN: u32 = 2;
@@ -59,7 +60,7 @@ pub enum MappedAt {
 }
 
 /// Helper, and what it has told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HelperReport {
     /// Id of the site.
     pub id: u8,
@@ -86,9 +87,10 @@ pub struct HelperReport {
 }
 
 /// State of a relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RelayReport {
     /// The helper has not told about its relay yet.
+    #[default]
     Unknown,
     /// The helper does not relay the link: its file says so, the port would be above 65535, or this site asks
     /// over IPv6 and the network has no `subnet6`.
@@ -113,12 +115,24 @@ pub struct CandidateReport {
 impl Search {
     /// Reports the path in use and what has been tried.
     pub fn report(&self, now: Instant) -> SearchReport {
-        let candidates = self.candidates.iter().map(|candidate| CandidateReport {
-            address: candidate.address,
-            path: candidate.path,
-            has_answered: candidate.delay.is_some(),
-        });
-        let own = self.places.list.iter().filter_map(|place| place.seen);
+        let mut candidates = Vec::new();
+        for candidate in self.candidates.iter() {
+            candidates.push(CandidateReport {
+                address: candidate.address,
+                path: candidate.path,
+                has_answered: candidate.delay.is_some(),
+            });
+        }
+        let (mut helpers, mut seen, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+        for helper in &self.link.helpers {
+            helpers.push(self.helper_report(helper.id, now));
+        }
+        for place in &self.places.list {
+            seen.extend(place.seen);
+            // Addresses of the peer that helpers have seen lately.
+            let fresh = place.peer.filter(|(_, heard)| now.saturating_duration_since(*heard) < FRESH);
+            peers.extend(fresh.map(|(peer, _)| peer));
+        }
         let refused = self.refused.filter(|(_, at)| now.saturating_duration_since(*at) < REFUSED);
         SearchReport {
             chosen: self.chosen,
@@ -129,18 +143,11 @@ impl Search {
             port: self.link.port,
             peer_port: self.link.peer_port,
             endpoint: self.link.endpoint,
-            helpers: self.link.helpers.iter().map(|helper| self.helper_report(helper.id, now)).collect(),
-            candidates: candidates.collect(),
+            helpers,
+            candidates,
             pinged: self.pinged,
-            symmetric: (has_several_ports(own), has_several_ports(self.fresh_peers(now))),
+            symmetric: (has_several_ports(&seen), has_several_ports(&peers)),
         }
-    }
-
-    /// Returns the addresses of the peer that helpers have seen lately.
-    fn fresh_peers(&self, now: Instant) -> impl Iterator<Item = SocketAddr> {
-        let peers = self.places.list.iter().filter_map(|place| place.peer);
-        let is_fresh = move |heard| now.saturating_duration_since(heard) < FRESH;
-        peers.filter(move |(_, heard)| is_fresh(*heard)).map(|(peer, _)| peer)
     }
 
     /// Returns the end of a direct path whose router maps a port for it.
@@ -155,43 +162,58 @@ impl Search {
     }
 
     fn helper_report(&self, id: u8, now: Instant) -> HelperReport {
-        let places: Vec<&Place> = self.places.list.iter().filter(|place| place.helper == id).collect();
-        let at = |purpose| places.iter().filter(move |place| place.purpose == purpose);
-        let since = |times: &mut dyn Iterator<Item = Option<Instant>>| {
-            times.flatten().max().map(|last| now.saturating_duration_since(last))
-        };
-        let questions = || at(Use::Usual).chain(at(Use::Extra));
-        let has_answered = |purpose| at(purpose).any(|place| place.seen.is_some());
-        let latest = questions().filter(|place| place.seen.is_some()).max_by_key(|place| place.answered.1);
-        let peers = questions().filter_map(|place| place.peer).max_by_key(|(_, heard)| *heard);
-        let port = |purpose| at(purpose).next().map(|place| place.address.port());
-        let has_told = places.iter().any(|place| place.answered.0 >= PROVEN);
-        let registered = places.iter().find(|place| place.is_registered);
-        let relay = match (registered, port(Use::Relay)) {
-            (Some(place), _) => RelayReport::Registered(place.address.port()),
-            (None, Some(port)) => RelayReport::Silent(port),
-            (None, None) if has_told => RelayReport::Refused,
-            (None, None) => RelayReport::Unknown,
-        };
-        HelperReport {
-            id,
-            port: port(Use::Usual).unwrap_or_default(),
-            extra_port: port(Use::Extra),
-            questions: questions().map(|place| place.asked.0).sum(),
-            asked: since(&mut questions().map(|place| place.asked.1)),
-            answered: since(&mut questions().map(|place| place.answered.1)),
-            is_extra_only: has_answered(Use::Extra) && !has_answered(Use::Usual),
-            seen: latest.and_then(|place| place.seen),
-            has_told,
-            peer: peers.map(|(peer, heard)| (peer, now.saturating_duration_since(heard))),
-            relay,
+        let mut report = HelperReport { id, ..HelperReport::default() };
+        let (mut asked, mut answered, mut heard) = (None, None, None);
+        let mut is_usual_heard = false;
+        for place in self.places.list.iter().filter(|place| place.helper == id) {
+            let port = place.address.port();
+            report.has_told |= place.answered.0 >= PROVEN;
+            report.relay = match report.relay {
+                RelayReport::Registered(_) => report.relay,
+                _ if place.is_registered => RelayReport::Registered(port),
+                RelayReport::Unknown if place.purpose == Use::Relay => RelayReport::Silent(port),
+                _ => report.relay,
+            };
+            match place.purpose {
+                Use::Relay => continue,
+                Use::Usual if report.port == 0 => report.port = port,
+                Use::Extra if report.extra_port.is_none() => report.extra_port = Some(port),
+                _ => {}
+            }
+            report.questions += place.asked.0;
+            asked = asked.max(place.asked.1);
+            if place.seen.is_some() {
+                is_usual_heard |= place.purpose == Use::Usual;
+                if place.answered.1 >= answered {
+                    (answered, report.seen) = (place.answered.1, place.seen);
+                }
+            }
+            if let Some((peer, at)) = place.peer
+                && Some(at) >= heard
+            {
+                heard = Some(at);
+                report.peer = Some((peer, now.saturating_duration_since(at)));
+            }
         }
+        if report.relay == RelayReport::Unknown && report.has_told {
+            report.relay = RelayReport::Refused;
+        }
+        let since = |time: Option<Instant>| time.map(|time| now.saturating_duration_since(time));
+        (report.asked, report.answered) = (since(asked), since(answered));
+        report.is_extra_only = report.seen.is_some() && !is_usual_heard;
+        report
     }
 }
 
 /// Reports whether one IPv4 address occurs with several ports: the addresses are those of one site, as
 /// several ports of helpers see it.
-fn has_several_ports(seen: impl Iterator<Item = SocketAddr>) -> bool {
-    let seen: Vec<SocketAddr> = seen.filter(SocketAddr::is_ipv4).collect();
-    seen.iter().any(|one| seen.iter().any(|other| one.ip() == other.ip() && one.port() != other.port()))
+fn has_several_ports(seen: &[SocketAddr]) -> bool {
+    for (index, one) in seen.iter().enumerate() {
+        for other in &seen[index + 1..] {
+            if one.is_ipv4() && are_of_one_ip(one, other) && one.port() != other.port() {
+                return true;
+            }
+        }
+    }
+    false
 }

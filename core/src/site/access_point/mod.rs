@@ -1,6 +1,7 @@
 //! Access points of a site, decided from the network file and the abilities of the host's cards. Pure.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use crate::base::net::{IfName, Mac};
 use crate::base::package_manager::PackageManager;
@@ -11,7 +12,7 @@ use crate::wifi::further_interface;
 use crate::wifi::passphrase::Passphrase;
 
 /// Passphrases by the name of their file as the network file has it; or the fault of that file.
-pub type Passphrases = SortedMap<PathBuf, Result<Passphrase, String>>;
+pub type Passphrases = SortedMap<OsString, Result<Passphrase, String>>;
 
 /// Wi-Fi abilities of a host, as far as its site needs them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,24 +150,30 @@ fn with_passphrase<'a>(
     passphrases: &Passphrases,
     notes: &mut Vec<String>,
 ) -> Vec<WifiPortal<'a>> {
-    let lacks = |wanted: &WifiPortal| unfit_passphrase(*wanted, passphrases);
-    notes.extend(wanted.iter().filter_map(lacks));
-    let fit: Vec<WifiPortal> = wanted.iter().filter(|wanted| lacks(wanted).is_none()).copied().collect();
-    if lacks(&wanted[0]).is_none() {
-        return fit;
+    let mut fit = Vec::new();
+    for wanted in wanted {
+        match unfit_passphrase(*wanted, passphrases) {
+            Some(note) => notes.push(note),
+            None => fit.push(*wanted),
+        }
     }
     // hostapd needs the first network, which is on the card's own interface.
     let (first, card) = (&wanted[0].0.name, &wanted[0].1.interface);
-    let what = format!("its Wi-Fi stays off until the Wi-Fi of portal `{first}`, the first on {card}, works");
-    notes.extend(fit.iter().map(|wanted| note_on(*wanted, &what)));
-    Vec::new()
+    if fit.first().is_some_and(|(portal, _)| portal.name != *first) {
+        let what =
+            format!("its Wi-Fi stays off until the Wi-Fi of portal `{first}`, the first on {card}, works");
+        for wanted in fit.drain(..) {
+            notes.push(note_on(wanted, &what));
+        }
+    }
+    fit
 }
 
 /// Returns a note if a network has no usable passphrase. WPA3 makes new keys from the passphrase itself each
 /// time, so a key cannot replace it.
 fn unfit_passphrase((portal, wifi): WifiPortal, passphrases: &Passphrases) -> Option<String> {
     let file = wifi.passphrase_file.display();
-    let what = match passphrases.get(&wifi.passphrase_file)? {
+    let what = match passphrases.get(wifi.passphrase_file.as_os_str())? {
         Err(error) => error.clone(),
         Ok(passphrase) if passphrase.is_key() && wifi.security != Security::Wpa2 => format!(
             "{file} contains a key of 64 digits, which WPA3 cannot use: put the passphrase there, or write \
@@ -205,7 +212,7 @@ fn no_channel(name: &IfName, card: &Card, wanted: WifiPortal) -> Option<String> 
     let what = || {
         format!(
             "{name} has no channel {channel}; its Wi-Fi stays off. Choose one of {}",
-            ranges(card.channels())
+            ranges(&mut card.channels())
         )
     };
     card.channel(channel).is_none().then(|| note_on(wanted, &what()))
@@ -222,7 +229,7 @@ fn forbidden(name: &IfName, card: &Card, (portal, wifi): WifiPortal) -> Option<S
         ChannelRules::Radar => "needs detection of radar, which is not available on",
         _ => "is not allowed on",
     };
-    let allowed = ranges(card.channels().filter(|channel| card.allows(*channel)));
+    let allowed = ranges(&mut card.channels().filter(|channel| card.allows(*channel)));
     Some(format!(
         "portal `{}`: channel {number} {why} {name} in {country}; its Wi-Fi stays off. Choose one of \
          {allowed}",
@@ -257,16 +264,17 @@ fn access_point(
     let (_, wifi) = wanted[0];
     let channel = card.channel(wifi.channel)?;
     let band = card.band(channel.number);
-    let offer = |(index, (portal, wifi)): (usize, &WifiPortal)| {
-        Some(Offer {
+    let mut networks = Vec::new();
+    for (portal, wifi) in wanted {
+        networks.push(Offer {
             interface: interface(portals, portal, wifi),
-            address: address(card.address, index),
+            address: address(card.address, networks.len()),
             ssid: wifi.ssid.clone().into_bytes(),
             hidden: wifi.hidden,
             security: wifi.security,
-            passphrase: passphrases.get(&wifi.passphrase_file)?.clone().ok()?,
-        })
-    };
+            passphrase: passphrases.get(wifi.passphrase_file.as_os_str())?.clone().ok()?,
+        });
+    }
     Some(AccessPoint {
         interface: wifi.interface.clone(),
         country: wifi.country.clone(),
@@ -274,7 +282,7 @@ fn access_point(
         watches_radar: channel.rules == ChannelRules::Radar,
         n: band.n,
         ac: band.ac && !is_two_ghz(channel.number),
-        networks: wanted.iter().enumerate().map(offer).collect::<Option<_>>()?,
+        networks,
     })
 }
 
@@ -289,7 +297,7 @@ fn address(Mac(card): Mac, index: usize) -> Mac {
 }
 
 /// Returns channels for people: `1-11, 36-48`.
-fn ranges(channels: impl Iterator<Item = Channel>) -> String {
+fn ranges(channels: &mut dyn Iterator<Item = Channel>) -> String {
     let mut ranges: Vec<(u16, u16)> = Vec::new();
     for Channel { number, .. } in channels {
         let step = if is_two_ghz(number) { 1 } else { 4 };
@@ -298,10 +306,14 @@ fn ranges(channels: impl Iterator<Item = Channel>) -> String {
             _ => ranges.push((number, number)),
         }
     }
-    let range = |(first, last): (u16, u16)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    ranges.into_iter().map(range).collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    for (first, last) in ranges {
+        let _ = if text.is_empty() { write!(text, "{first}") } else { write!(text, ", {first}") };
+        if first != last {
+            let _ = write!(text, "-{last}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn card(radios: &mut Radios) -> &mut Card {
 
 fn decided(wifis: &[&str], radios: &Radios) -> AccessPointPlan {
     let passphrases = ["a", "b", "c"]
-        .map(|name| (PathBuf::from(format!("{name}.key")), Ok(Passphrase::of("correct horse").unwrap())));
+        .map(|name| (OsString::from(format!("{name}.key")), Ok(Passphrase::of("correct horse").unwrap())));
     decide(
         &portals(wifis),
         &[("wlan0".parse().unwrap(), 1500)].into(),
@@ -182,7 +182,7 @@ fn with_passphrases(a: Result<&str, &str>, b: Result<&str, &str>, wpa: &str) -> 
         Ok(text) => Ok(Passphrase::of(text).unwrap()),
         Err(fault) => Err(fault.to_owned()),
     };
-    let passphrases = [(PathBuf::from("a.key"), read(a)), (PathBuf::from("b.key"), read(b))];
+    let passphrases = [(OsString::from("a.key"), read(a)), (OsString::from("b.key"), read(b))];
     let interfaces = [("wlan0".parse().unwrap(), 1500)].into();
     let portals = portals(&wifis.each_ref().map(String::as_str));
     let decision = decide(&portals, &interfaces, &radios(), &passphrases.into(), PackageManager::default());

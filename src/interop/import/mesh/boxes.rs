@@ -57,12 +57,14 @@ impl<'a> MeshBox<'a> {
         self.peers.iter().any(|(other, _)| *other == index)
     }
 
-    pub(super) fn into_site(self) -> MeshSite<'a> {
+    pub(super) fn site(&self) -> MeshSite<'a> {
         let mut preshared_keys = Vec::new();
         for phone in &self.phones {
-            preshared_keys.extend(phone.peer.preshared_key.as_ref().map(|key| (Self::key_file(phone), key)));
+            if let Some(key) = &phone.peer.preshared_key {
+                preshared_keys.push((Self::key_file(phone), key));
+            }
         }
-        MeshSite { name: self.name, private_key: self.private_key, preshared_keys }
+        MeshSite { name: self.name.clone(), private_key: self.private_key, preshared_keys }
     }
 }
 

@@ -96,7 +96,11 @@ pub fn mesh<'a>(files: &[MeshFile<'a>], wishes: &MeshWishes<'a>) -> Result<Mesh<
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = text::write(&mut text, &draft);
-    Ok(Mesh { text, sites: draft.boxes.into_iter().map(MeshBox::into_site).collect() })
+    let mut sites = Vec::new();
+    for own in &draft.boxes {
+        sites.push(own.site());
+    }
+    Ok(Mesh { text, sites })
 }
 
 /// Returns the smallest MTU in the files, if the tunnels of a network may have it.

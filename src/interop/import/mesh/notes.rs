@@ -1,5 +1,6 @@
 //! Remarks on the network of several boxes: what differs from the old one, and what is left out.
 
+use super::super::add_item;
 use super::super::ipv6::is_v6;
 use super::super::left_out::{ipv6, mark, name_servers, remarks};
 use super::Draft;
@@ -12,17 +13,18 @@ use crate::wgquick::{PeerSection, RoutingTable};
 pub(super) fn add(draft: &mut Draft) {
     let mut changes = Vec::new();
     for own in &draft.boxes {
-        let mut new = vec![address(draft.subnet, own.id, 1)];
-        new.extend(
-            draft.subnet6.and_then(|subnet6| Some(site_network6(subnet6, own.id)?.nth(1)?.to_string())),
-        );
-        let mut old = Vec::new();
+        let mut new = address(draft.subnet, own.id, 1);
+        let site6 = draft.subnet6.and_then(|subnet6| site_network6(subnet6, own.id));
+        if let Some(address6) = site6.and_then(|site| site.nth(1)) {
+            add_item(&mut new, &address6);
+        }
+        let mut old = String::new();
         for address in &own.parsed.config.interface.addresses {
-            old.push(address.address.to_string());
+            add_item(&mut old, &address.address);
         }
         if new != old {
-            let old = if old.is_empty() { "none".to_owned() } else { old.join(", ") };
-            changes.push(format!("{}: tunnel address {}; until now {old}", own.name, new.join(", ")));
+            let old = if old.is_empty() { "none" } else { &old };
+            changes.push(format!("{}: tunnel address {new}; until now {old}", own.name));
         }
     }
     changes.append(&mut draft.changes);
@@ -60,8 +62,7 @@ fn through_others(draft: &Draft, index: usize) -> Option<String> {
     let mut names = String::new();
     for (other, later) in draft.boxes.iter().enumerate().skip(index + 1) {
         if !own.names(other) && !later.names(index) && sends(own, later) && sends(later, own) {
-            names += if names.is_empty() { "" } else { ", " };
-            names += &later.name;
+            add_item(&mut names, &later.name);
         }
     }
     (!names.is_empty()).then(|| {
@@ -136,8 +137,7 @@ fn stranger(peer: &PeerSection) -> String {
     }
     let mut networks = String::new();
     for network in allowed_ips {
-        networks += if networks.is_empty() { "" } else { ", " };
-        networks += &network.to_string();
+        add_item(&mut networks, network);
     }
     format!(
         "peer {public_key} ({networks}) is none of these boxes: import its file together with these, or make \

@@ -19,9 +19,9 @@ pub(super) fn write(text: &mut String, draft: &Draft) -> fmt::Result {
     );
     let width = if draft.subnet6.is_some() { 7 } else { 6 };
     entry(text, "name", width, &Json::text(draft.network))?;
-    entry(text, "subnet", width, &Json::Text(draft.subnet.to_string()))?;
+    quoted(text, "subnet", width, &draft.subnet)?;
     if let Some(subnet6) = draft.subnet6 {
-        entry(text, "subnet6", width, &Json::Text(subnet6.to_string()))?;
+        quoted(text, "subnet6", width, &subnet6)?;
     }
     if let Some(mtu) = draft.mtu {
         entry(text, "mtu", width, &mtu)?;
@@ -44,12 +44,17 @@ fn entry(text: &mut String, key: &str, width: usize, value: &dyn Display) -> fmt
     writeln!(text, "{key:width$} = {value}")
 }
 
+/// Writes an entry whose value is a text without characters to escape.
+fn quoted(text: &mut String, key: &str, width: usize, value: &dyn Display) -> fmt::Result {
+    entry(text, key, width, &format_args!("\"{value}\""))
+}
+
 fn site(text: &mut String, draft: &Draft, own: &MeshBox) -> fmt::Result {
     writeln!(text, "\n[site.{}]", own.name)?;
     entry(text, "id", 10, &own.id)?;
-    entry(text, "public_key", 10, &Json::Text(own.public_key.to_string()))?;
+    quoted(text, "public_key", 10, &own.public_key)?;
     if let Some(endpoint) = own.endpoint {
-        entry(text, "endpoint", 10, &Json::Text(endpoint.to_string()))?;
+        quoted(text, "endpoint", 10, endpoint)?;
     } else if !own.phones.is_empty() {
         writeln!(text, "# endpoint = \"…\"   # host name or address at which the phones dial this site")?;
     }
@@ -58,13 +63,13 @@ fn site(text: &mut String, draft: &Draft, own: &MeshBox) -> fmt::Result {
     }
     let mut names = Vec::new();
     for index in &own.links {
-        names.push(Json::text(&draft.boxes[*index].name));
+        names.push(draft.boxes[*index].name.as_str());
     }
     if let Some(exit) = own.exit {
-        entry(text, "exits", 10, &Json::List(vec![Json::text(&draft.boxes[exit].name)]))?;
+        entry(text, "exits", 10, &format_args!("[\"{}\"]", draft.boxes[exit].name))?;
     }
     if !names.is_empty() {
-        entry(text, "links", 10, &Json::List(names))?;
+        entry(text, "links", 10, &format_args!("[\"{}\"]", names.join("\",\"")))?;
     }
     if !own.lan.is_empty() {
         entry(text, "lan", 10, &list(&own.lan))?;
@@ -101,7 +106,7 @@ fn phones(text: &mut String, draft: &Draft, own: &MeshBox) -> fmt::Result {
             "\n# Address {new}; until now {}.\n[phone.phone-{}]\nid         = {}\nat         = \"{}\"",
             phone.address, phone.id, phone.id, own.name
         )?;
-        entry(text, "public_key", 10, &Json::Text(phone.peer.public_key.to_string()))?;
+        quoted(text, "public_key", 10, &phone.peer.public_key)?;
         if phone.peer.preshared_key.is_some() {
             writeln!(
                 text,

@@ -1,56 +1,96 @@
-//! Operands of expressions: keys to load, registers, relations and header fields. NFT_* of
-//! linux/netfilter/nf_tables.h.
+//! Operands of expressions: facts to load, registers and relations. NFT_* of linux/netfilter/nf_tables.h.
 
-use nix::libc;
+use nix::libc::{self, c_int};
 
 use crate::base::net::Family;
 
+/// Register for nearly everything.
+pub(in super::super) const FIRST: u32 = libc::NFT_REG_1.cast_unsigned();
+/// Register for the second half of a pair.
+pub(in super::super) const SECOND: u32 = libc::NFT_REG_2.cast_unsigned();
+
+/// Groups of facts: those about the packet, those about its connection, and the fields of its headers. The
+/// number of a header (NFT_PAYLOAD_*_HEADER) counts from the third group.
+pub(super) const META: u32 = 0;
+pub(super) const CT: u32 = 1;
+pub(super) const HEADERS: u32 = 2;
+
+/// Fact that a rule loads. The number is that of the group, and in the lower byte the key of the group
+/// (NFT_META_*, NFT_CT_*), or the offset of the field in its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(in super::super) enum Register {
-    First = libc::NFT_REG_1.cast_unsigned(),
-    Second = libc::NFT_REG_2.cast_unsigned(),
+pub(in super::super) enum Load {
+    Mark = fact(META, libc::NFT_META_MARK),
+    IncomingName = fact(META, libc::NFT_META_IIFNAME),
+    OutgoingName = fact(META, libc::NFT_META_OIFNAME),
+    IncomingType = fact(META, libc::NFT_META_IIFTYPE),
+    Family = fact(META, libc::NFT_META_NFPROTO),
+    Protocol = fact(META, libc::NFT_META_L4PROTO),
+    State = fact(CT, libc::NFT_CT_STATE),
+    Direction = fact(CT, libc::NFT_CT_DIRECTION),
+    Status = fact(CT, libc::NFT_CT_STATUS),
+    ConnectionMark = fact(CT, libc::NFT_CT_MARK),
+    Source4 = field(libc::NFT_PAYLOAD_NETWORK_HEADER, 12),
+    Destination4 = field(libc::NFT_PAYLOAD_NETWORK_HEADER, 16),
+    Source6 = field(libc::NFT_PAYLOAD_NETWORK_HEADER, 8),
+    Destination6 = field(libc::NFT_PAYLOAD_NETWORK_HEADER, 24),
+    /// Sender's hardware address.
+    Device = field(libc::NFT_PAYLOAD_LL_HEADER, 6),
+    /// Source and destination port of TCP or UDP.
+    Ports = field(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 0),
+    /// Destination port of TCP or UDP, which have it at the same offset.
+    DestinationPort = field(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 2),
+    TcpFlags = field(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 13),
 }
 
-impl Register {
-    pub(super) const ALL: [Self; 2] = [Self::First, Self::Second];
-}
-
-/// Fact about a packet: NFT_META_*.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(in super::super) enum Meta {
-    Mark = libc::NFT_META_MARK.cast_unsigned(),
-    IncomingName = libc::NFT_META_IIFNAME.cast_unsigned(),
-    OutgoingName = libc::NFT_META_OIFNAME.cast_unsigned(),
-    IncomingType = libc::NFT_META_IIFTYPE.cast_unsigned(),
-    Family = libc::NFT_META_NFPROTO.cast_unsigned(),
-    Protocol = libc::NFT_META_L4PROTO.cast_unsigned(),
-}
-
-impl Meta {
-    pub(super) const ALL: [Self; 6] = [
+impl Load {
+    pub(super) const ALL: [Self; 18] = [
         Self::Mark,
         Self::IncomingName,
         Self::OutgoingName,
         Self::IncomingType,
         Self::Family,
         Self::Protocol,
+        Self::State,
+        Self::Direction,
+        Self::Status,
+        Self::ConnectionMark,
+        Self::Source4,
+        Self::Destination4,
+        Self::Source6,
+        Self::Destination6,
+        Self::Device,
+        Self::Ports,
+        Self::DestinationPort,
+        Self::TcpFlags,
     ];
+
+    /// Source address.
+    pub(in super::super) fn source(family: Family) -> Self {
+        if family == Family::V4 { Self::Source4 } else { Self::Source6 }
+    }
+
+    /// Destination address.
+    pub(in super::super) fn destination(family: Family) -> Self {
+        if family == Family::V4 { Self::Destination4 } else { Self::Destination6 }
+    }
+
+    /// Returns the family of an address; `None` for any other fact.
+    pub(in super::super) fn family(self) -> Option<Family> {
+        match self {
+            Self::Source4 | Self::Destination4 => Some(Family::V4),
+            Self::Source6 | Self::Destination6 => Some(Family::V6),
+            _ => None,
+        }
+    }
 }
 
-/// Fact about a connection: NFT_CT_*.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(in super::super) enum Ct {
-    State = libc::NFT_CT_STATE.cast_unsigned(),
-    Direction = libc::NFT_CT_DIRECTION.cast_unsigned(),
-    Status = libc::NFT_CT_STATUS.cast_unsigned(),
-    Mark = libc::NFT_CT_MARK.cast_unsigned(),
+const fn fact(group: u32, key: c_int) -> u32 {
+    group << 8 | key.cast_unsigned()
 }
 
-impl Ct {
-    pub(super) const ALL: [Self; 4] = [Self::State, Self::Direction, Self::Status, Self::Mark];
+const fn field(header: c_int, offset: c_int) -> u32 {
+    fact(HEADERS + header.cast_unsigned(), offset)
 }
 
 /// Relation of a comparison: NFT_CMP_*.
@@ -61,51 +101,4 @@ pub(in super::super) enum Relation {
     NotEqual = libc::NFT_CMP_NEQ.cast_unsigned(),
     AtMost = libc::NFT_CMP_LTE.cast_unsigned(),
     AtLeast = libc::NFT_CMP_GTE.cast_unsigned(),
-}
-
-impl Relation {
-    pub(super) const ALL: [Self; 4] = [Self::Equal, Self::NotEqual, Self::AtMost, Self::AtLeast];
-}
-
-/// Field of a packet's headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Field {
-    Source(Family),
-    Destination(Family),
-    Device,
-    /// Source and destination port of TCP or UDP.
-    Ports,
-    /// Destination port of TCP or UDP, which have it at the same offset.
-    DestinationPort,
-    TcpFlags,
-}
-
-impl Field {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Source(Family::V4),
-        Self::Source(Family::V6),
-        Self::Destination(Family::V4),
-        Self::Destination(Family::V6),
-        Self::Device,
-        Self::Ports,
-        Self::DestinationPort,
-        Self::TcpFlags,
-    ];
-
-    /// Returns the header (NFT_PAYLOAD_*_HEADER) and the offset of the field in it, in bytes.
-    pub(super) fn place(self) -> (u32, u32) {
-        const LINK_HEADER: u32 = libc::NFT_PAYLOAD_LL_HEADER.cast_unsigned();
-        const NETWORK_HEADER: u32 = libc::NFT_PAYLOAD_NETWORK_HEADER.cast_unsigned();
-        const TRANSPORT_HEADER: u32 = libc::NFT_PAYLOAD_TRANSPORT_HEADER.cast_unsigned();
-        match self {
-            Self::Source(Family::V4) => (NETWORK_HEADER, 12),
-            Self::Destination(Family::V4) => (NETWORK_HEADER, 16),
-            Self::Source(Family::V6) => (NETWORK_HEADER, 8),
-            Self::Destination(Family::V6) => (NETWORK_HEADER, 24),
-            Self::Device => (LINK_HEADER, 6),
-            Self::Ports => (TRANSPORT_HEADER, 0),
-            Self::DestinationPort => (TRANSPORT_HEADER, 2),
-            Self::TcpFlags => (TRANSPORT_HEADER, 13),
-        }
-    }
 }

@@ -5,97 +5,33 @@
 //! second register.
 
 mod keys;
-mod nat;
 
 use nix::libc;
 
-use crate::base::net::Family;
 use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
-pub(super) use keys::{Ct, Field, Meta, Register, Relation};
-use nat::End;
+use keys::{CT, HEADERS, META};
+pub(super) use keys::{FIRST, Load, Relation, SECOND};
 
-/// Expression: one step of the kernel's virtual machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Expression {
-    /// Loads a fact about the packet into a register.
-    Meta(Meta, Register),
-    /// Loads a fact about the packet's connection.
-    Ct(Ct, Register),
-    /// Loads this number of bytes from the beginning of a header field.
-    Payload(Field, u32, Register),
-    /// Keeps these bits of the loaded value.
-    Mask(Vec<u8>, Register),
-    /// Keeps some bits of a loaded mark, and inverts others.
-    Bits {
-        kept: u32,
-        turned: u32,
-    },
-    /// Makes the loaded value the mark of the packet.
-    WriteMark,
-    /// Makes the loaded value the mark of the packet's connection.
-    WriteConnectionMark,
-    /// Makes the kernel report each step of the packet from here on, if the loaded value is 1.
-    WriteTrace,
-    /// Ends the rule unless the loaded value has this relation to a value.
-    Compare(Relation, Vec<u8>),
-    /// Ends the rule unless the loaded value is in a set, or unless it is not (`inverted`).
-    Lookup {
-        set: String,
-        inverted: bool,
-    },
-    /// Loads a value.
-    Value(Vec<u8>),
-    /// Loads a value into the second register.
-    SecondValue(Vec<u8>),
-    /// Writes the loaded value into the TCP option of the maximum segment size.
-    WriteMss,
-    Accept,
-    Drop,
-    /// Refuses with ICMP or ICMPv6 "administratively prohibited".
-    Reject,
-    Masquerade,
-    /// Translates the source address to the loaded address of this family.
-    SourceNat(Family),
-    /// Translates the source to the loaded address of this family, and to the port in the second register.
-    SourceNatTo(Family),
-    /// Translates the first bits of the source address to those that the two loaded addresses have in common.
-    SourcePrefix(Family),
-    /// Redirects to the loaded port of this host.
-    Redirect,
-    /// Translates the destination address to the loaded address of this family.
-    DestinationNat(Family),
-    /// Translates the destination to the loaded address of this family, and to the port in the second
-    /// register.
-    DestinationNatTo(Family),
-    /// Translates the first bits of the destination address to those that the two loaded addresses have in
-    /// common.
-    DestinationPrefix(Family),
-}
-
+const LIST_ELEMENT: u16 = 1;
 const EXPR_NAME: u16 = 1;
 const EXPR_DATA: u16 = 2;
 
-const META_DREG: u16 = 1;
-const META_KEY: u16 = 2;
-const META_SREG: u16 = 3;
-
-const CT_DREG: u16 = 1;
-const CT_KEY: u16 = 2;
-const CT_SREG: u16 = 4;
-
-const PAYLOAD_DREG: u16 = 1;
-const PAYLOAD_BASE: u16 = 2;
+/// Attributes of loads: register, and key or header, offset and length.
+const LOAD_DREG: u16 = 1;
+const LOAD_KEY: u16 = 2;
 const PAYLOAD_OFFSET: u16 = 3;
 const PAYLOAD_LEN: u16 = 4;
+
+const META_SREG: u16 = 3;
+const CT_SREG: u16 = 4;
 
 const BITWISE_SREG: u16 = 1;
 const BITWISE_DREG: u16 = 2;
 const BITWISE_LEN: u16 = 3;
-const BITWISE_MASK: u16 = 4;
-const BITWISE_XOR: u16 = 5;
+pub(super) const BITWISE_MASK: u16 = 4;
+pub(super) const BITWISE_XOR: u16 = 5;
 const BITWISE_OP: u16 = 6;
-const BITWISE_OP_MASK_XOR: u32 = 0;
 
 const RANGE_SREG: u16 = 1;
 const RANGE_OP: u16 = 2;
@@ -104,293 +40,332 @@ const RANGE_TO: u16 = 4;
 const RANGE_IS_IN: u32 = libc::NFT_RANGE_EQ.cast_unsigned();
 
 const CMP_SREG: u16 = 1;
-const CMP_OP: u16 = 2;
-const CMP_DATA: u16 = 3;
+pub(super) const CMP_OP: u16 = 2;
+pub(super) const CMP_DATA: u16 = 3;
 
-const LOOKUP_SET: u16 = 1;
+pub(super) const LOOKUP_SET: u16 = 1;
 const LOOKUP_SREG: u16 = 2;
 const LOOKUP_DREG: u16 = 3;
-const LOOKUP_FLAGS: u16 = 5;
-const LOOKUP_INVERTED: u32 = libc::NFT_LOOKUP_F_INV.cast_unsigned();
+pub(super) const LOOKUP_FLAGS: u16 = 5;
+pub(super) const LOOKUP_INVERTED: u32 = libc::NFT_LOOKUP_F_INV.cast_unsigned();
 
 const IMMEDIATE_DREG: u16 = 1;
-const IMMEDIATE_DATA: u16 = 2;
+pub(super) const IMMEDIATE_DATA: u16 = 2;
 const VERDICT_REGISTER: u32 = libc::NFT_REG_VERDICT.cast_unsigned();
 
 const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
-const VERDICT_DROP: u32 = libc::NF_DROP.cast_unsigned();
-const VERDICT_ACCEPT: u32 = libc::NF_ACCEPT.cast_unsigned();
+pub(super) const VERDICT_DROP: u32 = libc::NF_DROP.cast_unsigned();
+pub(super) const VERDICT_ACCEPT: u32 = libc::NF_ACCEPT.cast_unsigned();
 
-const EXTHDR_TYPE: u16 = 2;
-const EXTHDR_OFFSET: u16 = 3;
-const EXTHDR_LEN: u16 = 4;
-const EXTHDR_OP: u16 = 6;
-const EXTHDR_SREG: u16 = 7;
-const EXTHDR_OP_TCPOPT: u32 = 1;
-/// Kind of the option, offset of its value, and length of the value in bytes: RFC 9293, section 3.2.
-const MSS_OPTION: (u8, u32, u32) = (2, 2, 2);
+const MASQUERADE_FLAGS: u16 = 1;
+const MASQUERADE_PORT: u16 = 2;
 
 const REDIRECT_PORT: u16 = 1;
 const REDIRECT_LAST_PORT: u16 = 2;
 const REDIRECT_FLAGS: u16 = 3;
-const REDIRECT_HAS_PORT: u32 = 2; // NF_NAT_RANGE_PROTO_SPECIFIED of linux/netfilter/nf_nat.h
 
-const REJECT_TYPE: u16 = 1;
-const REJECT_CODE: u16 = 2;
-const REJECT_ICMPX: u32 = libc::NFT_REJECT_ICMPX_UNREACH.cast_unsigned();
-const REJECT_ADMIN_PROHIBITED: u8 = of_8_bits(libc::NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+pub(super) const NAT_TYPE: u16 = 1;
+pub(super) const NAT_FAMILY: u16 = 2;
+pub(super) const NAT_ADDRESS: u16 = 3;
+pub(super) const NAT_LAST_ADDRESS: u16 = 4;
+pub(super) const NAT_PORT: u16 = 5;
+const NAT_LAST_PORT: u16 = 6;
+pub(super) const NAT_FLAGS: u16 = 7;
 
-impl Expression {
-    /// Encodes the expression as an element of a list.
-    pub(super) fn encode(&self, writer: &mut AttributeWriter) {
-        const LIST_ELEMENT: u16 = 1;
-        writer.nest(LIST_ELEMENT, |writer| {
-            writer.text(EXPR_NAME, self.name());
-            writer.nest(EXPR_DATA, |writer| self.encode_data(writer));
-        });
-    }
+/// NF_NAT_RANGE_MAP_IPS, _PROTO_SPECIFIED and _NETMAP of linux/netfilter/nf_nat.h. The kernel adds the first
+/// to every rule with an address, and the second to every rule with a port.
+const MAPS_ADDRESSES: u32 = 1;
+pub(super) const MAPS_PORTS: u32 = 1 << 1;
+pub(super) const MAPS_NETWORKS: u32 = 1 << 6;
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Meta(..) | Self::WriteMark | Self::WriteTrace => "meta",
-            Self::Ct(..) | Self::WriteConnectionMark => "ct",
-            Self::Payload(..) => "payload",
-            Self::Mask(..) | Self::Bits { .. } => "bitwise",
-            Self::Compare(..) => "cmp",
-            Self::Lookup { .. } => "lookup",
-            Self::Value(_) | Self::SecondValue(_) | Self::Accept | Self::Drop => "immediate",
-            Self::WriteMss => "exthdr",
-            Self::Reject => "reject",
-            Self::Masquerade => "masq",
-            Self::Redirect => "redir",
-            Self::SourceNat(_)
-            | Self::DestinationNat(_)
-            | Self::SourceNatTo(_)
-            | Self::DestinationNatTo(_)
-            | Self::SourcePrefix(_)
-            | Self::DestinationPrefix(_) => "nat",
+/// Kind of an expression: one step of the kernel's virtual machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Meta,
+    Ct,
+    Payload,
+    Bitwise,
+    Compare,
+    Lookup,
+    Immediate,
+    TcpOption,
+    Reject,
+    Masquerade,
+    Redirect,
+    Nat,
+}
+
+/// Steps with their names.
+const STEPS: [(Step, &str); 12] = [
+    (Step::Meta, "meta"),
+    (Step::Ct, "ct"),
+    (Step::Payload, "payload"),
+    (Step::Bitwise, "bitwise"),
+    (Step::Compare, "cmp"),
+    (Step::Lookup, "lookup"),
+    (Step::Immediate, "immediate"),
+    (Step::TcpOption, "exthdr"),
+    (Step::Reject, "reject"),
+    (Step::Masquerade, "masq"),
+    (Step::Redirect, "redir"),
+    (Step::Nat, "nat"),
+];
+
+/// Attributes that the kernel may show and we do not write, or the other way round, with the value that the
+/// lack of the attribute means; an empty value means that the attribute must be absent. The kernel shows one
+/// address or port as a range from it to itself. Other attributes that we do not write do not matter.
+const DEFAULTS: [(Step, u16, &[u8]); 11] = [
+    // Linux before 5.6 does not tell the operation: NFT_BITWISE_MASK_XOR.
+    (Step::Bitwise, BITWISE_OP, &0_u32.to_be_bytes()),
+    (Step::Lookup, LOOKUP_FLAGS, &0_u32.to_be_bytes()),
+    (Step::Lookup, LOOKUP_DREG, &[]),
+    (Step::Masquerade, MASQUERADE_FLAGS, &[]),
+    (Step::Masquerade, MASQUERADE_PORT, &[]),
+    (Step::Redirect, REDIRECT_LAST_PORT, &FIRST.to_be_bytes()),
+    (Step::Redirect, REDIRECT_FLAGS, &MAPS_PORTS.to_be_bytes()),
+    (Step::Nat, NAT_LAST_ADDRESS, &FIRST.to_be_bytes()),
+    (Step::Nat, NAT_PORT, &[]),
+    (Step::Nat, NAT_LAST_PORT, &SECOND.to_be_bytes()),
+    (Step::Nat, NAT_FLAGS, &0_u32.to_be_bytes()),
+];
+
+/// Number behind the largest attribute of an expression.
+const ALL_ATTRIBUTES: u16 = 8;
+
+/// Expression with its attributes, as read.
+#[derive(Clone, Copy)]
+pub(super) struct Expression<'a> {
+    pub(super) step: Step,
+    data: Attributes<'a>,
+}
+
+impl<'a> Expression<'a> {
+    /// Returns the expressions in a list; `None` if one is none of ours.
+    pub(super) fn all(list: &'a [u8]) -> Option<Vec<Self>> {
+        let mut all = Vec::new();
+        for element in Attributes::of(list).elements() {
+            let name = element.text(EXPR_NAME)?;
+            let (step, _) = STEPS.iter().find(|(_, known)| *known == name)?;
+            all.push(Self { step: *step, data: element.nested(EXPR_DATA) });
         }
+        Some(all)
     }
 
-    fn encode_data(&self, writer: &mut AttributeWriter) {
-        const FIRST: u32 = Register::First as u32;
-        match self {
-            Self::Meta(key, register) => {
-                writer.number(META_DREG, *register as u32);
-                writer.number(META_KEY, *key as u32);
-            }
-            Self::Ct(key, register) => {
-                writer.number(CT_DREG, *register as u32);
-                writer.number(CT_KEY, *key as u32);
-            }
-            Self::Payload(field, length, register) => {
-                let (base, offset) = field.place();
-                writer.number(PAYLOAD_DREG, *register as u32);
-                writer.number(PAYLOAD_BASE, base);
-                writer.number(PAYLOAD_OFFSET, offset);
-                writer.number(PAYLOAD_LEN, *length);
-            }
-            Self::Mask(mask, register) => encode_bits(writer, *register, mask, &vec![0; mask.len()]),
-            Self::Bits { kept, turned } => {
-                encode_bits(writer, Register::First, &kept.to_ne_bytes(), &turned.to_ne_bytes());
-            }
-            Self::WriteMark => {
-                writer.number(META_KEY, Meta::Mark as u32);
-                writer.number(META_SREG, FIRST);
-            }
-            Self::WriteTrace => {
-                writer.number(META_KEY, libc::NFT_META_NFTRACE.cast_unsigned());
-                writer.number(META_SREG, FIRST);
-            }
-            Self::WriteConnectionMark => {
-                writer.number(CT_KEY, Ct::Mark as u32);
-                writer.number(CT_SREG, FIRST);
-            }
-            Self::Compare(relation, value) => {
-                writer.number(CMP_SREG, FIRST);
-                writer.number(CMP_OP, *relation as u32);
-                writer.nest(CMP_DATA, |writer| writer.bytes(DATA_VALUE, value));
-            }
-            Self::Lookup { set, inverted } => {
-                writer.text(LOOKUP_SET, set);
-                writer.number(LOOKUP_SREG, FIRST);
-                writer.number(LOOKUP_FLAGS, if *inverted { LOOKUP_INVERTED } else { 0 });
-            }
-            Self::Value(value) => encode_value(writer, Register::First, value),
-            Self::SecondValue(value) => encode_value(writer, Register::Second, value),
-            Self::Accept => encode_verdict(writer, VERDICT_ACCEPT),
-            Self::Drop => encode_verdict(writer, VERDICT_DROP),
-            Self::WriteMss => {
-                let (option, offset, length) = MSS_OPTION;
-                writer.number(EXTHDR_SREG, FIRST);
-                writer.bytes(EXTHDR_TYPE, &[option]);
-                writer.number(EXTHDR_OFFSET, offset);
-                writer.number(EXTHDR_LEN, length);
-                writer.number(EXTHDR_OP, EXTHDR_OP_TCPOPT);
-            }
-            Self::Reject => {
-                writer.number(REJECT_TYPE, REJECT_ICMPX);
-                writer.bytes(REJECT_CODE, &[REJECT_ADMIN_PROHIBITED]);
-            }
-            Self::Masquerade => {}
-            Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
-            Self::SourceNat(family) => nat::encode_address(writer, End::Source, *family),
-            Self::DestinationNat(family) => nat::encode_address(writer, End::Destination, *family),
-            Self::SourceNatTo(family) => nat::encode_port(writer, End::Source, *family),
-            Self::DestinationNatTo(family) => nat::encode_port(writer, End::Destination, *family),
-            Self::SourcePrefix(family) => nat::encode_prefix(writer, End::Source, *family),
-            Self::DestinationPrefix(family) => nat::encode_prefix(writer, End::Destination, *family),
-        }
+    /// Returns a number among the attributes.
+    pub(super) fn number(&self, kind: u16) -> Option<u32> {
+        self.data.number(kind)
     }
 
-    /// Decodes the test of a range, which nft 1.1 writes as one expression, into the two comparisons that we
-    /// and earlier versions write.
-    pub(super) fn decode_range(element: Attributes) -> Option<[Self; 2]> {
-        let data = element.nested(EXPR_DATA);
-        let is_range = element.text(EXPR_NAME)? == "range" && data.number(RANGE_OP)? == RANGE_IS_IN;
-        first_register(data, RANGE_SREG).filter(|()| is_range)?;
-        let compare = |relation, end| {
-            let value = data.nested(end).bytes(DATA_VALUE)?;
-            Some(Self::Compare(relation, value.to_vec()))
+    /// Returns the name of the set of a lookup, which has at most 255 bytes.
+    pub(super) fn set(&self) -> Option<&'a str> {
+        self.data.text(LOOKUP_SET).filter(|name| self.step == Step::Lookup && name.len() < 256)
+    }
+
+    /// Returns the fact that the expression loads.
+    pub(super) fn load(&self) -> Option<Load> {
+        let key = self.number(LOAD_KEY)?;
+        let number = match self.step {
+            Step::Meta => META << 8 | key,
+            Step::Ct => CT << 8 | key,
+            Step::Payload => key.checked_add(HEADERS)?.checked_mul(1 << 8)? | self.number(PAYLOAD_OFFSET)?,
+            _ => return None,
         };
-        Some([compare(Relation::AtLeast, RANGE_FROM)?, compare(Relation::AtMost, RANGE_TO)?])
+        Load::ALL.into_iter().find(|known| *known as u32 == number)
     }
 
-    /// Decodes an element of a list; `None` if it is no expression of ours.
-    pub(super) fn decode(element: Attributes) -> Option<Self> {
-        let data = element.nested(EXPR_DATA);
-        match element.text(EXPR_NAME)? {
-            "meta" if data.bytes(META_SREG).is_some() => {
-                first_register(data, META_SREG)?;
-                (data.number(META_KEY)? == Meta::Mark as u32).then_some(Self::WriteMark)
+    /// Returns the number of bytes that the expression loads from a header.
+    pub(super) fn loaded(&self) -> Option<u32> {
+        self.number(PAYLOAD_LEN)
+    }
+
+    /// Returns the bytes of an attribute: those of the value in it, if it holds a value or a verdict.
+    pub(super) fn bytes(&self, kind: u16) -> Option<&'a [u8]> {
+        match (self.step, kind) {
+            (Step::Compare, CMP_DATA)
+            | (Step::Immediate, IMMEDIATE_DATA)
+            | (Step::Bitwise, BITWISE_MASK | BITWISE_XOR) => {
+                let data = self.data.nested(kind);
+                data.bytes(DATA_VALUE).or_else(|| data.nested(DATA_VERDICT).bytes(VERDICT_CODE))
             }
-            "ct" if data.bytes(CT_SREG).is_some() => {
-                first_register(data, CT_SREG)?;
-                (data.number(CT_KEY)? == Ct::Mark as u32).then_some(Self::WriteConnectionMark)
-            }
-            "meta" => {
-                let key = data.number(META_KEY)?;
-                let key = Meta::ALL.into_iter().find(|known| *known as u32 == key)?;
-                Some(Self::Meta(key, register(data, META_DREG)?))
-            }
-            "ct" => {
-                let key = data.number(CT_KEY)?;
-                let key = Ct::ALL.into_iter().find(|known| *known as u32 == key)?;
-                Some(Self::Ct(key, register(data, CT_DREG)?))
-            }
-            "payload" => {
-                let place = (data.number(PAYLOAD_BASE)?, data.number(PAYLOAD_OFFSET)?);
-                let field = Field::ALL.into_iter().find(|known| known.place() == place)?;
-                let length = data.number(PAYLOAD_LEN)?;
-                Some(Self::Payload(field, length, register(data, PAYLOAD_DREG)?))
-            }
-            "bitwise" => decode_bits(data),
-            "cmp" => {
-                let relation = data.number(CMP_OP)?;
-                let relation = Relation::ALL.into_iter().find(|known| *known as u32 == relation)?;
-                let value = data.nested(CMP_DATA).bytes(DATA_VALUE)?.to_vec();
-                first_register(data, CMP_SREG).map(|()| Self::Compare(relation, value))
-            }
-            "lookup" => {
-                let inverted = match data.number(LOOKUP_FLAGS) {
-                    None | Some(0) => false,
-                    Some(LOOKUP_INVERTED) => true,
-                    Some(_) => return None,
-                };
-                let lookup = Self::Lookup { set: data.text(LOOKUP_SET)?.to_owned(), inverted };
-                first_register(data, LOOKUP_SREG).filter(|()| data.bytes(LOOKUP_DREG).is_none())?;
-                Some(lookup)
-            }
-            "immediate" => decode_immediate(data),
-            "exthdr" => decode_mss(data),
-            "reject" => {
-                let code = (data.number(REJECT_TYPE)?, data.bytes(REJECT_CODE)?);
-                (code == (REJECT_ICMPX, &[REJECT_ADMIN_PROHIBITED])).then_some(Self::Reject)
-            }
-            "redir" => decode_redirect(data),
-            "nat" => nat::decode(data),
-            "masq" => data.is_empty().then_some(Self::Masquerade),
-            _ => None,
+            _ => self.data.bytes(kind),
         }
     }
-}
 
-fn encode_value(writer: &mut AttributeWriter, register: Register, value: &[u8]) {
-    writer.number(IMMEDIATE_DREG, register as u32);
-    writer.nest(IMMEDIATE_DATA, |writer| writer.bytes(DATA_VALUE, value));
-}
-
-fn encode_verdict(writer: &mut AttributeWriter, code: u32) {
-    writer.number(IMMEDIATE_DREG, VERDICT_REGISTER);
-    writer.nest(IMMEDIATE_DATA, |writer| {
-        writer.nest(DATA_VERDICT, |writer| writer.number(VERDICT_CODE, code));
-    });
-}
-
-fn encode_bits(writer: &mut AttributeWriter, register: Register, kept: &[u8], turned: &[u8]) {
-    writer.number(BITWISE_SREG, register as u32);
-    writer.number(BITWISE_DREG, register as u32);
-    writer.number(BITWISE_LEN, u32::try_from(kept.len()).expect("at most an address"));
-    writer.nest(BITWISE_MASK, |writer| writer.bytes(DATA_VALUE, kept));
-    writer.nest(BITWISE_XOR, |writer| writer.bytes(DATA_VALUE, turned));
-}
-
-fn decode_bits(data: Attributes) -> Option<Expression> {
-    let kept = data.nested(BITWISE_MASK).bytes(DATA_VALUE)?;
-    let turned = data.nested(BITWISE_XOR).bytes(DATA_VALUE)?;
-    let operation = data.number(BITWISE_OP).unwrap_or(BITWISE_OP_MASK_XOR); // Linux before 5.6 does not tell
-    let register = register(data, BITWISE_SREG)?;
-    if operation != BITWISE_OP_MASK_XOR || data.number(BITWISE_DREG)? != register as u32 {
-        return None;
+    /// Reports whether the expression, which the kernel showed, means the same as one that we write.
+    pub(super) fn is(&self, ours: &Self) -> bool {
+        let is_same = |kind: u16| {
+            let default = DEFAULTS.iter().find(|(step, of, _)| (*step, *of) == (self.step, kind));
+            let value = |expression: &Self| expression.bytes(kind).or(default.map(|(.., value)| *value));
+            match (value(self), value(ours)) {
+                (Some(found), Some(wanted)) if self.step == Step::Nat && kind == NAT_FLAGS => {
+                    let flags = |bytes: &[u8]| bytes.as_array().copied().map(u32::from_be_bytes);
+                    flags(found).map(|flags| flags & !MAPS_ADDRESSES) == flags(wanted)
+                }
+                (found, wanted) => wanted.is_none() || found == wanted,
+            }
+        };
+        self.step == ours.step && (0..ALL_ATTRIBUTES).all(is_same)
     }
-    if turned.iter().all(|byte| *byte == 0) {
-        return Some(Expression::Mask(kept.to_vec(), register));
-    }
-    if register != Register::First {
-        return None;
-    }
-    let number = |bytes: &[u8]| Some(u32::from_ne_bytes(*bytes.as_array()?));
-    Some(Expression::Bits { kept: number(kept)?, turned: number(turned)? })
 }
 
-fn decode_immediate(data: Attributes) -> Option<Expression> {
-    let content = data.nested(IMMEDIATE_DATA);
-    if data.number(IMMEDIATE_DREG)? != VERDICT_REGISTER {
-        let value = content.bytes(DATA_VALUE)?.to_vec();
-        return Some(match register(data, IMMEDIATE_DREG)? {
-            Register::First => Expression::Value(value),
-            Register::Second => Expression::SecondValue(value),
+/// Returns a list of expressions in which the test of a range, which nft 1.1 writes as one expression, is the
+/// two comparisons that we and earlier versions write.
+pub(super) fn without_ranges(expressions: Attributes) -> Vec<u8> {
+    let mut writer = Writer::default();
+    for (_, element) in expressions.iter() {
+        let data = Attributes::of(element).nested(EXPR_DATA);
+        let ends = [RANGE_FROM, RANGE_TO].map(|end| data.nested(end).bytes(DATA_VALUE));
+        let is_range = Attributes::of(element).text(EXPR_NAME) == Some("range")
+            && data.number(RANGE_SREG) == Some(FIRST)
+            && data.number(RANGE_OP) == Some(RANGE_IS_IN);
+        match ends {
+            [Some(first), Some(last)] if is_range => {
+                writer.compare(Relation::AtLeast, first);
+                writer.compare(Relation::AtMost, last);
+            }
+            _ => writer.0.bytes(LIST_ELEMENT, element),
+        }
+    }
+    writer.finish()
+}
+
+/// Value of an attribute to write.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value<'a> {
+    Number(u32),
+    Byte(u8),
+    Text(&'a str),
+    Data(&'a [u8]),
+    Verdict(u32),
+}
+
+/// Attribute to write.
+type Attribute<'a> = (u16, Value<'a>);
+
+/// Writes the loaded value into the mark of the packet, or into that of its connection; or makes the kernel
+/// report each step of the packet from here on, if the loaded value is 1.
+pub(super) const WRITE_MARK: [Attribute; 2] = written_meta(libc::NFT_META_MARK);
+pub(super) const WRITE_TRACE: [Attribute; 2] = written_meta(libc::NFT_META_NFTRACE);
+pub(super) const WRITE_CONNECTION_MARK: [Attribute; 2] =
+    [(LOAD_KEY, Value::Number(libc::NFT_CT_MARK.cast_unsigned())), (CT_SREG, Value::Number(FIRST))];
+
+/// Writes the loaded value into the TCP option of the maximum segment size: NFTA_EXTHDR_TYPE, _OFFSET, _LEN,
+/// _OP (NFT_EXTHDR_OP_TCPOPT) and _SREG. The option has kind 2, and a value of two bytes behind the first two
+/// (RFC 9293, section 3.2).
+pub(super) const WRITE_MSS: [Attribute; 5] = [
+    (2, Value::Byte(2)),
+    (3, Value::Number(2)),
+    (4, Value::Number(2)),
+    (6, Value::Number(1)),
+    (7, Value::Number(FIRST)),
+];
+
+/// Refuses with ICMP or ICMPv6 "administratively prohibited": NFTA_REJECT_TYPE and NFTA_REJECT_ICMP_CODE.
+pub(super) const PROHIBIT: [Attribute; 2] = [
+    (1, Value::Number(libc::NFT_REJECT_ICMPX_UNREACH.cast_unsigned())),
+    (2, Value::Byte(of_8_bits(libc::NFT_REJECT_ICMPX_ADMIN_PROHIBITED))),
+];
+
+/// Redirects to the loaded port of this host.
+pub(super) const REDIRECT: [Attribute; 1] = [(REDIRECT_PORT, Value::Number(FIRST))];
+
+const fn written_meta(key: libc::c_int) -> [Attribute<'static>; 2] {
+    [(LOAD_KEY, Value::Number(key.cast_unsigned())), (META_SREG, Value::Number(FIRST))]
+}
+
+/// Writer of a list of expressions.
+#[derive(Default)]
+pub(super) struct Writer(AttributeWriter);
+
+impl Writer {
+    /// Returns the list.
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0.finish()
+    }
+
+    /// Writes an expression.
+    pub(super) fn push(&mut self, step: Step, attributes: &[Attribute]) {
+        self.0.nest(LIST_ELEMENT, |writer| {
+            writer.text(EXPR_NAME, STEPS[step as usize].1);
+            writer.nest(EXPR_DATA, |writer| {
+                for (kind, value) in attributes {
+                    write(writer, *kind, *value);
+                }
+            });
         });
     }
-    match content.nested(DATA_VERDICT).number(VERDICT_CODE)? {
-        VERDICT_ACCEPT => Some(Expression::Accept),
-        VERDICT_DROP => Some(Expression::Drop),
-        _ => None,
+
+    /// Loads a fact; of a header field, this number of bytes from its beginning.
+    pub(super) fn load(&mut self, fact: Load, bytes: u32, register: u32) {
+        let (group, key) = (fact as u32 >> 8, Value::Number(fact as u32 & 0xff));
+        let register = (LOAD_DREG, Value::Number(register));
+        match group {
+            META => self.push(Step::Meta, &[register, (LOAD_KEY, key)]),
+            CT => self.push(Step::Ct, &[register, (LOAD_KEY, key)]),
+            _ => {
+                let header = (LOAD_KEY, Value::Number(group - HEADERS));
+                let length = (PAYLOAD_LEN, Value::Number(bytes));
+                self.push(Step::Payload, &[register, header, (PAYLOAD_OFFSET, key), length]);
+            }
+        }
+    }
+
+    /// Keeps some bits of the loaded value, and inverts others.
+    pub(super) fn bits(&mut self, kept: &[u8], turned: &[u8], register: u32) {
+        let length = u32::try_from(kept.len()).unwrap_or_default();
+        let attributes = [
+            (BITWISE_SREG, Value::Number(register)),
+            (BITWISE_DREG, Value::Number(register)),
+            (BITWISE_LEN, Value::Number(length)),
+            (BITWISE_MASK, Value::Data(kept)),
+            (BITWISE_XOR, Value::Data(turned)),
+        ];
+        self.push(Step::Bitwise, &attributes);
+    }
+
+    /// Ends the rule unless the loaded value has this relation to a value.
+    pub(super) fn compare(&mut self, relation: Relation, value: &[u8]) {
+        let operation = (CMP_OP, Value::Number(relation as u32));
+        self.push(
+            Step::Compare,
+            &[(CMP_SREG, Value::Number(FIRST)), operation, (CMP_DATA, Value::Data(value))],
+        );
+    }
+
+    /// Ends the rule unless the loaded value is in a set, or unless it is not.
+    pub(super) fn look_up(&mut self, set: &str, inverted: bool) {
+        let flags = if inverted { LOOKUP_INVERTED } else { 0 };
+        let attributes = [
+            (LOOKUP_SET, Value::Text(set)),
+            (LOOKUP_SREG, Value::Number(FIRST)),
+            (LOOKUP_FLAGS, Value::Number(flags)),
+        ];
+        self.push(Step::Lookup, &attributes);
+    }
+
+    /// Loads a value.
+    pub(super) fn value(&mut self, register: u32, value: &[u8]) {
+        let register = (IMMEDIATE_DREG, Value::Number(register));
+        self.push(Step::Immediate, &[register, (IMMEDIATE_DATA, Value::Data(value))]);
+    }
+
+    /// Decides on the packet.
+    pub(super) fn decide(&mut self, verdict: u32) {
+        let register = (IMMEDIATE_DREG, Value::Number(VERDICT_REGISTER));
+        self.push(Step::Immediate, &[register, (IMMEDIATE_DATA, Value::Verdict(verdict))]);
     }
 }
 
-fn decode_mss(data: Attributes) -> Option<Expression> {
-    let &[option] = data.bytes(EXTHDR_TYPE)? else { return None };
-    let place = (option, data.number(EXTHDR_OFFSET)?, data.number(EXTHDR_LEN)?);
-    first_register(data, EXTHDR_SREG)?;
-    (place == MSS_OPTION && data.number(EXTHDR_OP)? == EXTHDR_OP_TCPOPT).then_some(Expression::WriteMss)
-}
-
-/// Decodes a redirection. The kernel shows one port as a range from it to itself, with a flag for a port.
-fn decode_redirect(data: Attributes) -> Option<Expression> {
-    first_register(data, REDIRECT_PORT)?;
-    let is_one_port = data.number(REDIRECT_LAST_PORT).is_none_or(|last| last == Register::First as u32);
-    let flags = data.number(REDIRECT_FLAGS).unwrap_or(REDIRECT_HAS_PORT);
-    (is_one_port && flags == REDIRECT_HAS_PORT).then_some(Expression::Redirect)
-}
-
-fn register(data: Attributes, kind: u16) -> Option<Register> {
-    let number = data.number(kind)?;
-    Register::ALL.into_iter().find(|known| *known as u32 == number)
-}
-
-fn first_register(data: Attributes, kind: u16) -> Option<()> {
-    (data.number(kind)? == Register::First as u32).then_some(())
+fn write(writer: &mut AttributeWriter, kind: u16, value: Value) {
+    match value {
+        Value::Number(number) => writer.number(kind, number),
+        Value::Byte(byte) => writer.bytes(kind, &[byte]),
+        Value::Text(text) => writer.text(kind, text),
+        Value::Data(data) => writer.nest(kind, |writer| writer.bytes(DATA_VALUE, data)),
+        Value::Verdict(code) => writer.nest(kind, |writer| {
+            writer.nest(DATA_VERDICT, |writer| writer.number(VERDICT_CODE, code));
+        }),
+    }
 }

@@ -1,290 +1,260 @@
 //! Decoder from expressions to a rule.
 
+use std::mem;
 use std::net::SocketAddr;
 
-use super::super::expression::{Ct, Expression, Field, Meta, Relation};
+use super::super::expression::{
+    BITWISE_MASK, BITWISE_XOR, CMP_DATA, CMP_OP, Expression, IMMEDIATE_DATA, LOOKUP_FLAGS, LOOKUP_INVERTED,
+    Load, NAT_FAMILY, NAT_PORT, NAT_TYPE, Relation, Step, VERDICT_ACCEPT, VERDICT_DROP,
+};
 use super::super::value::{address_from_bytes, address_from_prefix, unpadded_name};
-use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
+use super::{DIRECTION_ORIGINAL, ICMP, ICMPV6, SOURCE, TCP, family_number};
 use crate::base::net::{Cidr, Family, Mac, Mark};
 use crate::firewall::{
     Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
     SetName,
 };
+use crate::kernel::attributes::native_number;
 
 /// Decoder that looks only at the details which tell our conditions apart. [`rule_of`](super::rule_of) checks
 /// all other details: it encodes the result and compares.
 #[derive(Default)]
 pub(super) struct Decoder<'a> {
-    rest: &'a [Expression],
+    rest: &'a [Expression<'a>],
     family: Option<Family>,
     protocol: u8,
     conditions: Vec<Condition>,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn of(expressions: &'a [Expression]) -> Self {
+    pub(super) fn of(expressions: &'a [Expression<'a>]) -> Self {
         Self { rest: expressions, ..Self::default() }
     }
 
-    pub(super) fn rule(mut self) -> Option<FirewallRule> {
-        loop {
-            if let Some(action) = self.action() {
-                return Some(FirewallRule { conditions: self.conditions, action });
+    pub(super) fn rule(&mut self) -> Option<FirewallRule> {
+        while let Some(test) = self.test() {
+            if !self.precedes(&test)? {
+                let condition = self.condition(&test)?;
+                self.conditions.push(condition);
             }
-            self.condition()?;
         }
+        Some(FirewallRule { action: self.action()?, conditions: mem::take(&mut self.conditions) })
     }
 
-    fn action(&self) -> Option<Action> {
-        match self.rest {
-            [Expression::Accept] => Some(Action::Accept),
-            [Expression::Drop] => Some(Action::Drop),
-            [Expression::Reject] => Some(Action::Reject),
-            [Expression::Masquerade] => Some(Action::Masquerade),
-            [Expression::Value(bytes), Expression::Redirect] => {
-                Some(Action::Redirect(u16::from_be_bytes(*bytes.as_array()?)))
-            }
-            [Expression::Value(bytes), Expression::SourceNat(family)] => {
-                Some(Action::SourceNat(address_from_bytes(*family, bytes)?))
-            }
-            [Expression::Value(bytes), Expression::DestinationNat(family)] => {
-                Some(Action::DestinationNat(address_from_bytes(*family, bytes)?))
-            }
-            [Expression::Value(bytes), Expression::SecondValue(port), Expression::SourceNatTo(family)] => {
-                address_and_port(*family, bytes, port).map(Action::SourceNatTo)
-            }
-            [
-                Expression::Value(bytes),
-                Expression::SecondValue(port),
-                Expression::DestinationNatTo(family),
-            ] => address_and_port(*family, bytes, port).map(Action::DestinationNatTo),
-            [Expression::Value(first), Expression::SecondValue(last), Expression::SourcePrefix(family)] => {
-                network(*family, first, last).map(Action::SourcePrefix)
-            }
-            [
-                Expression::Value(first),
-                Expression::SecondValue(last),
-                Expression::DestinationPrefix(family),
-            ] => network(*family, first, last).map(Action::DestinationPrefix),
-            [Expression::Value(bytes), Expression::WriteMss] => {
-                Some(Action::ClampMss(u16::from_be_bytes(*bytes.first_chunk()?)))
-            }
-            [Expression::Meta(Meta::Mark, _), Expression::Bits { kept, turned }, Expression::WriteMark] => {
-                Some(Action::SetMark(Mark { value: *turned, mask: !kept }))
-            }
-            [
-                Expression::Ct(Ct::Mark, _),
-                Expression::Bits { kept, turned },
-                Expression::WriteConnectionMark,
-            ] => Some(Action::SetConnectionMark(Mark { value: *turned, mask: !kept })),
-            _ => None,
-        }
-    }
-
-    fn condition(&mut self) -> Option<()> {
-        let [first] = self.take(1)? else { return None };
-        let condition = match first {
-            Expression::Meta(Meta::Family, _) => return self.family(),
-            Expression::Meta(Meta::Protocol, _) => return self.protocol(),
-            Expression::Meta(Meta::IncomingName, _) => self.incoming()?,
-            Expression::Meta(Meta::OutgoingName, _) => self.outgoing()?,
-            Expression::Meta(Meta::IncomingType, _) => self.device()?,
-            Expression::Meta(Meta::Mark, _) => match self.mark()? {
-                (Relation::Equal, mark) => Condition::Marked(mark),
-                (_, mark) => Condition::NotMarked(mark),
-            },
-            Expression::Ct(Ct::Mark, _) => match self.mark()? {
-                (Relation::Equal, mark) => Condition::ConnectionMarked(mark),
-                (_, mark) => Condition::ConnectionNotMarked(mark),
-            },
-            Expression::Ct(Ct::State, _) => self.take(2).map(|_| Condition::Established)?,
-            Expression::Ct(Ct::Status, _) => self.take(2).map(|_| Condition::Redirected)?,
-            Expression::Ct(Ct::Direction, _) => match self.compared()? {
-                [DIRECTION_ORIGINAL] => Condition::FromOriginator,
-                [DIRECTION_REPLY] => Condition::FromResponder,
-                _ => return None,
-            },
-            Expression::Payload(Field::Source(family), length, _) => {
-                let (networks, inverted) = self.networks(*family, *length)?;
-                if inverted { Condition::NotSource(networks) } else { Condition::Source(networks) }
-            }
-            Expression::Payload(Field::Destination(family), length, _) => {
-                let (networks, inverted) = self.networks(*family, *length)?;
-                if inverted { Condition::NotDestination(networks) } else { Condition::Destination(networks) }
-            }
-            Expression::Payload(Field::Ports, ..) => {
-                let [s, o, d, e] = *self.compared()?.as_array()?;
-                Condition::UdpBetween(u16::from_be_bytes([s, o]), u16::from_be_bytes([d, e]))
-            }
-            Expression::Payload(Field::DestinationPort, ..) => self.port()?,
-            Expression::Payload(Field::TcpFlags, ..) => self.take(2).map(|_| Condition::TcpSyn)?,
-            _ => return None,
-        };
-        self.conditions.push(condition);
-        Some(())
-    }
-
-    /// Decodes a test of the family. It is a condition, unless it only precedes the test of an address.
-    fn family(&mut self) -> Option<()> {
-        let number = self.compared()?;
-        let family =
-            [Family::V4, Family::V6].into_iter().find(|family| number == [family_number(*family)])?;
-        let leads_to_address = match self.rest {
-            [Expression::Payload(field, ..), ..]
-            | [Expression::Meta(..), Expression::Payload(field, ..), ..] => {
-                matches!(field, Field::Source(of) | Field::Destination(of) if *of == family)
-            }
-            _ => false,
-        };
-        if !leads_to_address || self.family == Some(family) {
-            self.conditions.push(Condition::Family(family));
-        }
-        self.family = Some(family);
-        Some(())
-    }
-
-    /// Decodes a test of the protocol. A test of ICMP is a condition; a test of UDP or TCP only precedes the
-    /// test of a header field.
-    fn protocol(&mut self) -> Option<()> {
-        match self.compared()? {
-            [protocol @ (TCP | UDP)] => self.protocol = *protocol,
-            [ICMP] => self.conditions.push(Condition::Icmp(Family::V4)),
-            [ICMPV6] => self.conditions.push(Condition::Icmp(Family::V6)),
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn incoming(&mut self) -> Option<Condition> {
-        if let [Expression::Meta(Meta::OutgoingName, _), Expression::Lookup { set, .. }, ..] = self.rest {
-            return self.take(2).map(|_| Condition::InterfacePair(SetName(set.clone())));
-        }
-        if let [Expression::Payload(field, ..), ..] = self.rest {
-            return self.place(*field);
-        }
-        if let [Expression::Ct(..), ..] = self.rest {
-            return self.way().map(Condition::NotReturning);
-        }
-        let (interfaces, inverted) = self.interfaces()?;
-        Some(if inverted { Condition::NotIncoming(interfaces) } else { Condition::Incoming(interfaces) })
-    }
-
-    /// Decodes the rest of a pair of an interface and a network.
-    fn place(&mut self, field: Field) -> Option<Condition> {
-        self.take(1)?;
-        let (Field::Source(family) | Field::Destination(family)) = field else { return None };
-        let mut length = u32::from(family.bits());
-        if let [Expression::Mask(mask, _), ..] = self.rest {
-            length = mask.iter().map(|byte| byte.count_ones()).sum();
-            self.take(1)?;
-        }
-        let [Expression::Lookup { set, .. }] = self.take(1)? else { return None };
-        let places =
-            NetworksAtInterfaces { family, set: SetName(set.clone()), length: u8::try_from(length).ok()? };
-        match field {
-            Field::Source(_) => Some(Condition::NotFrom(places)),
-            Field::Destination(_) => Some(Condition::NotTo(places)),
-            _ => None,
-        }
-    }
-
-    /// Decodes the rest of a pair of an interface and a connection mark.
-    fn way(&mut self) -> Option<MarksAtInterfaces> {
-        let [_, Expression::Mask(mask, _), Expression::Lookup { set, .. }] = self.take(3)? else {
-            return None;
-        };
-        Some(MarksAtInterfaces { set: SetName(set.clone()), mask: u32::from_ne_bytes(*mask.as_array()?) })
-    }
-
-    fn outgoing(&mut self) -> Option<Condition> {
-        if let [Expression::Ct(..), ..] = self.rest {
-            return self.way().map(Condition::Departing);
-        }
-        let (interfaces, inverted) = self.interfaces()?;
-        Some(if inverted { Condition::NotOutgoing(interfaces) } else { Condition::Outgoing(interfaces) })
-    }
-
-    fn interfaces(&mut self) -> Option<(Interfaces, bool)> {
-        match self.take(1)? {
-            [Expression::Lookup { set, inverted }] => Some((Interfaces::In(SetName(set.clone())), *inverted)),
-            [Expression::Compare(relation, name)] => {
-                Some((Interfaces::One(unpadded_name(name)?), *relation == Relation::NotEqual))
-            }
-            _ => None,
-        }
-    }
-
-    fn device(&mut self) -> Option<Condition> {
-        match self.take(3)? {
-            [_, _, Expression::Lookup { set, .. }] => {
-                Some(Condition::Device(Devices::In(SetName(set.clone()))))
-            }
-            [_, _, Expression::Compare(_, mac)] => {
-                Some(Condition::Device(Devices::One(Mac(*mac.as_array()?))))
-            }
-            _ => None,
-        }
-    }
-
-    fn mark(&mut self) -> Option<(Relation, Mark)> {
-        let [Expression::Mask(mask, _), Expression::Compare(relation, value)] = self.take(2)? else {
-            return None;
-        };
-        let number = |bytes: &[u8]| bytes.first_chunk().copied().map(u32::from_ne_bytes);
-        Some((*relation, Mark { value: number(value)?, mask: number(mask)? }))
-    }
-
-    fn networks(&mut self, family: Family, loaded: u32) -> Option<(Networks, bool)> {
-        let mut length = loaded.checked_mul(8)?;
-        if let [Expression::Mask(mask, _), ..] = self.rest {
-            length = mask.iter().map(|byte| byte.count_ones()).sum();
-            self.take(1)?;
-        }
-        match self.take(1)? {
-            [Expression::Lookup { set, inverted }] => {
-                Some((Networks::In(family, SetName(set.clone())), *inverted))
-            }
-            [Expression::Compare(relation, prefix)] => {
-                let network = Cidr::new(address_from_prefix(family, prefix)?, u8::try_from(length).ok()?)?;
-                Some((Networks::One(network), *relation == Relation::NotEqual))
-            }
-            _ => None,
-        }
-    }
-
-    fn port(&mut self) -> Option<Condition> {
-        let (relation, first) = self.compared_port()?;
-        let last = if relation == Relation::Equal { first } else { self.compared_port()?.1 };
-        let port = if self.protocol == TCP { Condition::TcpPort } else { Condition::UdpPort };
-        Some(port(first, last))
-    }
-
-    fn compared_port(&mut self) -> Option<(Relation, u16)> {
-        match self.take(1)? {
-            [Expression::Compare(relation, port)] => {
-                Some((*relation, u16::from_be_bytes(*port.first_chunk()?)))
-            }
-            _ => None,
-        }
-    }
-
-    fn compared(&mut self) -> Option<&'a [u8]> {
-        match self.take(1)? {
-            [Expression::Compare(_, value)] => Some(value),
-            _ => None,
-        }
-    }
-
-    fn take(&mut self, count: usize) -> Option<&'a [Expression]> {
-        let (taken, rest) = self.rest.split_at_checked(count)?;
+    /// Takes the next test; `None` if the rest of the rule is its action.
+    fn test(&mut self) -> Option<Test<'a>> {
+        let is_end = |expression: &Expression| matches!(expression.step, Step::Compare | Step::Lookup);
+        let end = self.rest.iter().position(is_end)?;
+        let (steps, rest) = self.rest.split_at(end + 1);
         self.rest = rest;
-        Some(taken)
+        Some(Test { steps, end: steps[end] })
+    }
+
+    /// Never inlined, like [`Self::condition`]: the parts of the value would be moved one by one.
+    #[inline(never)]
+    fn action(&self) -> Option<Action> {
+        let value = self.rest.first()?.bytes(IMMEDIATE_DATA);
+        match (self.rest.last()?.step, self.rest.len()) {
+            (Step::Immediate, 1) => match u32::from_be_bytes(*value?.as_array()?) {
+                VERDICT_ACCEPT => Some(Action::Accept),
+                VERDICT_DROP => Some(Action::Drop),
+                _ => None,
+            },
+            (Step::Reject, 1) => Some(Action::Reject),
+            (Step::Masquerade, 1) => Some(Action::Masquerade),
+            (Step::Redirect, 2) => Some(Action::Redirect(port(value?)?)),
+            (Step::TcpOption, 2) => Some(Action::ClampMss(port(value?)?)),
+            (Step::Nat, 2 | 3) => self.translation(value?),
+            (Step::Meta, 3) => self.mark().map(Action::SetMark),
+            (Step::Ct, 3) => self.mark().map(Action::SetConnectionMark),
+            _ => None,
+        }
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        let number = |kind| native_number(self.rest[1].bytes(kind)?);
+        Some(Mark { value: number(BITWISE_XOR)?, mask: !number(BITWISE_MASK)? })
+    }
+
+    /// Decodes a translation to the address with these bytes.
+    fn translation(&self, address: &[u8]) -> Option<Action> {
+        let [_, second, ..] = self.rest else { return None };
+        let nat = self.rest.last()?;
+        let family = family_of(nat.number(NAT_FAMILY)?)?;
+        let is_source = nat.number(NAT_TYPE)? == SOURCE;
+        let second = second.bytes(IMMEDIATE_DATA);
+        let first = address_from_bytes(family, address)?;
+        Some(if nat.number(NAT_PORT).is_some() {
+            let to = SocketAddr::new(first, port(second?)?);
+            if is_source { Action::SourceNatTo(to) } else { Action::DestinationNatTo(to) }
+        } else if self.rest.len() == 3 {
+            let network = network(family, address, second?)?;
+            if is_source { Action::SourcePrefix(network) } else { Action::DestinationPrefix(network) }
+        } else if is_source {
+            Action::SourceNat(first)
+        } else {
+            Action::DestinationNat(first)
+        })
+    }
+
+    /// Reports whether a test is no condition, because it only precedes the test of an address, of a field of
+    /// TCP or UDP, or of a hardware address.
+    fn precedes(&mut self, test: &Test) -> Option<bool> {
+        match test.load(0)? {
+            Load::Family => {
+                let family = test.family()?;
+                let is_address = |step: &Expression| step.load().and_then(Load::family) == Some(family);
+                let leads_to_address = self.rest.iter().take(2).any(is_address);
+                Some(self.family.replace(family) != Some(family) && leads_to_address)
+            }
+            Load::Protocol => {
+                self.protocol = *test.value()?.first()?;
+                Some(!matches!(self.protocol, ICMP | ICMPV6))
+            }
+            first => Some(first == Load::IncomingType),
+        }
+    }
+
+    /// Decodes a test that is a condition.
+    #[inline(never)]
+    fn condition(&mut self, test: &Test) -> Option<Condition> {
+        let inverted = test.is_inverted();
+        let (first, second) = (test.load(0)?, test.load(1));
+        Some(match (first, second) {
+            (Load::Family, None) => Condition::Family(test.family()?),
+            (Load::Protocol, None) => {
+                let is_of_v6 = self.protocol == ICMPV6;
+                Condition::Icmp(if is_of_v6 { Family::V6 } else { Family::V4 })
+            }
+            (Load::IncomingName, Some(Load::OutgoingName)) => Condition::InterfacePair(test.set()?),
+            (_, Some(Load::ConnectionMark)) => {
+                let mask = native_number(test.mask()?)?;
+                let ways = MarksAtInterfaces { set: test.set()?, mask };
+                let is_incoming = first == Load::IncomingName;
+                if is_incoming { Condition::NotReturning(ways) } else { Condition::Departing(ways) }
+            }
+            (_, Some(field)) => {
+                let (family, length) = (field.family()?, test.length()?);
+                let places = NetworksAtInterfaces { family, set: test.set()?, length };
+                let is_source = field == Load::source(family);
+                if is_source { Condition::NotFrom(places) } else { Condition::NotTo(places) }
+            }
+            (Load::IncomingName | Load::OutgoingName, None) => {
+                let interfaces = match test.set() {
+                    Some(set) => Interfaces::In(set),
+                    None => Interfaces::One(unpadded_name(test.value()?)?),
+                };
+                match (first == Load::IncomingName, inverted) {
+                    (true, false) => Condition::Incoming(interfaces),
+                    (true, true) => Condition::NotIncoming(interfaces),
+                    (false, false) => Condition::Outgoing(interfaces),
+                    (false, true) => Condition::NotOutgoing(interfaces),
+                }
+            }
+            (Load::Device, None) => Condition::Device(match test.set() {
+                Some(set) => Devices::In(set),
+                None => Devices::One(Mac(*test.value()?.as_array()?)),
+            }),
+            (Load::Mark | Load::ConnectionMark, None) => {
+                let mark = Mark { value: native_number(test.value()?)?, mask: native_number(test.mask()?)? };
+                match (first == Load::Mark, inverted) {
+                    (true, false) => Condition::Marked(mark),
+                    (true, true) => Condition::NotMarked(mark),
+                    (false, false) => Condition::ConnectionMarked(mark),
+                    (false, true) => Condition::ConnectionNotMarked(mark),
+                }
+            }
+            (Load::State, None) => Condition::Established,
+            (Load::Status, None) => Condition::Redirected,
+            (Load::Direction, None) => match test.value()? {
+                [DIRECTION_ORIGINAL] => Condition::FromOriginator,
+                _ => Condition::FromResponder,
+            },
+            (Load::Ports, None) => {
+                let (from, to) = test.value()?.split_at_checked(2)?;
+                Condition::UdpBetween(port(from)?, port(to)?)
+            }
+            (Load::DestinationPort, None) => {
+                let is_range = test.end.number(CMP_OP)? == Relation::AtLeast as u32;
+                let first = port(test.value()?)?;
+                let last = if is_range { port(self.test()?.value()?)? } else { first };
+                let is_tcp = self.protocol == TCP;
+                if is_tcp { Condition::TcpPort(first, last) } else { Condition::UdpPort(first, last) }
+            }
+            (Load::TcpFlags, None) => Condition::TcpSyn,
+            (field, None) => {
+                let networks = test.networks(field.family()?)?;
+                match (field == Load::source(networks.family()), inverted) {
+                    (true, false) => Condition::Source(networks),
+                    (true, true) => Condition::NotSource(networks),
+                    (false, false) => Condition::Destination(networks),
+                    (false, true) => Condition::NotDestination(networks),
+                }
+            }
+        })
     }
 }
 
-fn address_and_port(family: Family, address: &[u8], port: &[u8]) -> Option<SocketAddr> {
-    let port = u16::from_be_bytes(*port.as_array()?);
-    Some(SocketAddr::new(address_from_bytes(family, address)?, port))
+/// Test: one or two loads, perhaps a mask, and a comparison or a lookup at the end.
+struct Test<'a> {
+    steps: &'a [Expression<'a>],
+    end: Expression<'a>,
+}
+
+impl<'a> Test<'a> {
+    fn load(&self, index: usize) -> Option<Load> {
+        self.steps.get(index)?.load()
+    }
+
+    fn is_inverted(&self) -> bool {
+        match self.end.step {
+            Step::Lookup => self.end.number(LOOKUP_FLAGS) == Some(LOOKUP_INVERTED),
+            _ => self.end.number(CMP_OP) == Some(Relation::NotEqual as u32),
+        }
+    }
+
+    fn family(&self) -> Option<Family> {
+        let [number] = self.value()? else { return None };
+        family_of(u32::from(*number))
+    }
+
+    fn set(&self) -> Option<SetName> {
+        self.end.set().map(|name| SetName(name.to_owned()))
+    }
+
+    fn value(&self) -> Option<&'a [u8]> {
+        self.end.bytes(CMP_DATA)
+    }
+
+    fn mask(&self) -> Option<&'a [u8]> {
+        self.steps.iter().find(|step| step.step == Step::Bitwise)?.bytes(BITWISE_MASK)
+    }
+
+    /// Returns the length of the tested prefix in bits.
+    fn length(&self) -> Option<u8> {
+        let length = match self.mask() {
+            Some(mask) => mask.iter().map(|byte| byte.count_ones()).sum(),
+            None => self.steps.iter().find_map(Expression::loaded)?.checked_mul(8)?,
+        };
+        u8::try_from(length).ok()
+    }
+
+    fn networks(&self, family: Family) -> Option<Networks> {
+        if let Some(set) = self.set() {
+            return Some(Networks::In(family, set));
+        }
+        let address = address_from_prefix(family, self.value()?)?;
+        Cidr::new(address, self.length()?).map(Networks::One)
+    }
+}
+
+/// Returns the port, or another number of two bytes.
+fn port(value: &[u8]) -> Option<u16> {
+    value.as_array().copied().map(u16::from_be_bytes)
+}
+
+fn family_of(number: u32) -> Option<Family> {
+    [Family::V4, Family::V6].into_iter().find(|family| u32::from(family_number(*family)) == number)
 }
 
 /// Returns the network with these first and last addresses; some network if no network has them.

@@ -1,15 +1,21 @@
 //! Encoder from a rule to its expressions.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use nix::libc;
 
-use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
-use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
-use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
+use super::super::expression::{
+    self, FIRST, Load, MAPS_NETWORKS, MAPS_PORTS, NAT_ADDRESS, NAT_FAMILY, NAT_FLAGS, NAT_LAST_ADDRESS,
+    NAT_PORT, NAT_TYPE, Relation, SECOND, Step, VERDICT_ACCEPT, VERDICT_DROP, Value, Writer,
+};
+use super::super::value::{MAC_LENGTH, address_bytes, address_length};
+use super::{
+    DESTINATION, DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, SOURCE, TCP, TracedFlow, UDP,
+    family_number,
+};
 use crate::base::net::{Cidr, Family, Mark, netmask};
 use crate::firewall::{
-    Action, Condition, Devices, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces, SetName,
+    Action, Condition, Devices, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
 };
 
 /// Flag SYN, and the mask of SYN and RST.
@@ -30,211 +36,232 @@ const ETHERNET: u16 = libc::ARPHRD_ETHER;
 pub(super) struct Encoder {
     family: Option<Family>,
     protocol: Option<u8>,
-    expressions: Vec<Expression>,
+    writer: Writer,
 }
 
 impl Encoder {
     pub(super) fn condition(&mut self, condition: &Condition) {
         match condition {
             Condition::Family(family) => self.ask_family(*family),
-            Condition::Incoming(interfaces) => self.interface(Meta::IncomingName, interfaces, false),
-            Condition::NotIncoming(interfaces) => self.interface(Meta::IncomingName, interfaces, true),
-            Condition::NotFrom(places) => self.place(Field::Source(places.family), places),
-            Condition::NotTo(places) => self.place(Field::Destination(places.family), places),
-            Condition::NotReturning(ways) => self.way(Meta::IncomingName, ways, true),
-            Condition::Departing(ways) => self.way(Meta::OutgoingName, ways, false),
-            Condition::Outgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, false),
-            Condition::NotOutgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, true),
+            Condition::Incoming(interfaces) => self.interface(Load::IncomingName, interfaces, false),
+            Condition::NotIncoming(interfaces) => self.interface(Load::IncomingName, interfaces, true),
+            Condition::NotFrom(places) => self.place(Load::source(places.family), places),
+            Condition::NotTo(places) => self.place(Load::destination(places.family), places),
+            Condition::NotReturning(ways) => self.way(Load::IncomingName, ways, true),
+            Condition::Departing(ways) => self.way(Load::OutgoingName, ways, false),
+            Condition::Outgoing(interfaces) => self.interface(Load::OutgoingName, interfaces, false),
+            Condition::NotOutgoing(interfaces) => self.interface(Load::OutgoingName, interfaces, true),
             Condition::InterfacePair(set) => {
-                self.push(Expression::Meta(Meta::IncomingName, Register::First));
-                self.push(Expression::Meta(Meta::OutgoingName, Register::Second));
-                self.push(lookup(set, false));
+                self.load(Load::IncomingName);
+                self.writer.load(Load::OutgoingName, 0, SECOND);
+                self.writer.look_up(&set.0, false);
             }
-            Condition::Source(networks) => self.address(Field::Source, networks, false),
-            Condition::NotSource(networks) => self.address(Field::Source, networks, true),
-            Condition::Destination(networks) => self.address(Field::Destination, networks, false),
-            Condition::NotDestination(networks) => self.address(Field::Destination, networks, true),
-            Condition::Established => {
-                self.push(Expression::Ct(Ct::State, Register::First));
-                self.mask(ESTABLISHED_RELATED.to_ne_bytes().to_vec());
-                self.compare(Relation::NotEqual, &[0; 4]);
-            }
-            Condition::Redirected => {
-                self.push(Expression::Ct(Ct::Status, Register::First));
-                self.mask(DESTINATION_TRANSLATED.to_ne_bytes().to_vec());
-                self.compare(Relation::NotEqual, &[0; 4]);
-            }
+            Condition::Source(networks) => self.address(Load::source, networks, false),
+            Condition::NotSource(networks) => self.address(Load::source, networks, true),
+            Condition::Destination(networks) => self.address(Load::destination, networks, false),
+            Condition::NotDestination(networks) => self.address(Load::destination, networks, true),
+            Condition::Established => self.any_bit(Load::State, ESTABLISHED_RELATED),
+            Condition::Redirected => self.any_bit(Load::Status, DESTINATION_TRANSLATED),
             Condition::FromOriginator => self.direction(DIRECTION_ORIGINAL),
             Condition::FromResponder => self.direction(DIRECTION_REPLY),
             Condition::Device(devices) => self.device(devices),
-            Condition::Marked(mark) => self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, false),
-            Condition::NotMarked(mark) => {
-                self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, true);
+            Condition::Marked(mark) => self.mark(Load::Mark, *mark, Relation::Equal),
+            Condition::NotMarked(mark) => self.mark(Load::Mark, *mark, Relation::NotEqual),
+            Condition::ConnectionMarked(mark) => self.mark(Load::ConnectionMark, *mark, Relation::Equal),
+            Condition::ConnectionNotMarked(mark) => {
+                self.mark(Load::ConnectionMark, *mark, Relation::NotEqual);
             }
-            Condition::ConnectionMarked(mark) => self.mark(connection_mark(), *mark, false),
-            Condition::ConnectionNotMarked(mark) => self.mark(connection_mark(), *mark, true),
             Condition::Icmp(family) => self.ask_protocol(icmp(*family)),
             Condition::UdpPort(first, last) => self.port(UDP, *first, *last),
             Condition::UdpBetween(from, to) => self.ports(*from, *to),
             Condition::TcpPort(first, last) => self.port(TCP, *first, *last),
             Condition::TcpSyn => {
                 self.need_protocol(TCP);
-                self.load(Field::TcpFlags, 1);
-                self.mask(vec![TCP_SYN_RST]);
-                self.compare(Relation::Equal, &[TCP_SYN]);
+                self.writer.load(Load::TcpFlags, 1, FIRST);
+                self.mask(&[TCP_SYN_RST], FIRST);
+                self.writer.compare(Relation::Equal, &[TCP_SYN]);
             }
         }
     }
 
-    /// Returns all expressions of the conditions.
-    pub(super) fn finish(self) -> Vec<Expression> {
-        self.expressions
+    /// Returns the expressions of a rule that makes the kernel report each step of a flow's packets, or of
+    /// their answers, from here on.
+    pub(super) fn tracing(mut self, flow: TracedFlow, are_answers: bool) -> Vec<u8> {
+        let (from, to) = if are_answers { (Some(flow.to), None) } else { (flow.from, Some(flow.to)) };
+        for (field, address) in [(Load::source as fn(_) -> _, from), (Load::destination, to)] {
+            if let Some(address) = address {
+                self.address(field, &Networks::One(Cidr::host(address)), false);
+            }
+        }
+        match flow.port {
+            _ if are_answers => self.direction(DIRECTION_REPLY),
+            Some(port) => self.port(flow.protocol, port, port),
+            None => {}
+        }
+        self.writer.value(FIRST, &[1]);
+        self.writer.push(Step::Meta, &expression::WRITE_TRACE);
+        self.writer.finish()
     }
 
     /// Ends the rule with its action, and returns all expressions of the rule.
-    pub(super) fn action(mut self, action: Action) -> Vec<Expression> {
+    pub(super) fn action(mut self, action: Action) -> Vec<u8> {
+        let end = match action {
+            Action::SourceNat(_) | Action::SourceNatTo(_) | Action::SourcePrefix(_) => SOURCE,
+            _ => DESTINATION,
+        };
         match action {
-            Action::Accept => self.push(Expression::Accept),
-            Action::Drop => self.push(Expression::Drop),
-            Action::Reject => self.push(Expression::Reject),
-            Action::Masquerade => self.push(Expression::Masquerade),
-            Action::SourceNat(address) => {
-                self.push(Expression::Value(address_bytes(address)));
-                self.push(Expression::SourceNat(Family::of(address)));
+            Action::Accept => self.writer.decide(VERDICT_ACCEPT),
+            Action::Drop => self.writer.decide(VERDICT_DROP),
+            Action::Reject => self.writer.push(Step::Reject, &expression::PROHIBIT),
+            Action::Masquerade => self.writer.push(Step::Masquerade, &[]),
+            Action::SourceNat(address) | Action::DestinationNat(address) => {
+                self.translate(end, address, None);
             }
-            Action::SourceNatTo(address) => self.address_and_port(address, Expression::SourceNatTo),
-            Action::DestinationNatTo(address) => self.address_and_port(address, Expression::DestinationNatTo),
-            Action::SourcePrefix(network) => self.prefix(network, Expression::SourcePrefix),
-            Action::DestinationPrefix(network) => self.prefix(network, Expression::DestinationPrefix),
+            Action::SourceNatTo(to) | Action::DestinationNatTo(to) => {
+                self.translate(end, to.ip(), Some((NAT_PORT, MAPS_PORTS, &to.port().to_be_bytes())));
+            }
+            // The kernel takes the bits that the first and the last address share.
+            Action::SourcePrefix(network) | Action::DestinationPrefix(network) => {
+                let last = address_bytes(network.last());
+                self.translate(end, network.address(), Some((NAT_LAST_ADDRESS, MAPS_NETWORKS, &last)));
+            }
             Action::Redirect(port) => {
-                self.push(Expression::Value(port.to_be_bytes().to_vec()));
-                self.push(Expression::Redirect);
-            }
-            Action::DestinationNat(address) => {
-                self.push(Expression::Value(address_bytes(address)));
-                self.push(Expression::DestinationNat(Family::of(address)));
+                self.writer.value(FIRST, &port.to_be_bytes());
+                self.writer.push(Step::Redirect, &expression::REDIRECT);
             }
             Action::ClampMss(bytes) => {
-                self.push(Expression::Value(bytes.to_be_bytes().to_vec()));
-                self.push(Expression::WriteMss);
+                self.writer.value(FIRST, &bytes.to_be_bytes());
+                self.writer.push(Step::TcpOption, &expression::WRITE_MSS);
             }
             Action::SetMark(mark) => {
-                self.push(Expression::Meta(Meta::Mark, Register::First));
-                self.push(bits(mark));
-                self.push(Expression::WriteMark);
+                self.load_with(Load::Mark, mark);
+                self.writer.push(Step::Meta, &expression::WRITE_MARK);
             }
             Action::SetConnectionMark(mark) => {
-                self.push(connection_mark());
-                self.push(bits(mark));
-                self.push(Expression::WriteConnectionMark);
+                self.load_with(Load::ConnectionMark, mark);
+                self.writer.push(Step::Ct, &expression::WRITE_CONNECTION_MARK);
             }
         }
-        self.expressions
+        self.writer.finish()
     }
 
-    /// Translates to a network: the kernel takes the bits that its first and its last address share.
-    fn address_and_port(&mut self, address: SocketAddr, translation: fn(Family) -> Expression) {
-        self.push(Expression::Value(address_bytes(address.ip())));
-        self.push(Expression::SecondValue(address.port().to_be_bytes().to_vec()));
-        self.push(translation(Family::of(address.ip())));
+    /// Translates one end of the connection to an address, and to the value of a second attribute with its
+    /// flag.
+    fn translate(&mut self, end: u32, address: IpAddr, second: Option<(u16, u32, &[u8])>) {
+        let mut attributes = vec![
+            (NAT_TYPE, Value::Number(end)),
+            (NAT_FAMILY, Value::Number(family_number(Family::of(address)).into())),
+            (NAT_ADDRESS, Value::Number(FIRST)),
+        ];
+        self.writer.value(FIRST, &address_bytes(address));
+        if let Some((attribute, flag, value)) = second {
+            self.writer.value(SECOND, value);
+            attributes.extend([(attribute, Value::Number(SECOND)), (NAT_FLAGS, Value::Number(flag))]);
+        }
+        self.writer.push(Step::Nat, &attributes);
     }
 
-    fn prefix(&mut self, network: Cidr, translation: fn(Family) -> Expression) {
-        self.push(Expression::Value(address_bytes(network.address())));
-        self.push(Expression::SecondValue(address_bytes(network.last())));
-        self.push(translation(network.family()));
+    /// Loads a mark, keeps all bits outside the mask, and sets the bits of the value.
+    fn load_with(&mut self, fact: Load, Mark { value, mask }: Mark) {
+        self.load(fact);
+        self.writer.bits(&(!mask).to_ne_bytes(), &value.to_ne_bytes(), FIRST);
     }
 
-    fn interface(&mut self, key: Meta, interfaces: &Interfaces, inverted: bool) {
-        self.push(Expression::Meta(key, Register::First));
+    fn interface(&mut self, fact: Load, interfaces: &Interfaces, inverted: bool) {
+        self.load(fact);
         match interfaces {
-            Interfaces::One(name) => self.compare(equality(inverted), name.padded()),
-            Interfaces::In(set) => self.push(lookup(set, inverted)),
+            Interfaces::One(name) => self.writer.compare(equality(inverted), name.padded()),
+            Interfaces::In(set) => self.writer.look_up(&set.0, inverted),
         }
     }
 
     fn direction(&mut self, direction: u8) {
-        self.push(Expression::Ct(Ct::Direction, Register::First));
-        self.compare(Relation::Equal, &[direction]);
+        self.load(Load::Direction);
+        self.writer.compare(Relation::Equal, &[direction]);
     }
 
-    fn place(&mut self, field: Field, NetworksAtInterfaces { family, set, length }: &NetworksAtInterfaces) {
+    /// Tests whether a fact has one of these bits.
+    fn any_bit(&mut self, fact: Load, bits: u32) {
+        self.mark(fact, Mark { value: 0, mask: bits }, Relation::NotEqual);
+    }
+
+    fn place(&mut self, field: Load, NetworksAtInterfaces { family, set, length }: &NetworksAtInterfaces) {
         self.need_family(*family);
-        self.push(Expression::Meta(Meta::IncomingName, Register::First));
-        self.push(Expression::Payload(field, address_length(*family), Register::Second));
+        self.load(Load::IncomingName);
+        self.writer.load(field, address_length(*family), SECOND);
         if *length < family.bits() {
-            self.push(Expression::Mask(address_bytes(netmask(*family, *length)), Register::Second));
+            self.mask(&address_bytes(netmask(*family, *length)), SECOND);
         }
-        self.push(lookup(set, true));
+        self.writer.look_up(&set.0, true);
     }
 
-    fn way(&mut self, key: Meta, MarksAtInterfaces { set, mask }: &MarksAtInterfaces, inverted: bool) {
-        self.push(Expression::Meta(key, Register::First));
-        self.push(Expression::Ct(Ct::Mark, Register::Second));
-        self.push(Expression::Mask(mask.to_ne_bytes().to_vec(), Register::Second));
-        self.push(lookup(set, inverted));
+    fn way(&mut self, name: Load, MarksAtInterfaces { set, mask }: &MarksAtInterfaces, inverted: bool) {
+        self.load(name);
+        self.writer.load(Load::ConnectionMark, 0, SECOND);
+        self.mask(&mask.to_ne_bytes(), SECOND);
+        self.writer.look_up(&set.0, inverted);
     }
 
-    fn address(&mut self, field: fn(Family) -> Field, networks: &Networks, inverted: bool) {
+    fn address(&mut self, field: fn(Family) -> Load, networks: &Networks, inverted: bool) {
         let family = networks.family();
         self.need_family(family);
         let field = field(family);
         match networks {
             Networks::One(network) => self.network(field, *network, equality(inverted)),
             Networks::In(_, set) => {
-                self.load(field, address_length(family));
-                self.push(lookup(set, inverted));
+                self.writer.load(field, address_length(family), FIRST);
+                self.writer.look_up(&set.0, inverted);
             }
         }
     }
 
     /// Tests a network. A prefix of whole bytes is loaded without the rest of the address; for any other
     /// prefix, a mask removes the rest.
-    fn network(&mut self, field: Field, network: Cidr, relation: Relation) {
-        let address = address_bytes(network.address());
-        let (whole_bytes, bits) = (network.length() / 8, network.length() % 8);
-        if whole_bytes > 0 && bits == 0 {
-            self.load(field, u32::from(whole_bytes));
-            self.compare(relation, &address[..usize::from(whole_bytes)]);
+    fn network(&mut self, field: Load, network: Cidr, relation: Relation) {
+        let mut address = address_bytes(network.address());
+        let (family, length) = (network.family(), network.length());
+        if length > 0 && length % 8 == 0 {
+            address.truncate(usize::from(length / 8));
+            self.writer.load(field, u32::from(length / 8), FIRST);
         } else {
-            self.load(field, address_length(network.family()));
-            self.mask(mask_bytes(network));
-            self.compare(relation, &address);
+            self.writer.load(field, address_length(family), FIRST);
+            self.mask(&address_bytes(netmask(family, length)), FIRST);
         }
+        self.writer.compare(relation, &address);
     }
 
     /// Tests the sender's hardware address, on Ethernet only: other links have another header.
     fn device(&mut self, devices: &Devices) {
-        self.push(Expression::Meta(Meta::IncomingType, Register::First));
-        self.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
-        self.load(Field::Device, MAC_LENGTH);
+        self.load(Load::IncomingType);
+        self.writer.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
+        self.writer.load(Load::Device, MAC_LENGTH, FIRST);
         match devices {
-            Devices::One(mac) => self.compare(Relation::Equal, &mac.0),
-            Devices::In(set) => self.push(lookup(set, false)),
+            Devices::One(mac) => self.writer.compare(Relation::Equal, &mac.0),
+            Devices::In(set) => self.writer.look_up(&set.0, false),
         }
     }
 
-    fn mark(&mut self, load: Expression, Mark { value, mask }: Mark, inverted: bool) {
-        self.push(load);
-        self.mask(mask.to_ne_bytes().to_vec());
-        self.compare(equality(inverted), &value.to_ne_bytes());
+    fn mark(&mut self, fact: Load, Mark { value, mask }: Mark, relation: Relation) {
+        self.load(fact);
+        self.mask(&mask.to_ne_bytes(), FIRST);
+        self.writer.compare(relation, &value.to_ne_bytes());
     }
 
     fn port(&mut self, protocol: u8, first: u16, last: u16) {
         self.need_protocol(protocol);
-        self.load(Field::DestinationPort, 2);
+        self.writer.load(Load::DestinationPort, 2, FIRST);
         if first == last {
-            self.compare(Relation::Equal, &first.to_be_bytes());
+            self.writer.compare(Relation::Equal, &first.to_be_bytes());
         } else {
-            self.compare(Relation::AtLeast, &first.to_be_bytes());
-            self.compare(Relation::AtMost, &last.to_be_bytes());
+            self.writer.compare(Relation::AtLeast, &first.to_be_bytes());
+            self.writer.compare(Relation::AtMost, &last.to_be_bytes());
         }
     }
 
     fn ports(&mut self, from: u16, to: u16) {
         self.need_protocol(UDP);
-        self.load(Field::Ports, 4);
-        self.compare(Relation::Equal, &[from.to_be_bytes(), to.to_be_bytes()].concat());
+        self.writer.load(Load::Ports, 4, FIRST);
+        self.writer.compare(Relation::Equal, [from, to].map(u16::to_be_bytes).as_flattened());
     }
 
     fn need_protocol(&mut self, protocol: u8) {
@@ -244,8 +271,8 @@ impl Encoder {
     }
 
     fn ask_protocol(&mut self, protocol: u8) {
-        self.push(Expression::Meta(Meta::Protocol, Register::First));
-        self.compare(Relation::Equal, &[protocol]);
+        self.load(Load::Protocol);
+        self.writer.compare(Relation::Equal, &[protocol]);
         self.protocol = Some(protocol);
     }
 
@@ -256,34 +283,20 @@ impl Encoder {
     }
 
     fn ask_family(&mut self, family: Family) {
-        self.push(Expression::Meta(Meta::Family, Register::First));
-        self.compare(Relation::Equal, &[family_number(family)]);
+        self.load(Load::Family);
+        self.writer.compare(Relation::Equal, &[family_number(family)]);
         self.family = Some(family);
     }
 
-    fn compare(&mut self, relation: Relation, value: &[u8]) {
-        self.push(Expression::Compare(relation, value.to_vec()));
+    /// Loads a fact about the packet or its connection.
+    fn load(&mut self, fact: Load) {
+        self.writer.load(fact, 0, FIRST);
     }
 
-    fn load(&mut self, field: Field, bytes: u32) {
-        self.push(Expression::Payload(field, bytes, Register::First));
+    /// Keeps these bits of the loaded value.
+    fn mask(&mut self, kept: &[u8], register: u32) {
+        self.writer.bits(kept, &vec![0; kept.len()], register);
     }
-
-    fn mask(&mut self, kept: Vec<u8>) {
-        self.push(Expression::Mask(kept, Register::First));
-    }
-
-    fn push(&mut self, expression: Expression) {
-        self.expressions.push(expression);
-    }
-}
-
-fn connection_mark() -> Expression {
-    Expression::Ct(Ct::Mark, Register::First)
-}
-
-fn lookup(set: &SetName, inverted: bool) -> Expression {
-    Expression::Lookup { set: set.0.clone(), inverted }
 }
 
 fn equality(inverted: bool) -> Relation {
@@ -295,9 +308,4 @@ fn icmp(family: Family) -> u8 {
         Family::V4 => ICMP,
         Family::V6 => ICMPV6,
     }
-}
-
-/// Returns the expression that keeps all bits outside the mask, and sets the bits of the value.
-fn bits(Mark { value, mask }: Mark) -> Expression {
-    Expression::Bits { kept: !mask, turned: value }
 }

@@ -4,12 +4,14 @@
 mod decoder;
 mod encoder;
 
+use std::net::IpAddr;
+
 use nix::libc;
 
 use super::chain;
-use super::expression::Expression;
+use super::expression::{Expression, without_ranges};
 use crate::base::net::Family;
-use crate::firewall::{Chain, Condition, FirewallRule};
+use crate::firewall::{Chain, FirewallRule};
 use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 use decoder::Decoder;
@@ -20,6 +22,10 @@ const DIRECTION_ORIGINAL: u8 = 0;
 /// IP_CT_DIR_REPLY.
 const DIRECTION_REPLY: u8 = 1;
 
+/// Ends of a connection whose address is translated: NFT_NAT_SNAT and NFT_NAT_DNAT.
+const SOURCE: u32 = libc::NFT_NAT_SNAT.cast_unsigned();
+const DESTINATION: u32 = libc::NFT_NAT_DNAT.cast_unsigned();
+
 const ICMP: u8 = of_8_bits(libc::IPPROTO_ICMP);
 const TCP: u8 = of_8_bits(libc::IPPROTO_TCP);
 const UDP: u8 = of_8_bits(libc::IPPROTO_UDP);
@@ -27,6 +33,19 @@ const ICMPV6: u8 = of_8_bits(libc::IPPROTO_ICMPV6);
 
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
+
+/// Flow that is traced.
+#[derive(Debug, Clone, Copy)]
+pub struct TracedFlow {
+    /// Source; `None` if this host opens the flow.
+    pub from: Option<IpAddr>,
+    /// Destination.
+    pub to: IpAddr,
+    /// Number of the protocol (IPPROTO_*).
+    pub protocol: u8,
+    /// Destination port, if the protocol is TCP or UDP.
+    pub port: Option<u16>,
+}
 
 /// Encodes a rule at the end of a chain.
 pub(super) fn encode(chain: Chain, rule: &FirewallRule, writer: &mut AttributeWriter) {
@@ -38,18 +57,13 @@ pub(super) fn encode(chain: Chain, rule: &FirewallRule, writer: &mut AttributeWr
 pub(super) fn encode_expressions(rule: &FirewallRule, writer: &mut AttributeWriter) {
     let expressions = expressions(rule);
     debug_assert_eq!(rule_of(&expressions).as_ref(), Some(rule), "reads back as another rule");
-    writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
+    writer.nest(RULE_EXPRESSIONS, |writer| writer.append(&expressions));
 }
 
-/// Encodes the expressions of a rule that traces the packets that meet these conditions.
-pub(super) fn encode_tracing(conditions: &[Condition], writer: &mut AttributeWriter) {
-    let mut encoder = Encoder::default();
-    for condition in conditions {
-        encoder.condition(condition);
-    }
-    let mut expressions = encoder.finish();
-    expressions.extend([Expression::Value(vec![1]), Expression::WriteTrace]);
-    writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
+/// Encodes the expressions of a rule that traces the packets of a flow, or their answers.
+pub(super) fn encode_tracing(flow: TracedFlow, are_answers: bool, writer: &mut AttributeWriter) {
+    let expressions = Encoder::default().tracing(flow, are_answers);
+    writer.nest(RULE_EXPRESSIONS, |writer| writer.append(&expressions));
 }
 
 /// Encodes the chain without a rule, which means all rules of the chain.
@@ -64,17 +78,10 @@ pub(super) fn decode_chain(attributes: Attributes) -> Option<Chain> {
 
 /// Decodes a rule from its expressions; `None` if we would not write them so.
 pub(super) fn decode_expressions(attributes: Attributes) -> Option<FirewallRule> {
-    let mut expressions = Vec::new();
-    for element in attributes.nested(RULE_EXPRESSIONS).elements() {
-        match Expression::decode_range(element) {
-            Some(both) => expressions.extend(both),
-            None => expressions.push(Expression::decode(element)?),
-        }
-    }
-    rule_of(&expressions)
+    rule_of(&without_ranges(attributes.nested(RULE_EXPRESSIONS)))
 }
 
-fn expressions(rule: &FirewallRule) -> Vec<Expression> {
+fn expressions(rule: &FirewallRule) -> Vec<u8> {
     let mut encoder = Encoder::default();
     for condition in &rule.conditions {
         encoder.condition(condition);
@@ -82,10 +89,15 @@ fn expressions(rule: &FirewallRule) -> Vec<Expression> {
     encoder.action(rule.action)
 }
 
-/// Returns the rule that encodes to exactly these expressions.
-fn rule_of(found: &[Expression]) -> Option<FirewallRule> {
-    let rule = Decoder::of(found).rule()?;
-    (expressions(&rule) == found).then_some(rule)
+/// Returns the rule that encodes to these expressions.
+fn rule_of(found: &[u8]) -> Option<FirewallRule> {
+    let found = Expression::all(found)?;
+    let mut decoder = Decoder::of(&found);
+    let rule = decoder.rule()?;
+    let ours = expressions(&rule);
+    let ours = Expression::all(&ours)?;
+    let is_same = found.len() == ours.len() && found.iter().zip(&ours).all(|(found, ours)| found.is(ours));
+    is_same.then_some(rule)
 }
 
 /// Number of a family: NFPROTO_IPV4 or NFPROTO_IPV6.

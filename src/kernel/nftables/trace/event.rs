@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nix::libc;
 
 use super::super::call;
-use crate::base::net::Family;
+use super::hook_of;
 use crate::kernel::attributes::{Attributes, address};
 use crate::kernel::constant::of_8_bits;
 use crate::kernel::netlink::Frame;
@@ -60,10 +60,10 @@ pub struct TraceEvent {
     pub table: String,
     /// Name of the chain.
     pub chain: String,
+    /// Hook of the chain (NF_INET_* of linux/netfilter.h), if it is a base chain.
+    pub hook: Option<u32>,
     /// Number of the rule; `None` at the end of a chain.
     pub rule: Option<u64>,
-    /// Set if the policy of the chain decided.
-    pub is_policy: bool,
     /// Effect on the packet.
     pub kind: EventKind,
     /// Mark of the packet behind the rule.
@@ -78,22 +78,27 @@ pub struct TraceEvent {
     pub transport: Option<[u8; 8]>,
 }
 
-/// Decodes a report; `None` for any other message.
-pub(crate) fn decode(frame: &Frame) -> Option<TraceEvent> {
+/// Decodes a report, with the listing of all chains; `None` for any other message. Never inlined: the parts
+/// of the report would be moved one by one.
+#[inline(never)]
+pub(crate) fn decode(frame: &Frame, chains: &[u8]) -> Option<TraceEvent> {
     if frame.kind != call::TRACE {
         return None;
     }
     let attributes = attributes(frame.payload);
+    let (table, chain) = (attributes.text(TABLE)?, attributes.text(CHAIN)?);
+    let (id, report) = (attributes.number(ID)?, attributes.number(TYPE)?);
     let verdict = attributes.nested(VERDICT);
-    let policy = attributes.number(POLICY);
+    let code = attributes.number(POLICY).or_else(|| verdict.number(VERDICT_CODE))?;
+    let family = family_of(frame.payload)?;
     Some(TraceEvent {
-        id: attributes.number(ID)?,
-        family: family_of(frame.payload)?,
-        table: attributes.text(TABLE)?.to_owned(),
-        chain: attributes.text(CHAIN)?.to_owned(),
+        id,
+        family,
+        hook: hook_of(chains, family, table, chain),
+        table: table.to_owned(),
+        chain: chain.to_owned(),
         rule: attributes.bytes(RULE_HANDLE).and_then(|bytes| Some(u64::from_be_bytes(*bytes.as_array()?))),
-        is_policy: policy.is_some(),
-        kind: kind(attributes.number(TYPE)?, policy.or(verdict.number(VERDICT_CODE))?, verdict),
+        kind: kind(report, code, verdict),
         mark: attributes.number(MARK).unwrap_or_default(),
         incoming: attributes.number(INCOMING),
         outgoing: attributes.number(OUTGOING),
@@ -120,16 +125,15 @@ fn kind(report: u32, code: u32, verdict: Attributes) -> EventKind {
     }
 }
 
-/// Returns source and destination of an IPv4 or IPv6 header.
+/// Returns source and destination of an IPv4 or IPv6 header. Never inlined, like [`decode`].
+#[inline(never)]
 fn addresses(header: &[u8]) -> Option<(IpAddr, IpAddr)> {
-    let (family, first) = match header.first()? >> 4 {
-        4 => (Family::V4, 12),
-        6 => (Family::V6, 8),
+    let (from, to) = match header.first()? >> 4 {
+        4 => header.get(12..20)?.split_at(4),
+        6 => header.get(8..40)?.split_at(16),
         _ => return None,
     };
-    let length = usize::from(family.bits() / 8);
-    let part = |start: usize| address(header.get(start..start + length)?);
-    Some((part(first)?, part(first + length)?))
+    Some((address(from)?, address(to)?))
 }
 
 /// NFPROTO_* of tables for IPv4, IPv6 and both, with the words of nft.
@@ -140,10 +144,10 @@ pub(super) const FAMILIES: [(u8, &str); 3] = [
 ];
 
 impl TraceEvent {
-    /// Returns the chain as nft names it: `inet fw4 forward`.
-    pub fn place(&self) -> String {
+    /// Returns the words by which nft names the chain: `inet`, `fw4` and `forward`.
+    pub fn place(&self) -> [&str; 3] {
         let family = FAMILIES.iter().find(|(number, _)| *number == self.family).map_or("", |(_, word)| word);
-        [family, " ", &self.table, " ", &self.chain].concat()
+        [family, &self.table, &self.chain]
     }
 }
 
@@ -186,8 +190,8 @@ mod tests {
     #[test]
     fn a_drop_by_a_rule_is_decoded() {
         let bytes = dropped();
-        let event = decode(&frames(&bytes).next().unwrap()).unwrap();
-        assert_eq!(event.place(), "inet fw4 forward");
+        let event = decode(&frames(&bytes).next().unwrap(), &[]).unwrap();
+        assert_eq!(event.place(), ["inet", "fw4", "forward"]);
         assert_eq!((event.id, event.rule, event.kind.clone()), (0x1234_5678, Some(7), EventKind::Drop));
         assert_eq!((event.incoming, event.outgoing, event.mark), (Some(3), Some(2), 0x8100_0000));
         let addresses = event.addresses.unwrap();
@@ -197,7 +201,7 @@ mod tests {
 
     #[test]
     fn policies_jumps_and_returns_are_told_apart() {
-        let kind_of = |report: &[u8]| decode(&frames(report).next().unwrap()).map(|event| event.kind);
+        let kind_of = |report: &[u8]| decode(&frames(report).next().unwrap(), &[]).map(|event| event.kind);
         let verdict = |kind: u32, code: i32| {
             report(&|writer| {
                 writer.number(TYPE, kind);
@@ -227,13 +231,13 @@ mod tests {
             if let Some(place) = cut.first_chunk_mut::<4>() {
                 *place = u32::try_from(length).unwrap().to_ne_bytes();
             }
-            let _ = frames(&cut).next().and_then(|frame| decode(&frame));
+            let _ = frames(&cut).next().and_then(|frame| decode(&frame, &[]));
         }
         for place in 16..bytes.len() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut changed = bytes.clone();
                 changed[place] = value;
-                let _ = frames(&changed).next().and_then(|frame| decode(&frame));
+                let _ = frames(&changed).next().and_then(|frame| decode(&frame, &[]));
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Guardian: a process that does some last work when its maker ends, however it ends.
 
-use std::io;
 use std::os::fd::OwnedFd;
 
 use nix::libc;
@@ -15,7 +14,7 @@ pub(super) struct Guardian {
 
 impl Guardian {
     /// Starts a guardian with its last work. This process must have one thread only.
-    pub(super) fn start(work: &dyn Fn()) -> io::Result<Self> {
+    pub(super) fn start(work: &dyn Fn()) -> nix::Result<Self> {
         let (theirs, ours) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         // SAFETY: this process has one thread, so the child may do what it likes.
         match unsafe { fork()? } {

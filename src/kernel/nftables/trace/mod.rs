@@ -15,9 +15,10 @@ use std::os::fd::BorrowedFd;
 use super::call::{self, INET, TABLE_NAME};
 use super::foreign::is_opening;
 use super::rule;
+pub use super::rule::TracedFlow;
 use super::transaction::NftablesBatch;
 use crate::base::error::{Context as _, Result};
-use crate::firewall::{Condition, text};
+use crate::firewall::text;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::protocols::NETLINK_NETFILTER;
 use crate::kernel::netlink::{Listener, Received, Refusal, frames};
@@ -72,32 +73,6 @@ pub const ARRIVED: &str = "arrived";
 /// Chain of the temporary table that a packet reaches last if it leaves.
 pub const LEFT: &str = "left";
 
-/// Flow that is traced.
-#[derive(Debug, Clone, Default)]
-pub struct TracedFlow {
-    /// Conditions of its packets in the direction in which it was opened.
-    pub packets: Vec<Condition>,
-    /// Conditions of the answers.
-    pub answers: Vec<Condition>,
-    /// Set if this host opens the flow.
-    pub is_own: bool,
-}
-
-/// Base chain of any program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseChain {
-    /// Family of its table: NFPROTO_*.
-    pub family: u8,
-    /// Name of its table.
-    pub table: String,
-    /// Name of the chain.
-    pub name: String,
-    /// Hook: NF_INET_* of linux/netfilter.h.
-    pub hook: u32,
-    /// Type: `filter`, `nat` or `route`.
-    pub kind: String,
-}
-
 /// Rule of any program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleWords {
@@ -111,8 +86,8 @@ pub struct RuleWords {
 pub struct Tracer {
     socket: Nfnetlink,
     listener: Listener,
-    /// Base chains of all programs, as of the beginning.
-    pub bases: Vec<BaseChain>,
+    /// Listing of the chains of all programs, as of the beginning.
+    chains: Vec<u8>,
     guardian: Option<Guardian>,
 }
 
@@ -121,13 +96,13 @@ impl Tracer {
     ///
     /// # Errors
     /// If the kernel has no nftables, or if this process may not change it.
-    pub fn begin(flow: &TracedFlow) -> Result<Self> {
+    pub fn begin(flow: TracedFlow) -> Result<Self> {
         remove_leftover();
         let socket = Nfnetlink::open(INET)?;
         Self::with(socket, flow).context(|| "cannot trace with the kernel's nftables".to_owned())
     }
 
-    fn with(mut socket: Nfnetlink, flow: &TracedFlow) -> Result<Self, Refusal> {
+    fn with(mut socket: Nfnetlink, flow: TracedFlow) -> Result<Self, Refusal> {
         let listener = Listener::open(NETLINK_NETFILTER, &[TRACE_GROUP])?;
         let mut guardian = None;
         let mut attempt = |flags| socket.transact(&table(flow, flags)).map_err(|(_, refusal)| refusal);
@@ -140,7 +115,7 @@ impl Tracer {
             made => made?,
         }
         let chains = socket.dump_all(call::GET_CHAIN)?;
-        Ok(Self { socket, listener, bases: bases(&chains), guardian })
+        Ok(Self { socket, listener, chains, guardian })
     }
 
     /// Returns the descriptor to poll for reports.
@@ -153,29 +128,34 @@ impl Tracer {
         let mut buffer = Vec::with_capacity(ROOM);
         loop {
             match self.listener.hear(&mut buffer) {
-                Received::Messages => events.extend(frames(&buffer).filter_map(|frame| decode(&frame))),
+                Received::Messages => {
+                    for frame in frames(&buffer) {
+                        if let Some(event) = decode(&frame, &self.chains) {
+                            events.push(event);
+                        }
+                    }
+                }
                 Received::Lost => {}
                 Received::Nothing => return,
             }
         }
     }
 
-    /// Returns the rule that made a report, as far as it can be written.
+    /// Returns the rule that made a report, as far as it can be written. The rule may be gone by now.
     pub fn rule(&mut self, event: &TraceEvent) -> RuleWords {
-        let Some(handle) = event.rule else { return RuleWords::default() };
+        let mut words = RuleWords::default();
+        let Some(handle) = event.rule else { return words };
         let answers = self.socket.request_about(event.family, call::GET_RULE, NLM_F_ACK, &|writer| {
             writer.text(TABLE_NAME, &event.table);
             writer.text(RULE_CHAIN, &event.chain);
             writer.bytes(RULE_HANDLE, &handle.to_be_bytes());
         });
-        // The rule may be gone by now.
-        let Ok(answers) = answers else { return RuleWords::default() };
-        let Some(frame) = frames(&answers).find(|frame| frame.kind == call::NEW_RULE) else {
-            return RuleWords::default();
-        };
-        let attributes = attributes(frame.payload);
-        let text = rule::decode_expressions(attributes).map(|rule| text::rule(&rule));
-        RuleWords { text, is_pinhole: is_opening(attributes) }
+        for frame in frames(&answers.unwrap_or_default()).filter(|frame| frame.kind == call::NEW_RULE) {
+            let attributes = attributes(frame.payload);
+            words.text = rule::decode_expressions(attributes).map(|rule| text::rule(&rule));
+            words.is_pinhole = is_opening(attributes);
+        }
+        words
     }
 }
 
@@ -193,57 +173,48 @@ impl Drop for Tracer {
 /// have been killed as well.
 pub fn remove_leftover() {
     let Ok(mut socket) = Nfnetlink::open(INET) else { return };
-    let mut batch = NftablesBatch::begin();
-    batch.push(call::DELETE_TABLE, NLM_F_ACK, INET, &|writer| writer.text(TABLE_NAME, TRACE_TABLE));
+    let mut batch = NftablesBatch::begin(INET, TRACE_TABLE);
+    batch.push(call::DELETE_TABLE, NLM_F_ACK, batch.object());
     // There is none, or another trace owns it.
     drop(socket.transact(&batch.end()));
 }
 
 /// Returns the transaction that makes the table.
-fn table(flow: &TracedFlow, flags: u32) -> Vec<Message> {
-    let mut batch = NftablesBatch::begin();
-    batch.push(call::NEW_TABLE, NLM_F_CREATE | NLM_F_EXCL, INET, &|writer| {
-        writer.text(TABLE_NAME, TRACE_TABLE);
-        writer.number(TABLE_FLAGS, flags);
-    });
+fn table(flow: TracedFlow, flags: u32) -> Vec<Message> {
+    let mut batch = NftablesBatch::begin(INET, TRACE_TABLE);
+    let mut table = batch.object();
+    table.number(TABLE_FLAGS, flags);
+    batch.push(call::NEW_TABLE, NLM_F_CREATE | NLM_F_EXCL, table);
     for (name, hook, priority) in WATCHES {
-        batch.push(call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL, INET, &|writer| {
-            writer.text(TABLE_NAME, TRACE_TABLE);
-            writer.text(CHAIN_NAME, name);
-            writer.text(CHAIN_TYPE, "filter");
-            writer.nest(CHAIN_HOOK, |writer| {
-                writer.number(HOOK_NUMBER, hook);
-                writer.number(HOOK_PRIORITY, priority.cast_unsigned());
-            });
+        let mut chain = batch.object();
+        chain.text(CHAIN_NAME, name);
+        chain.text(CHAIN_TYPE, "filter");
+        chain.nest(CHAIN_HOOK, |writer| {
+            writer.number(HOOK_NUMBER, hook);
+            writer.number(HOOK_PRIORITY, priority.cast_unsigned());
         });
+        batch.push(call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL, chain);
     }
-    let opening = if flow.is_own { SENDS } else { ENTERS };
-    for (chain, conditions, acknowledge) in [(opening, &flow.packets, 0), (ANSWERS, &flow.answers, NLM_F_ACK)]
-    {
-        batch.push(call::NEW_RULE, NLM_F_CREATE | NLM_F_APPEND | acknowledge, INET, &|writer| {
-            writer.text(TABLE_NAME, TRACE_TABLE);
-            writer.text(RULE_CHAIN, chain);
-            rule::encode_tracing(conditions, writer);
-        });
+    let opening = if flow.from.is_some() { ENTERS } else { SENDS };
+    for (chain, acknowledge) in [(opening, 0), (ANSWERS, NLM_F_ACK)] {
+        let mut rule = batch.object();
+        rule.text(RULE_CHAIN, chain);
+        rule::encode_tracing(flow, chain == ANSWERS, &mut rule);
+        batch.push(call::NEW_RULE, NLM_F_CREATE | NLM_F_APPEND | acknowledge, rule);
     }
     batch.end()
 }
 
-/// Returns the base chains in a listing.
-pub(crate) fn bases(chains: &[u8]) -> Vec<BaseChain> {
-    let base = |payload| {
-        let attributes = attributes(payload);
-        Some(BaseChain {
-            family: family_of(payload)?,
-            table: attributes.text(TABLE_NAME)?.to_owned(),
-            name: attributes.text(CHAIN_NAME)?.to_owned(),
-            hook: attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER)?,
-            kind: attributes.text(CHAIN_TYPE)?.to_owned(),
-        })
-    };
-    let mut bases = Vec::new();
+/// Returns the hook of a chain in a listing, if it is a base chain.
+fn hook_of(chains: &[u8], family: u8, table: &str, name: &str) -> Option<u32> {
     for frame in frames(chains).filter(|frame| frame.kind == call::NEW_CHAIN) {
-        bases.extend(base(frame.payload));
+        let attributes = attributes(frame.payload);
+        if family_of(frame.payload) == Some(family)
+            && attributes.text(TABLE_NAME) == Some(table)
+            && attributes.text(CHAIN_NAME) == Some(name)
+        {
+            return attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER);
+        }
     }
-    bases
+    None
 }

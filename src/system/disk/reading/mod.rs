@@ -135,7 +135,13 @@ pub(crate) fn all_of(file: File) -> io::Result<Vec<u8>> {
 
 /// Reads a file of the kernel, such as one in /proc or /sys, as text.
 pub fn kernel_text(path: impl AsRef<Path>) -> io::Result<String> {
-    String::from_utf8(read(path.as_ref(), FileOrigin::Kernel)?).map_err(io::Error::other)
+    utf8(read(path.as_ref(), FileOrigin::Kernel)?)
+}
+
+/// Separate, because the compiler would write a copy of the code for each type of path.
+#[inline(never)]
+fn utf8(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Reads a file as text, if it exists; replaces bytes that are not UTF-8.
@@ -165,9 +171,9 @@ pub fn text_if_there(path: &Path, source: FileOrigin) -> Result<Option<String>> 
 pub fn unreadable(path: &Path, error: io::Error) -> Error {
     let file = path.display();
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Unfit>) {
-        return Error::wrong(format!("{file} is not read: {error}"));
+        return Error::wrong(format_args!("{file} is not read: {error}"));
     }
-    Error::failed(format!("cannot read {file}")).because(error)
+    Error::failed(format_args!("cannot read {file}")).because(error)
 }
 
 /// Checks that a program may run as root: no other user and no group may be able to write or replace it.
@@ -181,12 +187,14 @@ pub fn check_program(path: &Path) -> io::Result<()> {
 
 /// Returns a warning if a group can write a file of ours or its folder.
 pub fn group_may_write(path: &Path) -> Option<String> {
-    let writable = |path: &PathBuf| {
+    for path in [path, &folder_of(path)] {
+        let Ok(metadata) = fs::metadata(path) else { continue };
         // Root's own group does not count.
-        fs::metadata(path).is_ok_and(|metadata| metadata.mode() & GROUP_WRITES != 0 && metadata.gid() != 0)
-    };
-    let path = [path.to_owned(), folder_of(path)].into_iter().find(writable)?;
-    Some(Unfit::GroupWritable(path).to_string())
+        if metadata.mode() & GROUP_WRITES != 0 && metadata.gid() != 0 {
+            return Some(Unfit::GroupWritable(path.to_owned()).to_string());
+        }
+    }
+    None
 }
 
 /// Resolves the symbolic links of a path, except in a folder where other users could have created the link.
