@@ -8,7 +8,7 @@ use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SER
 
 use crate::devices::{BY_MAC, move_in};
 use crate::doctor::{names, setting};
-use crate::filters::everywhere_legacy;
+use crate::filters::{everywhere_legacy, has_nftables};
 use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
 use crate::troubles::trace::{OF_FLOWS, OF_IPTABLES, OF_NFTABLES, OF_STOPPED, SILENT};
@@ -122,14 +122,12 @@ fn wrong_words(world: &mut World) -> Result<()> {
     traced(site, &["192.168.1.50", "1.1.1.1", "--udp"], 2, &["--udp needs a port"])
 }
 
-/// Starts a trace, and waits until it is at work.
-fn begun(site: &DemoSite, arguments: &[&str], sign: &str) -> Result<Child> {
+/// Starts a trace.
+fn spawned(site: &DemoSite, arguments: &[&str]) -> Result<Child> {
     let mut command = Command::new(program());
     command.arg("trace").args(arguments).args(["--config", NETWORK_FILE]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = spawn_at(&site.router, &mut command).context(|| "cannot start portals".to_owned())?;
-    eventually("the trace is at work", || shell(&site.router, sign).map(drop))?;
-    Ok(child)
+    spawn_at(&site.router, &mut command).context(|| "cannot start portals".to_owned())
 }
 
 /// Commands that succeed while a trace is at work.
@@ -139,8 +137,12 @@ const DEVICE_OF_TRACE: &str = "ip link show dev portals-trace";
 fn live(world: &mut World) -> Result<()> {
     start(world, &world.network(only_nyc(DEVICE)))?;
     let site = world.site(NYC);
-    let child = begun(site, &["way", &format!("{SERVER}:80"), "--live"], TABLE)?;
-    seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+    let mut child = spawned(site, &["way", &format!("{SERVER}:80"), "--live"])?;
+    eventually("the trace has seen the device", || {
+        seen_as(site.home(seconds(3.0)), SERVER, PARIS.address)?;
+        let ended = child.try_wait().context(|| "cannot wait".to_owned())?;
+        same("the trace has ended", ended.is_some(), true)
+    })?;
     let output = child.wait_with_output().map_err(|error| Error::failed("cannot wait").because(error))?;
     let picture = String::from_utf8_lossy(&output.stdout).into_owned();
     for part in ["seen: a packet of the device", "→ table 7702: to-paris", "It works"] {
@@ -155,8 +157,10 @@ fn killed(world: &mut World) -> Result<()> {
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
     let before = Snapshot::of(&site.router)?.unnumbered();
     let nowhere = IpAddr::from([192, 0, 2, 77]).to_string();
-    for sign in [TABLE, DEVICE_OF_TRACE] {
-        let mut child = begun(site, &["way", &nowhere], sign)?;
+    let signs: &[&str] = if has_nftables() { &[TABLE, DEVICE_OF_TRACE] } else { &[DEVICE_OF_TRACE] };
+    for sign in signs {
+        let mut child = spawned(site, &["way", &nowhere])?;
+        eventually("the trace is at work", || shell(&site.router, sign).map(drop))?;
         child
             .kill()
             .and_then(|()| child.wait())

@@ -71,7 +71,7 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         lost(evidence).map_or("", |hook| HOOKS[hook]),
         peer,
         &age,
-        evidence.seen[2],
+        evidence.onward(),
     ];
     let way_out = if met.is_some() { way_out } else { fault.way_out };
     Conclusion { ending, sentence: filled(fault.words, &details), way_out: filled(way_out, &details) }
@@ -96,7 +96,7 @@ fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
     let refused = evidence.forth.drop().and_then(|hook| refusing(evidence, 0, Some(hook)));
     let by_route = if evidence.forth.is_over() { None } else { not_routed(evidence) };
     let answer = refusing(evidence, 1, None);
-    let elsewhere = evidence.seen[2];
+    let elsewhere = evidence.onward();
     let ending = if !evidence.is_up {
         Ending::Down
     } else if evidence.packets == Packets::Live && no_reports && !is_seen {

@@ -121,6 +121,11 @@ impl Evidence<'_> {
         }
     }
 
+    /// Interface by which the answer went on; without reports of the kernel, the one that a lookup names.
+    pub(super) fn onward(&self) -> &str {
+        if self.is_traced { self.seen[2] } else { self.reverse }
+    }
+
     /// Reports whether an answer came.
     pub(super) fn has_answer(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.has_answer)

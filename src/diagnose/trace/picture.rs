@@ -223,7 +223,7 @@ impl Picture {
             return;
         }
         self.begin(mark(matches!(self.ending, Ending::Answer | Ending::Astray)), "answer");
-        let [_, incoming, outgoing] = &evidence.seen;
+        let (incoming, outgoing) = (evidence.seen[1], evidence.onward());
         let word = |word: &'static str, interface: &str| if interface.is_empty() { "" } else { word };
         self.line(&[
             "came back",

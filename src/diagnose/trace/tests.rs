@@ -198,6 +198,10 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     (Ending::Astray, "leaves by uplink, and 192.168.1.50 is on lan0", |evidence| {
         evidence.seen[2] = "uplink";
     }),
+    (Ending::Astray, "came back, went on by uplink", |evidence| {
+        untraced(evidence);
+        evidence.reverse = "uplink";
+    }),
 ];
 
 #[test]
