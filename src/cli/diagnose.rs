@@ -56,8 +56,8 @@ command! {
 }
 
 command! {
-    /// Test what a device behind a portal gets: its way, delay and loss to the exit, packet size, speed, public
-    /// address, DNS and IPv6.
+    /// Test what a device behind a portal gets: its way, delay and loss to the exit, packet size, speed,
+    /// public address, DNS and IPv6.
     pub struct TestCommand = "test",
         example "portals test guest",
         status 1 "a test found a fault"

@@ -21,7 +21,8 @@ struct TunRequest {
     rest: [u8; 22],
 }
 
-/// Makes an interface for IP packets, down. The interface disappears when the file is closed. The file never waits.
+/// Makes an interface for IP packets, down. The interface disappears when the file is closed. The file never
+/// waits.
 ///
 /// # Errors
 /// EBUSY if another process has an interface of that name.

@@ -111,8 +111,8 @@ impl VerifyingKey {
         self.bytes
     }
 
-    /// Checks a signature. A text has one signature of a key only: another scalar or another form of the point
-    /// is refused, and so are points of small order, for which a signature fits many texts.
+    /// Checks a signature. A text has one signature of a key only: another scalar or another form of the
+    /// point is refused, and so are points of small order, for which a signature fits many texts.
     pub fn verify_strict(&self, text: &[u8], signature: &Signature) -> Result<(), SignatureError> {
         let scalar = reduced(&signature.scalar);
         let point = CompressedEdwardsY(signature.point).decompress().ok_or(SignatureError)?;

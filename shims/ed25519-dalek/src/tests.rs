@@ -21,7 +21,8 @@ proptest! {
 
     #[test]
     fn signatures_are_those_of_another_library(seed: [u8; 32], text: std::vec::Vec<u8>, bit in 0..512_usize) {
-        let (ours, theirs) = (SigningKey::from_bytes(&seed), Ed25519KeyPair::from_seed_unchecked(&seed).unwrap());
+        let ours = SigningKey::from_bytes(&seed);
+        let theirs = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
         let public = ours.verifying_key().to_bytes();
         prop_assert_eq!(public.as_slice(), theirs.public_key().as_ref());
         let mut signature = ours.sign(&text).to_bytes();
@@ -54,7 +55,8 @@ fn numbers_around_the_order_are_reduced() {
     assert_eq!(reduced(&[]), Scalar::ZERO);
 }
 
-/// RFC 8032, section 5.1.7: a scalar of the order or more is refused, or anybody could make a second signature.
+/// RFC 8032, section 5.1.7: a scalar of the order or more is refused, or anybody could make a second
+/// signature.
 #[test]
 fn a_scalar_beyond_the_order_is_refused() {
     let key = SigningKey::from_bytes(&[7; 32]);

@@ -88,8 +88,8 @@ pub(super) struct Evidence<'a> {
     /// Rules that the packet met, and the answer: those that the kernel reported, then those of iptables that
     /// have counted.
     pub(super) met: [Vec<MetInHook>; 2],
-    /// Interfaces by which the packet left, and by which the answer came and left; empty if the kernel did not
-    /// report them.
+    /// Interfaces by which the packet left, and by which the answer came and left; empty if the kernel did
+    /// not report them.
     pub(super) seen: [&'a str; 3],
     /// Connection that the kernel tracks.
     pub(super) connection: Option<Connection>,

@@ -1,5 +1,5 @@
-//! Table of the endings of a flow, with the words for each: the sentence says where the flow ends and why, and
-//! the way out says what to do.
+//! Table of the endings of a flow, with the words for each: the sentence says where the flow ends and why,
+//! and the way out says what to do.
 
 /// Ending of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +103,8 @@ pub(super) const FAULTS: [Fault; 19] = [
         way_out: "Start the agent with `portals run`, or run `sysctl -w {setting}=1`.",
     },
     Fault {
-        words: "It stops at the routing decision: the portal {portal} is closed, because its exit {exit} is not \
-                up.",
+        words: "It stops at the routing decision: the portal {portal} is closed, because its exit {exit} is \
+                not up.",
         way_out: "See `portals status`. The portal opens by itself as soon as an exit is up.",
     },
     Fault {
@@ -122,14 +122,14 @@ pub(super) const FAULTS: [Fault; 19] = [
     },
     Fault {
         words: "It stops at the reverse-path filter of {in}: answers to {from} would leave by {reverse}.",
-        way_out: "Correct the address of the device, or add a route to it out of {in}. If the way is right as \
-                  it is, run `sysctl -w net.ipv4.conf.{in}.rp_filter=2`.",
+        way_out: "Correct the address of the device, or add a route to it out of {in}. If the way is right \
+                  as it is, run `sysctl -w net.ipv4.conf.{in}.rp_filter=2`.",
     },
     Fault {
         words: "It stops at the routing decision: the kernel takes no packet from {from} to {destination}, \
                 coming in on {in}.",
-        way_out: "Look for the same address on this router (`ip address`), and for a route that drops packets \
-                  (`ip route show table all type blackhole`).",
+        way_out: "Look for the same address on this router (`ip address`), and for a route that drops \
+                  packets (`ip route show table all type blackhole`).",
     },
     Fault { words: "It stops in the chain `{place}` of {owner}: {met}.", way_out: "" },
     Fault {
@@ -173,8 +173,9 @@ const OWNERS: [(&str, &str, &str); 11] = [
     ),
 ];
 
-const PORTALS: &str = "This is the protection of a portal: only the traffic of its exits passes. See `portals \
-                       plan --commands` for the rule's reason, and `portals status` for the exit in use.";
+const PORTALS: &str = "This is the protection of a portal: only the traffic of its exits passes. See \
+                       `portals plan --commands` for the rule's reason, and `portals status` for the exit in \
+                       use.";
 
 /// Returns the owner of a chain, and the way out.
 pub(super) fn owner(place: &str, is_pinhole: bool) -> (&'static str, &'static str) {

@@ -157,8 +157,8 @@ impl Watched {
         }
     }
 
-    /// Waits until all is known about the packet, or for this time; for the time of an answer, once a packet of
-    /// the device was seen. Without nftables, only a connection tells that a packet came in.
+    /// Waits until all is known about the packet, or for this time; for the time of an answer, once a packet
+    /// of the device was seen. Without nftables, only a connection tells that a packet came in.
     fn is_settled(&mut self, time: Duration) -> bool {
         let mut end = after(Instant::now(), time);
         let mut is_seen = time == ANSWER;

@@ -98,8 +98,8 @@ impl Injector {
     }
 }
 
-/// Returns a request of traffic control: `struct tcmsg` of linux/rtnetlink.h, whose numbers are the interface,
-/// the handle, the parent and more.
+/// Returns a request of traffic control: `struct tcmsg` of linux/rtnetlink.h, whose numbers are the
+/// interface, the handle, the parent and more.
 fn control(
     request: u16,
     [index, handle, parent, info]: [u32; 4],
@@ -113,8 +113,8 @@ fn control(
     Message::raw(request, writer.finish()).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Encodes a filter that takes every packet, and hands it to an interface. Routers that shape traffic have the
-/// filter `u32` and the action `mirred`.
+/// Encodes a filter that takes every packet, and hands it to an interface. Routers that shape traffic have
+/// the filter `u32` and the action `mirred`.
 fn encode_filter(writer: &mut AttributeWriter, interface: u32) {
     /// TCA_U32_SEL and TCA_U32_ACT; TCA_MIRRED_PARMS.
     const SELECTOR: u16 = 5;

@@ -82,8 +82,8 @@ impl Linux {
         *self.iptables.get_or_insert_with(Iptables::find)
     }
 
-    /// Returns the interface by which a device's packet would leave that comes in by another interface; `None`
-    /// if the kernel would refuse the packet.
+    /// Returns the interface by which a device's packet would leave that comes in by another interface;
+    /// `None` if the kernel would refuse the packet.
     pub fn way_of_device(
         &mut self,
         (from, to): (IpAddr, IpAddr),

@@ -240,8 +240,8 @@ impl Socket {
         if judged == 0 {
             return Err(Errno::ENOBUFS.into());
         }
-        // If the last acknowledgement is missing, there were more errors than the socket holds, and the kernel
-        // dropped the rest. Then nothing is known about the requests behind the last answer.
+        // If the last acknowledgement is missing, there were more errors than the socket holds, and the
+        // kernel dropped the rest. Then nothing is known about the requests behind the last answer.
         for lost in &mut verdicts[judged..] {
             *lost = Err(Errno::ENOBUFS.into());
         }

@@ -175,15 +175,15 @@ impl Pending {
     }
 }
 
-/// Asks a server for the IPv4 addresses of a name, from an address of this host if one is given. Returns the time
-/// that any answer takes; `None` if none comes within two seconds. Waits, so it is only for commands.
+/// Asks a server for the IPv4 addresses of a name, from an address of this host if one is given. Returns the
+/// time that any answer takes; `None` if none comes within two seconds. Waits, so it is only for commands.
 pub fn time_of_answer(from: Option<IpAddr>, server: SocketAddr, name: &str) -> Option<Duration> {
     let question = question(name, AddressKind::A, false).ok()?;
     exchange(from, server, question.bytes(), &mut |answer| question.reply(answer).is_some())
 }
 
-/// Sends a packet, and waits up to two seconds for a packet that `is_answer` accepts. Returns the time that it
-/// takes. See [`socket_to`] for the way of the packets.
+/// Sends a packet, and waits up to two seconds for a packet that `is_answer` accepts. Returns the time that
+/// it takes. See [`socket_to`] for the way of the packets.
 pub fn exchange(
     from: Option<IpAddr>,
     to: SocketAddr,

@@ -39,7 +39,8 @@ It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave
         command: OF_OTHER,
         words: "✗ rp_filter    strict: answers to 192.168.1.60 leave by lan0
 
-It stops at the routing decision: the kernel takes no packet from 192.168.1.60 to 192.175.48.10, coming in on lan0.
+It stops at the routing decision: the kernel takes no packet from 192.168.1.60 to 192.175.48.10, coming \
+                in on lan0.
 ",
         breaks: "ip route add blackhole 192.175.48.10",
         mends: "ip route delete blackhole 192.175.48.10",
@@ -76,7 +77,8 @@ It stops at the routing decision: the portal way is closed, because its exit par
     Trouble {
         fault: "This router does not forward packets",
         command: OF_OTHER,
-        words: "It stops at the routing decision: this router does not forward packets (net.ipv4.ip_forward is 0).
+        words: "It stops at the routing decision: this router does not forward packets \
+                (net.ipv4.ip_forward is 0).
 → Start the agent with `portals run`, or run `sysctl -w net.ipv4.ip_forward=1`.
 ",
         breaks: "echo 0 >/proc/sys/net/ipv4/ip_forward",

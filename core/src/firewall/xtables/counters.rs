@@ -121,7 +121,8 @@ mod tests {
         :PORTALS_FORWARD - [0:0]\n:WAN_IN - [0:0]\n\
         [4:240] -A FORWARD -j PORTALS_FORWARD\n[4:240] -A FORWARD -i lan0 -j WAN_IN\n\
         [3:180] -A PORTALS_FORWARD -i eth7 -j ACCEPT\n[0:0] -A WAN_IN -s 192.0.2.1/32 -j DROP\n\
-        [2:80] -A WAN_IN -m comment --comment \"a -j b\" -j REJECT --reject-with icmp-port-unreachable\nCOMMIT\n";
+        [2:80] -A WAN_IN -m comment --comment \"a -j b\" -j REJECT --reject-with icmp-port-unreachable\n\
+        COMMIT\n";
 
     fn rules_met(after: &str) -> Vec<(String, bool)> {
         let met = met(BEFORE, after, ("filter", "FORWARD"), 3);
