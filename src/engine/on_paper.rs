@@ -63,7 +63,7 @@ pub fn site(file: &Path, network: &Network, own: &Name, providers: &ProviderFile
     )
 }
 
-/// Returns the site `own` as [`site`] does, with the files of its providers.
+/// Returns the site `own` as [`site()`] does, with the files of its providers.
 ///
 /// # Errors
 /// If the file of a provider is missing, too.

@@ -7,7 +7,7 @@ use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{NYC, OSLO, PARIS, SERVER, World};
 
 use crate::Scenario;
-use crate::filters::has_nftables;
+use crate::filters::swallow_large_packets;
 use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -136,14 +136,7 @@ fn leak(world: &mut World) -> Result<()> {
 }
 
 fn narrow(world: &mut World) -> Result<()> {
-    let rules = if has_nftables() {
-        "nft add table ip narrow; \
-         nft add chain ip narrow forward '{ type filter hook forward priority 0; }'; \
-         nft add rule ip narrow forward ip length gt 1280 drop"
-    } else {
-        "iptables-legacy -A FORWARD -m length --length 1281:65535 -j DROP"
-    };
-    shell(&world.internet, rules)?;
+    swallow_large_packets(world)?;
     begin(world)?;
     let lines = [
         "✗ MTU: Packets of 1280 bytes vanish, and those of 1216 pass.\n",

@@ -2,7 +2,7 @@
 //!
 //! The firewall's part comes from packets: the kernel reports each step of a packet (nftables), or counts the
 //! packets that met each rule (iptables). The routes' part comes from the kernel's answer to a route lookup
-//! with the interface, the source and the mark of the packet. [`picture`] puts both together.
+//! with the interface, the source and the mark of the packet. The picture puts both together.
 
 mod conclude;
 mod evidence;

@@ -11,7 +11,7 @@ use wg_portals::system::key_files;
 
 use super::{is_well, names, network, setting};
 use crate::Scenario;
-use crate::filters::has_nftables;
+use crate::filters::swallow_large_packets;
 use crate::troubles::doctor::{
     BUILT_IN, DHCP_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD, NO_EXIT,
     PORT, SILENT_PEER, UNKNOWN_KEY,
@@ -99,14 +99,7 @@ fn narrow(world: &mut World) -> Result<()> {
     let network = network(world);
     start(world, &network)?;
     is_well(world.site(NYC))?;
-    let rules = if has_nftables() {
-        "nft add table ip narrow; \
-         nft add chain ip narrow forward '{ type filter hook forward priority 0; }'; \
-         nft add rule ip narrow forward ip length gt 1280 drop"
-    } else {
-        "iptables-legacy -A FORWARD -m length --length 1281:65535 -j DROP"
-    };
-    shell(&world.internet, rules)?;
+    swallow_large_packets(world)?;
     names(world.site(NYC), &NARROW)
 }
 

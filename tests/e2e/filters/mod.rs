@@ -284,3 +284,15 @@ fn without_default(world: &mut World, filter: &Filter) -> Result<()> {
     }
     through(world, filter)
 }
+
+/// Makes the internet drop packets of more than 1280 bytes, without a word.
+pub(crate) fn swallow_large_packets(world: &World) -> Result<()> {
+    let rules = if has_nftables() {
+        "nft add table ip narrow; \
+         nft add chain ip narrow forward '{ type filter hook forward priority 0; }'; \
+         nft add rule ip narrow forward ip length gt 1280 drop"
+    } else {
+        "iptables-legacy -A FORWARD -m length --length 1281:65535 -j DROP"
+    };
+    shell(&world.internet, rules).map(drop)
+}

@@ -28,7 +28,7 @@ pub(super) struct Packet<'a> {
     pub(super) to: IpAddr,
     /// Hardware addresses of its sender; empty = one that no rule names.
     pub(super) devices: &'a [Mac],
-    /// Its destination port, if only packets to some ports are on this way.
+    /// Destination port, if only packets to some ports are on this way.
     pub(super) port: Option<Ports>,
     /// Marks of the packet and of its connection.
     pub(super) mark: u32,
