@@ -99,12 +99,23 @@ fn reported(mut tracer: Option<&mut Tracer>, way: &Way) -> Vec<MetInHook> {
 /// Returns the text of another program's rule as `nft` writes it, if that program is installed.
 fn by_nft(event: &TraceEvent) -> Option<String> {
     let end = [" # handle ", &event.rule?.to_string()].concat();
+    let place = event.place();
+    if !place.into_iter().all(is_name) {
+        return None;
+    }
     let mut command = Command::new(path_of("nft")?);
-    command.args(&["-s", "-a", "list", "chain"]).args(&event.place()).env_clear();
+    command.args(&["-s", "-a", "list", "chain"]).args(&place).env_clear();
     let output = command.output(&[]).ok()?;
     let listing = String::from_utf8_lossy(&output.stdout);
     let line = listing.lines().find_map(|line| line.strip_suffix(&end));
     line.map(|line| line.trim().to_owned())
+}
+
+/// Reports whether nft takes a word for a name. It reads all its arguments as one script, and the kernel lets
+/// programs give their tables and chains any names.
+fn is_name(word: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    !word.starts_with('-') && word.bytes().all(is_plain)
 }
 
 /// Adds the rules of iptables that the packets met.
@@ -250,4 +261,20 @@ fn tunnel<'a>(site: &'a Site, kernel: &mut Linux, evidence: &Evidence) -> Option
         age: statistics.and_then(|peer| peer.age(now)).map(|age| age.as_secs()),
         is_up: statistics.is_some_and(|peer| peer.alive(now)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_reach_nft() {
+        for name in ["inet", "fw4", "forward_lan", "DOCKER-USER", "ufw.user/a"] {
+            assert!(is_name(name), "{name}");
+        }
+        for script in ["x; flush ruleset", "x}", "-fscript", "--file=script", "x\nflush", "\"x\"", "ä", "x y"]
+        {
+            assert!(!is_name(script), "{script}");
+        }
+    }
 }

@@ -17,11 +17,11 @@ pub(super) fn draw(evidence: &Evidence, style: Style) -> (String, Conclusion) {
     let mut picture = Picture { text: String::new(), style, ending: conclusion.ending, station: None };
     picture.head(evidence);
     picture.stations(evidence);
-    let Conclusion { sentence, way_out, .. } = &conclusion;
-    let sentence = if conclusion.is_good() { style.good(sentence) } else { style.bad(sentence) };
+    let (sentence, way_out) = (printable(&conclusion.sentence), printable(&conclusion.way_out));
+    let sentence = if conclusion.is_good() { style.good(&sentence) } else { style.bad(&sentence) };
     picture.push(&["\n", &sentence, "\n"]);
     if !way_out.is_empty() {
-        picture.push(&["→ ", way_out, "\n"]);
+        picture.push(&["→ ", &way_out, "\n"]);
     }
     (picture.text, conclusion)
 }
@@ -76,8 +76,8 @@ impl Picture {
         for _ in 0..width {
             self.text.push(' ');
         }
-        self.push(parts);
-        self.text.push('\n');
+        let line = printable(&parts.concat());
+        self.push(&[&line, "\n"]);
     }
 
     /// Writes the flow, and the origin of the packets.
@@ -236,6 +236,11 @@ impl Picture {
             self.line(&[&met.place, ": ", &met.rule]);
         }
     }
+}
+
+/// Returns a text without control characters, which a terminal would obey: other programs name chains.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// Returns a rule in words: its text, or its effect and its number.

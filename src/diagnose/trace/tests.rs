@@ -221,3 +221,14 @@ fn every_ending_is_concluded_from_its_evidence() {
         assert!(ENDINGS.iter().any(|(ending, ..)| *ending as usize == number), "no test of ending {number}");
     }
 }
+
+#[test]
+fn control_characters_of_others_reach_no_terminal() {
+    let mut evidence = works();
+    evidence.forth = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
+    evidence.met[0] = vec![met(FORWARD, "inet mine \x1b[2J", "drop\x07", true)];
+    evidence.connection = None;
+    let (text, _) = draw(&evidence, Style::PLAIN);
+    assert!(text.contains("It stops in the chain `inet mine \u{fffd}[2J`"), "{text}");
+    assert!(!text.contains(|sign: char| sign.is_control() && sign != '\n'), "{text}");
+}
