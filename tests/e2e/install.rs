@@ -341,7 +341,7 @@ fn obeys(world: &mut World, machine: &Machine, program: &str) -> Result<()> {
     if first == second || second == third {
         return Err(Error::failed(format!("the agents are {first}, {second} and {third}")));
     }
-    has(&machine.run(&format!("{program} logs"))?, "ready")?;
+    eventually("the log ends with the start", || has(&machine.run(&format!("{program} logs"))?, "ready"))?;
     machine.run(&format!(
         "setsid {program} logs --follow </dev/null >/run/followed 2>&1 & \
          echo $! >/run/follower"
