@@ -4,6 +4,7 @@ use super::case::Live;
 use super::finding::{Findings, Words};
 use super::processes::owners_of;
 use crate::services;
+use crate::site::RESOLVER_PORT;
 use crate::system::child::path_of;
 
 const PROGRAMS: &str = "programs";
@@ -47,23 +48,35 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
             }
         }
     }
-    if !live.here.site.portals.iter().any(|portal| portal.dhcp) {
-        return;
+    let portals = &live.here.site.portals;
+    if portals.iter().any(|portal| portal.dhcp) {
+        others_at(live, DHCP, &DHCP_WORDS, findings);
     }
+    if portals.iter().any(|portal| portal.resolver().len() != 0) {
+        others_at(live, RESOLVER_PORT, &DNS_WORDS, findings);
+    }
+}
+
+const DHCP_WORDS: Words = Words {
+    check: PORTS,
+    seen: "UDP 67, for DHCP, is used by {0}, too.",
+    why: "Devices of a portal get no address if that program takes the port on all interfaces.",
+    way_out: "If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart it.",
+};
+
+const DNS_WORDS: Words = Words {
+    check: PORTS,
+    seen: "UDP 5053, to which DNS questions of portals are led, is used by {0}, too.",
+    why: "Devices of a portal get no names if that program takes the port on all interfaces.",
+    way_out: "Give that program another port.",
+};
+
+/// Names the programs at a port, except those that portals has started.
+fn others_at(live: &Live, port: u16, words: &Words, findings: &mut Findings) {
     let ours = services::folder(live.here.journal.folder(), "");
-    for owner in owners_of(DHCP) {
+    for owner in owners_of(port) {
         if !owner.arguments.contains(&*ours.to_string_lossy()) {
-            findings.note(
-                &Words {
-                    check: PORTS,
-                    seen: "UDP 67, for DHCP, is used by {0}, too.",
-                    why: "Devices of a portal get no address if that program takes the port on all \
-                          interfaces.",
-                    way_out: "If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart \
-                              it.",
-                },
-                &[&owner.words],
-            );
+            findings.note(words, &[&owner.words]);
         }
     }
 }

@@ -57,6 +57,7 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     knocks::unknown_keys,
     mtu::paths,
     portals::portals,
+    portals::rules,
     dns::programs,
     dns::ports,
 ];

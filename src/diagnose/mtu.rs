@@ -1,14 +1,18 @@
-//! Check of the path through each tunnel, by echoes that may not be taken apart on the way.
+//! Check of the path through each tunnel, and outside it, by echoes that may not be taken apart on the way.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::case::Live;
 use super::finding::{Findings, Words};
 use crate::base::moment::{after, has_come};
+use crate::base::net::Family;
 use crate::engine::mtu_search::{MtuSearch, MtuVerdict};
 use crate::kernel::Kernel as _;
 use crate::kernel::echo::EchoPath;
+use crate::kernel::linux::Linux;
 use crate::kernel::sockets::EchoSocket;
+use crate::site::Site;
 use crate::system::wait::wait_for_input;
 
 const CHECK: &str = "path";
@@ -18,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Size of a small echo in bytes.
 pub(super) const SMALL: usize = 64;
+
+/// Number of large echoes outside a tunnel, all of which must be lost: one alone may be lost by chance.
+const ATTEMPTS: u32 = 4;
 
 /// Checks that each link that is up answers, and that packets of the tunnel's size pass.
 pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
@@ -36,15 +43,21 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
             MtuVerdict::Whole => {
                 findings.ok(CHECK, "Packets of {0} bytes reach {1} through the tunnel.", &[&most, name]);
             }
-            MtuVerdict::Narrow(width) => findings.wrong(
-                &Words {
-                    check: CHECK,
-                    seen: "Packets of {0} bytes vanish on the way to {1}; those of {2} bytes pass.",
-                    why: "Small requests work, and large transfers hang.",
-                    way_out: "Write `mtu = {2}` or `mtu = \"auto\"` under [network], at all sites.",
-                },
-                &[&most, name, &width],
-            ),
+            MtuVerdict::Narrow(width) => {
+                findings.wrong(
+                    &Words {
+                        check: CHECK,
+                        seen: "Packets of {0} bytes vanish on the way to {1}; those of {2} bytes pass.",
+                        why: "Small requests work, and large transfers hang.",
+                        way_out: "Write `mtu = {2}` or `mtu = \"auto\"` under [network], at all sites.",
+                    },
+                    &[&most, name, &width],
+                );
+                let endpoint = peer.endpoint.as_ref().and_then(|endpoint| endpoint.address);
+                if let Some(endpoint) = endpoint {
+                    outside(site, &mut live.here.kernel, endpoint.ip(), most, findings);
+                }
+            }
             MtuVerdict::Silent => findings.wrong(
                 &Words {
                     check: CHECK,
@@ -56,6 +69,53 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
             ),
         }
     }
+}
+
+/// Tells whether the internet swallows packets of a tunnel with this MTU. No answer tells nothing: many hosts
+/// answer no pings.
+fn outside(site: &Site, kernel: &mut Linux, to: IpAddr, most: u32, findings: &mut Findings) {
+    // The headers of IP and UDP, and the 32 bytes of WireGuard (wireguard.com/protocol).
+    let (family, added) = if to.is_ipv4() { (Family::V4, 60) } else { (Family::V6, 80) };
+    let Some(uplink) = &site.host.uplink else { return };
+    let mut own = uplink.addresses.iter().map(|own| own.address);
+    let Some(from) = own.find(|own| Family::of(*own) == family) else { return };
+    let path = EchoPath { interface: uplink.interface.clone(), from, to, mark: None };
+    let Ok(mut echo) = kernel.echo_socket(&path) else { return };
+    let length = most + added;
+    match swallows(&mut *echo, usize::try_from(length).unwrap_or(SMALL)) {
+        Some(true) => findings.note(
+            &Words {
+                check: CHECK,
+                seen: "Outside the tunnel, packets of {0} bytes to {1} vanish as well.",
+                why: "A provider on the way drops them, and sends no ICMP error.",
+                way_out: "",
+            },
+            &[&length, &to],
+        ),
+        Some(false) => findings.note(
+            &Words {
+                check: CHECK,
+                seen: "Outside the tunnel, packets of {0} bytes reach {1}.",
+                why: "The internet lets them pass: look for a firewall that drops large UDP packets.",
+                way_out: "",
+            },
+            &[&length, &to],
+        ),
+        None => {}
+    }
+}
+
+/// Reports whether small echoes are answered, and large ones are not; `None` if nothing is answered.
+fn swallows(echo: &mut dyn EchoSocket, large: usize) -> Option<bool> {
+    let mut is_heard = false;
+    for _ in 0..ATTEMPTS {
+        let numbers = [echo.ask_in(SMALL).ok()?, echo.ask_in(large).ok()?];
+        match hears(echo, numbers) {
+            [_, true] => return Some(false),
+            [small, false] => is_heard |= small,
+        }
+    }
+    is_heard.then_some(true)
 }
 
 /// Measures the largest packet that passes through a tunnel with this MTU in bytes.

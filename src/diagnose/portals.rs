@@ -3,8 +3,12 @@
 use super::case::Live;
 use super::finding::{Findings, Words};
 use super::firewall::is_about_filters;
+use crate::base::net::Family;
 use crate::base::text::append;
 use crate::engine::status::PortalState;
+use crate::kernel::host_rule;
+use crate::site::Obstacle;
+use crate::state::PRIORITIES;
 
 const CHECK: &str = "portals";
 
@@ -64,6 +68,32 @@ pub(super) fn portals(live: &mut Live, findings: &mut Findings) {
         let is_known = KNOWN.iter().any(|part| note.contains(part));
         if !is_known && !is_about_filters(note) && !site.wifi.notes.contains(note) {
             findings.note(&Words { check: CHECK, seen: "{0}", why: "", way_out: "" }, &[&note]);
+        }
+    }
+}
+
+/// Names policy rules of other programs that come before those of portals. The rules that keep a portal closed
+/// are told with the portal.
+pub(super) fn rules(live: &mut Live, findings: &mut Findings) {
+    let site = &live.here.site;
+    let obstacles: Vec<String> =
+        site.portals.iter().filter_map(|portal| portal.obstacle.as_ref().map(Obstacle::to_string)).collect();
+    for family in [Family::V4, Family::V6] {
+        for rule in host_rule::list(live.here.kernel.route(), family).unwrap_or_default() {
+            let words = rule.words();
+            // The rule with priority 0 is the kernel's own, for the addresses of this machine.
+            let is_before = (1..*PRIORITIES.start()).contains(&rule.priority);
+            if is_before && !obstacles.iter().any(|obstacle| obstacle.contains(&words)) {
+                findings.note(
+                    &Words {
+                        check: "rules",
+                        seen: "The rule `{0}` of another program comes before those of portals.",
+                        why: "Packets that it matches go its way, even if they come from a portal's device.",
+                        way_out: "Nothing, if that is meant so. Else give it a priority above {1}.",
+                    },
+                    &[&words, &PRIORITIES.end()],
+                );
+            }
         }
     }
 }

@@ -13,8 +13,8 @@ use super::{is_well, names, network, setting};
 use crate::Scenario;
 use crate::filters::swallow_large_packets;
 use crate::troubles::doctor::{
-    BUILT_IN, DHCP_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD, NO_EXIT,
-    PORT, SILENT_PEER, UNKNOWN_KEY,
+    BUILT_IN, DHCP_PORT, DNS_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD,
+    NO_EXIT, PORT, SILENT_PEER, UNKNOWN_KEY,
 };
 use crate::words::{eventually, portal, portal_of, same, settled, shell, start, succeeds};
 
@@ -129,7 +129,7 @@ fn edited(world: &mut World) -> Result<()> {
     names(world.site(NYC), &EDITED_THERE)
 }
 
-/// The program is hidden first; then another one has the port for DHCP.
+/// The program is hidden first; then another one has the port for DHCP, and then that for DNS.
 fn dhcp(world: &mut World) -> Result<()> {
     let text = world.network(|plot| match plot {
         NYC => portal_of(NYC, r#""paris""#, "interface = \"portal0\""),
@@ -150,6 +150,12 @@ fn dhcp(world: &mut World) -> Result<()> {
                  --dhcp-leasefile=/run/other.leases --user=root --group=";
     shell(&router, other)?;
     let named = names(world.site(NYC), &DHCP_PORT);
+    shell(&router, "kill $(cat /run/other)")?;
+    named?;
+    let other = "dnsmasq --conf-file=/dev/null --port=5053 --interface=lan0 --bind-dynamic \
+                 --pid-file=/run/other --user=root --group=";
+    shell(&router, other)?;
+    let named = names(world.site(NYC), &DNS_PORT);
     shell(&router, "kill $(cat /run/other)")?;
     named
 }

@@ -15,6 +15,7 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
     EDITED_THERE,
     DNSMASQ,
     DHCP_PORT,
+    DNS_PORT,
     PORT,
     NO_CARD,
     BUILT_IN,
@@ -83,6 +84,8 @@ pub(crate) const NARROW: Trouble = Trouble {
     words: "✗ path: Packets of 1280 bytes vanish on the way to paris; those of ⟨number⟩ bytes pass.
     Small requests work, and large transfers hang.
   → Write `mtu = ⟨number⟩` or `mtu = \"auto\"` under [network], at all sites.
+! path: Outside the tunnel, packets of 1340 bytes to 203.0.113.9 vanish as well.
+    A provider on the way drops them, and sends no ICMP error.
 ",
     at: At::Internet,
     ..FAULT
@@ -118,6 +121,16 @@ pub(crate) const DHCP_PORT: Trouble = Trouble {
     words: "! ports: UDP 67, for DHCP, is used by dnsmasq (process ⟨number⟩), too.
     Devices of a portal get no address if that program takes the port on all interfaces.
   → If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart it.
+",
+    ..FAULT
+};
+
+pub(crate) const DNS_PORT: Trouble = Trouble {
+    fault: "Another program has the port of a portal's DNS",
+    words: "! ports: UDP 5053, to which DNS questions of portals are led, is used by dnsmasq (process ⟨number⟩), \
+                too.
+    Devices of a portal get no names if that program takes the port on all interfaces.
+  → Give that program another port.
 ",
     ..FAULT
 };

@@ -61,6 +61,18 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         ..FAULT
     },
     Trouble {
+        fault: "A rule of another program takes some packets first",
+        words:
+            "! rules: The rule `50: from 10.9.9.9/32 lookup 500` of another program comes before those of \
+                portals.
+    Packets that it matches go its way, even if they come from a portal's device.
+  → Nothing, if that is meant so. Else give it a priority above 119.
+",
+        breaks: "ip rule add from 10.9.9.9 priority 50 lookup 500",
+        mends: "ip rule delete priority 50",
+        ..FAULT
+    },
+    Trouble {
         fault: "There is no route to the internet",
         words: "✗ uplink: This machine has no route to the internet.
     Links cannot come up, and nothing leaves here.
