@@ -103,14 +103,15 @@ fn add_state(map: &mut Map, file: &Path) {
     };
     map.draw_at(&report.site);
     for link in &report.links {
-        let known = status::paths::known(&report, link).filter(|_| link.up);
+        let is_good = link.up && !link.is_silent();
+        let known = status::paths::known(&report, link).filter(|_| is_good);
         let path = known.and_then(|known| known.path.as_ref());
         let look = match path {
-            _ if !link.up => Look::Down,
+            _ if !is_good => Look::Down,
             Some(path) if path.kind == PathKind::Relayed => Look::Relayed,
             _ => Look::Up,
         };
-        let mut words = String::from(if link.up { "up" } else { "down" });
+        let mut words = link.state().to_owned();
         if let Some(path) = path {
             words.push_str(", ");
             words.push_str(&path.words(&report.site));

@@ -53,6 +53,8 @@ fn silent(world: &mut World) -> Result<()> {
     says(world, &["--json"], r#""up":true,"last_seen_s":"#)?;
     says(world, &["--json"], r#""not_answering_s":"#)?;
     says(world, &["--prometheus"], "portals_link_not_answering{peer=\"paris\",interface=\"to-paris\"} 1\n")?;
+    let map = succeeds(world.site(NYC), &["map"])?;
+    same(&map, map.contains("└◀━▶  paris  not answering\n"), true)?;
     world.set_cut(NYC, PARIS, false)?;
     says(world, &[], up)?;
     world.site(NYC).stop_agent()?;

@@ -8,21 +8,19 @@ use crate::cli::amounts::{bytes, duration};
 use crate::cli::style::Style;
 use crate::engine::status::{LinkEnd, LinkReport, PhoneReport};
 
-/// State of a link whose other end does not answer.
-const SILENT: &str = "not answering";
-
 /// Returns the width of the states of links in characters.
 pub(super) fn width(links: &[LinkReport]) -> usize {
-    if links.iter().any(LinkReport::is_silent) { SILENT.len() } else { "down".len() }
+    let mut width = "down".len();
+    for link in links {
+        width = width.max(link.state().len());
+    }
+    width
 }
 
 /// Appends the line of a link, without its path and its end.
 pub(super) fn line(text: &mut String, link: &LinkReport, style: Style, width: usize) {
-    let state = match (link.up, link.is_silent()) {
-        (_, true) => style.bad(SILENT),
-        (true, false) => style.good(&format!("{:<width$}", "up")),
-        (false, false) => style.bad(&format!("{:<width$}", "down")),
-    };
+    let state = format!("{:<width$}", link.state());
+    let state = if link.up && !link.is_silent() { style.good(&state) } else { style.bad(&state) };
     let role = if link.exit { "exit" } else { "link" };
     let _ = write!(text, "  {:<12} {state}  {role}  {:<15}  ", link.peer, link.interface.as_str());
     session(text, link);

@@ -264,6 +264,15 @@ impl LinkReport {
     pub fn is_silent(&self) -> bool {
         self.up && self.unanswered.is_some()
     }
+
+    /// Returns the state in a word or two.
+    pub fn state(&self) -> &'static str {
+        match (self.up, self.is_silent()) {
+            (false, _) => "down",
+            (true, true) => "not answering",
+            (true, false) => "up",
+        }
+    }
 }
 
 impl PortalState {
