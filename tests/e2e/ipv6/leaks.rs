@@ -96,7 +96,7 @@ fn ends(world: &mut World) -> Result<()> {
     let [ours, ours6] = [Family::V4, Family::V6].map(|family| NYC.addresses(family).tunnel);
     let without_route = format!(
         "for family in -4 -6; do ip $family route flush table all proto {PROTOCOL}; done; \
-         ip address add {ours} dev lo; ip -6 address add {ours6} dev lo"
+         ip address add {ours} dev lo; ip -6 address add {ours6} dev lo nodad"
     );
     shell(&router, &without_route)?;
     let capture = Capture::start(&router, "uplink")?;
