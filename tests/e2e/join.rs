@@ -71,6 +71,12 @@ pub(crate) fn have_one_file(world: &mut World, plots: &[Plot]) -> Result<()> {
         let text = file(world.site(NYC))?;
         for plot in plots {
             same(&format!("the file of {}", plot.name), file(world.site(*plot))?, text.clone())?;
+            let status = succeeds(world.site(*plot), &["status", "--json"])?;
+            same(
+                &status,
+                status.contains(r#""unconfirmed_s":null"#) || !status.contains("unconfirmed"),
+                true,
+            )?;
         }
         Ok(())
     })

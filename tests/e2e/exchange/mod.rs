@@ -165,6 +165,7 @@ fn along_a_row(world: &mut World) -> Result<()> {
     world.site(OSLO).stop_agent()?;
     edit_comment(world.site(NYC), "for those who are here")?;
     tells(world.site(NYC), &["push"], 0, &["serial 3"])?;
+    have_one_file(world, &[PARIS])?;
     let oslo = "  oslo          is silent, and gets the file when it is back";
     tells(world.site(PARIS), &["push"], 1, &["nyc           serial 3", oslo])?;
     world.site(OSLO).start_agent()?;
