@@ -34,8 +34,10 @@ pub(super) fn run(config: &Path, options: &SignCommand) -> Result<ExitStatus, Er
         Ok(edit::add_to_list(text, &["network"], "admins", &admin.to_string())?)
     });
     let (network, _) = signed.inspect_err(|_| {
-        if options.create {
-            // The key has signed nothing.
+        // A file that names the key may be in place although its folder was not synced.
+        if options.create
+            && network_file::load(file).is_ok_and(|(_, network)| !network.admins.contains(&admin))
+        {
             let _ = disk::remove(&key_file);
         }
     })?;
