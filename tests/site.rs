@@ -204,6 +204,25 @@ fn only_listed_keys_sign() {
     assert!(!words.status.success(), "a key is never overwritten");
 }
 
+/// The program syncs the key and its folder (1, 2), then the file and its folder (3, 4). The file that names a key is in
+/// place if only the sync of its folder fails.
+#[test]
+fn a_disk_that_fails_leaves_no_file_without_its_new_key() {
+    let folder = Folder::new("disk", NETWORK);
+    for number in [1, 3, 4] {
+        let mut command = Command::new("strace");
+        let refusal = format!("inject=fsync:error=EIO:when={number}");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", &refusal]);
+        command.args([env!("CARGO_BIN_EXE_portals"), "--config", "network.toml", "sign", "--create"]);
+        let Output { status, stderr, .. } =
+            command.current_dir(&folder.0).output().expect("this test needs strace");
+        assert_eq!(status.code(), Some(1), "{}", String::from_utf8_lossy(&stderr));
+        let has_key = folder.0.join("admin.key").exists();
+        assert_eq!((number, folder.file() != NETWORK, has_key), (number, number == 4, number == 4));
+    }
+    assert!(folder.is_signed());
+}
+
 /// The other sites know only the former key, and take no file that only the new one has signed.
 #[test]
 fn a_former_key_signs_the_file_with_a_new_one() {
