@@ -14,7 +14,7 @@ const WIDTH: usize = 80;
 pub(super) fn text(line: &CommandLine, path: &str) -> String {
     let mut text = usage(line, path);
     text.push_str("\n\n");
-    text.push_str(line.about.trim_start());
+    flow(&mut text, 0, line.about);
     if !line.arguments.iter().all(Argument::is_option) {
         text.push_str("\n\nPositional Arguments:");
         list(&mut text, line, false);
@@ -28,12 +28,13 @@ pub(super) fn text(line: &CommandLine, path: &str) -> String {
             text.push_str(heading);
             for line in lines.lines() {
                 text.push_str("\n  ");
-                text.push_str(line);
+                flow(&mut text, 2, line);
             }
         }
     }
     if let Some((status, meaning)) = line.status {
-        let _ = write!(text, "\n\nError codes:\n  {status} {meaning}");
+        let _ = write!(text, "\n\nError codes:\n  {status}");
+        flow(&mut text, 4, meaning);
     }
     text.push('\n');
     text
@@ -86,21 +87,26 @@ fn list(text: &mut String, line: &CommandLine, are_options: bool) {
     }
 }
 
-/// Writes a name and its description, in lines of at most [`WIDTH`] characters.
+/// Writes a name and its description.
 fn describe(text: &mut String, name: &str, description: &str) {
-    let mut width = 2 + name.len();
     text.push_str("\n  ");
     text.push_str(name);
-    for word in description.split_ascii_whitespace() {
+    text.push_str(&" ".repeat(INDENT.saturating_sub(2 + name.len()).max(1)));
+    flow(text, INDENT, description);
+}
+
+/// Writes words behind the last line of a text, and breaks lines at [`WIDTH`] characters. Further lines begin
+/// in the column `indent`.
+fn flow(text: &mut String, indent: usize, words: &str) {
+    let start = text.rfind('\n').map_or(0, |end| end + 1);
+    let mut width = text.len() - start;
+    for word in words.split_ascii_whitespace() {
         let length = word.chars().count();
-        if width < INDENT {
-            text.push_str(&" ".repeat(INDENT - width));
-            width = INDENT;
-        } else if width + 1 + length > WIDTH {
+        if width + 1 + length > WIDTH {
             text.push('\n');
-            text.push_str(&" ".repeat(INDENT));
-            width = INDENT;
-        } else {
+            text.push_str(&" ".repeat(indent));
+            width = indent;
+        } else if !text.ends_with(char::is_whitespace) {
             text.push(' ');
             width += 1;
         }

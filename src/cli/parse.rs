@@ -314,7 +314,8 @@ mod tests {
 Usage: portals site add --key <key> [--id <id>] [--endpoint <endpoint>] [--exits <sites>] [--links <sites>] \
 [--lan <network...>] [--] <name>
 
-Add a site whose key exists already, for example on a box that cannot run `portals join`.
+Add a site whose key exists already, for example on a box that cannot run
+`portals join`.
 
 Positional Arguments:
   name              name of the site, up to 12 characters of a-z, 0-9 and -
