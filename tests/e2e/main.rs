@@ -14,6 +14,7 @@
 
 mod access;
 mod advertisements;
+mod bridged;
 mod chains;
 mod clock;
 mod commands;
@@ -222,7 +223,12 @@ const NEEDY: &[Needy] = &[
         core: false,
     },
     Needy {
-        lists: &[entrances::WITH_BRIDGES, nat::KINDS_WITH_BRIDGES, nat::PAIRS_WITH_BRIDGES],
+        lists: &[
+            entrances::WITH_BRIDGES,
+            bridged::SCENARIOS,
+            nat::KINDS_WITH_BRIDGES,
+            nat::PAIRS_WITH_BRIDGES,
+        ],
         need: "bridges in this kernel",
         is_met: entrances::has_bridges,
         core: true,

@@ -16,6 +16,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i br-kids -o br-kids -j RETURN
 -A PORTALS_FORWARD -i br-kids -o to-paris -j RETURN
 -A PORTALS_FORWARD -i br-kids -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
@@ -151,6 +152,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i br-kids -o br-kids -j RETURN
 -A PORTALS_FORWARD -i br-kids -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1.30 -j REJECT --reject-with icmp6-adm-prohibited
