@@ -49,6 +49,7 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     host::forwarding,
     host::uplink,
     firewall::guard,
+    firewall::bridges,
     managers::network_manager,
     reach::own_endpoint,
     reach::ports,

@@ -9,6 +9,8 @@ use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{NYC, Namespace, PARIS, World, connect};
 
 use crate::Scenario;
+use crate::doctor::{is_well, names};
+use crate::troubles::doctor::BRIDGED;
 use crate::ways::only_nyc;
 use crate::words::{eventually, same, seconds, seen_as, shell, start};
 
@@ -83,7 +85,17 @@ fn whole(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
     let guest = world.site(NYC).guest.clone();
     shell(&guest, LINK_LOCAL)?;
-    hears(&neighbour, &guest, &["10.77.1.71", "255.255.255.255", "[ff02::1]", "[fe80::71]"])
+    let addresses = ["10.77.1.71", "255.255.255.255", "[ff02::1]", "[fe80::71]"];
+    hears(&neighbour, &guest, &addresses)?;
+    let filtered = shell(&router, "cat /proc/sys/net/bridge/bridge-nf-call-iptables || true")?;
+    if filtered.trim() == "1" {
+        shell(&router, BRIDGED.breaks)?;
+        names(world.site(NYC), &BRIDGED)?;
+        shell(&router, BRIDGED.mends)?;
+        hears(&neighbour, &guest, &addresses)?;
+        is_well(world.site(NYC))?;
+    }
+    Ok(())
 }
 
 fn device(world: &mut World) -> Result<()> {

@@ -140,7 +140,7 @@ fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
 /// Returns the ways of packets that come in on a bridge with devices of portals, and leave on it. They pass the
 /// rules where the kernel filters bridged packets as it does routed ones
 /// (`net.bridge.bridge-nf-call-iptables`).
-fn bridged(site: &Site) -> SortedSet<(IfName, IfName)> {
+pub fn bridged(site: &Site) -> SortedSet<(IfName, IfName)> {
     let mut ways = SortedSet::new();
     for (bridge, networks) in &site.host.bridges {
         let is_there = |source: &Cidr| networks.iter().any(|network| network.overlaps(*source));

@@ -46,7 +46,7 @@ fn said(site: &DemoSite, command: &[&str]) -> Result<(String, Option<i32>)> {
 }
 
 /// Waits until nothing is wrong.
-fn is_well(site: &DemoSite) -> Result<()> {
+pub(crate) fn is_well(site: &DemoSite) -> Result<()> {
     eventually("nothing is wrong", || {
         let (text, status) = doctor(site, &[])?;
         same(&format!("exit status of the doctor, who says\n{text}"), status, Some(0))?;

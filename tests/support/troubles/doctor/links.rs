@@ -19,7 +19,21 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
     PORT,
     NO_CARD,
     BUILT_IN,
+    BRIDGED,
 ];
+
+pub(crate) const BRIDGED: Trouble = Trouble {
+    fault: "Docker filters packets between devices on a portal's bridge",
+    words: "! bridges: Devices on br-guest may not reach each other: others filter packets between them.
+    Bridged packets pass the rules for routed ones (net.bridge.bridge-nf-call-iptables is 1, which Docker sets).
+  → iptables -I DOCKER-USER -i br-guest -o br-guest -j ACCEPT
+    Or without Docker: sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0
+",
+    breaks: "nft add table inet foreign 2>/dev/null && nft add chain inet foreign all \
+             '{ type filter hook forward priority 0; policy drop; }' || iptables-legacy -P FORWARD DROP",
+    mends: "sysctl -q -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0",
+    ..FAULT
+};
 
 pub(crate) const BUILT_IN: Trouble = Trouble {
     fault: "The kernel's WireGuard is not used",
