@@ -57,6 +57,7 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     links::links,
     knocks::unknown_keys,
     mtu::paths,
+    mtu::segments,
     portals::portals,
     portals::rules,
     dns::programs,

@@ -71,6 +71,27 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
     }
 }
 
+/// Tells the size of segments that TCP through tunnels is told. Rules of others cannot make it larger: the kernel
+/// only ever lowers the option (`tcpmss_mangle_packet`, and `nft_exthdr_tcp_set_eval` since Linux 4.14).
+pub(super) fn segments(live: &mut Live, findings: &mut Findings) {
+    // While rules are missing, this would be no fact.
+    if !live.steps.is_empty() {
+        return;
+    }
+    let site = &live.here.site;
+    let mut said = Vec::new();
+    for tunnel in site.tunnels.values() {
+        let mtu = site.mtu_of(tunnel);
+        if !said.contains(&mtu) {
+            said.push(mtu);
+            // The headers of IP and TCP.
+            let (size, size6) = (mtu.saturating_sub(40), mtu.saturating_sub(60));
+            let seen = "TCP in tunnels carries at most {0} bytes a packet, {1} with IPv6.";
+            findings.ok("MSS", seen, &[&size, &size6]);
+        }
+    }
+}
+
 /// Tells whether the internet swallows packets of a tunnel with this MTU. No answer tells nothing: many hosts
 /// answer no pings.
 fn outside(site: &Site, kernel: &mut Linux, to: IpAddr, most: u32, findings: &mut Findings) {

@@ -146,6 +146,9 @@ fn forms(world: &mut World) -> Result<()> {
     let (json, status) = doctor(site, &["--json"])?;
     same("exit status", status, Some(0))?;
     same(&json, json.starts_with(r#"{"wrong":0,"findings":[{"check":"file","verdict":"ok","seen":"#), true)?;
+    let (text, _) = doctor(site, &[])?;
+    let told = "✓ MSS: TCP in tunnels carries at most 1240 bytes a packet, 1220 with IPv6.\n";
+    same(&format!("{told} in {text}"), text.contains(told), true)?;
     let (text, status) = doctor(site, &["--file", "/run/demo/network.toml"])?;
     same(&text, status, Some(0))?;
     same(&format!("only the file in {text}"), text.contains("clock"), false)?;
