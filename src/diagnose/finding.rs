@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::modules;
 use crate::base::json::JsonText;
 use crate::cli::style::Style;
 
@@ -114,9 +115,10 @@ impl Findings {
         self.add(Verdict::Wrong, words, values);
     }
 
-    /// Adds a fault in words that name the way out themselves.
+    /// Adds a fault in words that name the way out themselves, but for the package of a missing module.
     pub fn fault(&mut self, check: &'static str, words: &dyn Display) {
-        self.add(Verdict::Wrong, &Words { check, seen: "{0}", why: "", way_out: "" }, &[words]);
+        let way_out = modules::way_out(&words.to_string());
+        self.add(Verdict::Wrong, &Words { check, seen: "{0}", why: "", way_out: "{1}" }, &[words, &way_out]);
     }
 
     /// Adds the finding that a check could not look, and the reason.

@@ -7,6 +7,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
 use crate::engine::host::WIREGUARD;
+use crate::kernel::builtin::check_tun;
 use crate::kernel::link::HostLink;
 use crate::kernel::sysctl;
 use crate::site::facts::Firmware;
@@ -133,6 +134,9 @@ pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "WireGuard";
     if live.report.wireguard == WireGuardBackend::Kernel {
         return findings.ok(CHECK, "The kernel's WireGuard is at work.", &[]);
+    }
+    if let Err(error) = check_tun() {
+        return findings.fault(CHECK, &error);
     }
     let way_out = if std::env::var_os(WIREGUARD).is_some() {
         "Unset PORTALS_WIREGUARD, which demands it.".to_owned()

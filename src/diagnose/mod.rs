@@ -11,6 +11,7 @@ mod host;
 mod knocks;
 mod links;
 mod managers;
+mod modules;
 mod mtu;
 mod platform;
 mod portals;

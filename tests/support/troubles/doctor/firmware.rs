@@ -5,7 +5,7 @@ use super::FAULT;
 
 /// Faults of firmware.
 pub(crate) const OF_FIRMWARE: &[Trouble] =
-    &[HWNAT, FLOW_OFFLOADING, WITHOUT_UDM_BOOT, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, KEPT_BY_OPENWRT];
+    &[HWNAT, FLOW_OFFLOADING, WITHOUT_UDM_BOOT, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, KEPT_BY_OPENWRT, WITHOUT_TUN];
 
 pub(crate) const HWNAT: Trouble = Trouble {
     fault: "EdgeOS: hardware NAT is on",
@@ -49,6 +49,17 @@ pub(crate) const KEPT_BY_OPENWRT: Trouble = Trouble {
   → portals install
 ",
     breaks: "rm /lib/upgrade/keep.d/portals",
+    ..FAULT
+};
+
+pub(crate) const WITHOUT_TUN: Trouble = Trouble {
+    fault: "OpenWrt: the module for tun devices is not installed",
+    words:
+        "✗ WireGuard: the built-in WireGuard needs /dev/net/tun: load the module with `modprobe tun`; in a \
+            container, start it with `--device /dev/net/tun`: ⟨error⟩
+  → install it with `opkg install kmod-tun`
+",
+    breaks: "umount /dev/net/tun; rm /dev/net/tun; touch /bin/opkg",
     ..FAULT
 };
 
