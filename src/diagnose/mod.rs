@@ -19,6 +19,7 @@ mod processes;
 mod reach;
 pub mod test;
 pub mod trace;
+mod versions;
 
 use std::path::Path;
 
@@ -62,6 +63,7 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     portals::portals,
     portals::rules,
     dns::programs,
+    versions::programs,
     dns::ports,
 ];
 

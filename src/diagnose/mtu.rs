@@ -85,9 +85,9 @@ pub(super) fn segments(live: &mut Live, findings: &mut Findings) {
         if !said.contains(&mtu) {
             said.push(mtu);
             // The headers of IP and TCP.
-            let (size, size6) = (mtu.saturating_sub(40), mtu.saturating_sub(60));
+            let (least, most) = (mtu.saturating_sub(60), mtu.saturating_sub(40));
             let seen = "TCP in tunnels carries at most {0} bytes a packet, {1} with IPv6.";
-            findings.ok("MSS", seen, &[&size, &size6]);
+            findings.ok("MSS", seen, &[&most, &least]);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::Scenario;
 use crate::filters::swallow_large_packets;
 use crate::troubles::doctor::{
     BUILT_IN, DHCP_PORT, DNS_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD,
-    NO_EXIT, PORT, SILENT_PEER, UNKNOWN_KEY,
+    NO_EXIT, OLD_DNSMASQ, PORT, SILENT_PEER, UNKNOWN_KEY,
 };
 use crate::words::{eventually, portal, portal_of, same, settled, shell, start, succeeds};
 
@@ -142,6 +142,11 @@ fn dhcp(world: &mut World) -> Result<()> {
     let hide = "readlink -f $(which dnsmasq) >/run/hidden; mount --bind /dev/null $(cat /run/hidden)";
     shell(&router, hide)?;
     names(world.site(NYC), &DNSMASQ)?;
+    shell(&router, "umount $(cat /run/hidden)")?;
+    let old = "printf '#!/bin/sh\necho Dnsmasq version 2.62  Copyright\n' >/run/old; chmod +x /run/old
+        mount --bind /run/old $(cat /run/hidden)";
+    shell(&router, old)?;
+    names(world.site(NYC), &OLD_DNSMASQ)?;
     shell(&router, "umount $(cat /run/hidden)")?;
     world.site(NYC).start_agent()?;
     is_well(world.site(NYC))?;

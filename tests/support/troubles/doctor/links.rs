@@ -14,6 +14,7 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
     MOVED,
     EDITED_THERE,
     DNSMASQ,
+    OLD_DNSMASQ,
     DHCP_PORT,
     DNS_PORT,
     PORT,
@@ -126,6 +127,15 @@ pub(crate) const EDITED_THERE: Trouble = Trouble {
 pub(crate) const DNSMASQ: Trouble = Trouble {
     fault: "dnsmasq is not installed",
     words: "✗ programs: dnsmasq-way does not run: the program dnsmasq is missing: install ⟨package⟩
+",
+    ..FAULT
+};
+
+pub(crate) const OLD_DNSMASQ: Trouble = Trouble {
+    fault: "dnsmasq is too old",
+    words: "✗ programs: dnsmasq is version 2.62: too old, portals needs 2.63.
+    It does not start with settings that it does not know.
+  → If there is a newer one: install ⟨package⟩
 ",
     ..FAULT
 };
