@@ -55,6 +55,7 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     managers::network_manager,
     reach::own_endpoint,
     reach::ports,
+    reach::mappings,
     reach::seen,
     links::links,
     knocks::unknown_keys,

@@ -12,6 +12,7 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
     KEY_OF_THIS_SITE,
     NARROW,
     MOVED,
+    SECOND_NAT,
     EDITED_THERE,
     DNSMASQ,
     OLD_DNSMASQ,
@@ -111,6 +112,16 @@ pub(crate) const MOVED: Trouble = Trouble {
     words: "✗ endpoint: paris sees this machine as 198.51.100.2, but its `endpoint` is 198.51.100.77.
     Other sites dial an address that is no longer, or not only, this machine's.
   → Write `endpoint = \"198.51.100.2\"`, or better a name that follows the address.
+",
+    ..FAULT
+};
+
+pub(crate) const SECOND_NAT: Trouble = Trouble {
+    fault: "The home router is behind a second NAT",
+    words: "! port mapping: UDP port ⟨number⟩: refused by the router (⟨error⟩: it has no public address itself).
+    A port that is forwarded in your router alone does not reach it from the internet.
+  → If both routers are yours, forward the port in both, or let one of them be a bridge (a modem). If the other \
+            NAT is your provider's, ask for a public address.
 ",
     ..FAULT
 };
