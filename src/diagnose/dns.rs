@@ -3,6 +3,7 @@
 use super::case::Live;
 use super::finding::{Findings, Words};
 use super::processes::owners_of;
+use crate::plan::kept_out_by;
 use crate::services;
 use crate::site::RESOLVER_PORT;
 use crate::system::child::path_of;
@@ -26,6 +27,26 @@ pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
             let path = path.display();
             findings.ok(PROGRAMS, "{0}: {1} is installed.", &[&program.purpose, &path]);
         }
+    }
+}
+
+/// Names portals whose devices ask for names outside of them.
+pub(super) fn questions(live: &mut Live, findings: &mut Findings) {
+    for portal in &live.here.site.portals {
+        let Some(key) = kept_out_by(portal) else { continue };
+        let way_out = match key {
+            "ports" => "Add \"udp/53\" and \"tcp/53\" to its `ports`, unless that is meant so.",
+            _ => "Add the addresses of the devices' resolvers to its `to`, unless that is meant so.",
+        };
+        findings.note(
+            &Words {
+                check: "DNS",
+                seen: "DNS queries of portal {0} do not enter it: its `{1}` leaves them out.",
+                why: "They leave by this site's own uplink, and tell which names the devices look for.",
+                way_out,
+            },
+            &[&portal.name, &key],
+        );
     }
 }
 

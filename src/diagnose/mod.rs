@@ -66,6 +66,7 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     dns::programs,
     versions::programs,
     dns::ports,
+    dns::questions,
 ];
 
 /// Examines this machine, or only a file. Changes nothing.

@@ -73,6 +73,16 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         ..FAULT
     },
     Trouble {
+        fault: "DNS queries do not enter a portal",
+        words: "! DNS: DNS queries of portal way do not enter it: its `ports` leaves them out.
+    They leave by this site's own uplink, and tell which names the devices look for.
+  → Add \"udp/53\" and \"tcp/53\" to its `ports`, unless that is meant so.
+",
+        breaks: "sed -i 's,^dhcp = false,&\\nports = [\"tcp/443\"],' $file; portals reload",
+        mends: "sed -i /^ports/d $file; portals reload",
+        ..FAULT
+    },
+    Trouble {
         fault: "There is no route to the internet",
         words: "✗ uplink: This machine has no route to the internet.
     Links cannot come up, and nothing leaves here.
