@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
 use crate::base::text::append;
+use crate::cli::amounts::duration;
 use crate::site::facts::Firmware;
 use crate::state::words;
 use crate::system::disk::{self, FileOrigin};
@@ -15,6 +16,9 @@ use crate::system::{packages, platform};
 
 /// Time in which an agent repairs a difference, with room for a busy machine.
 const REPAIR: Duration = Duration::from_secs(3);
+
+/// Age in seconds up to which a repair is told: a day.
+const RECENT: u64 = 24 * 60 * 60;
 
 /// Largest number of differences that are named.
 const MOST: usize = 8;
@@ -55,6 +59,19 @@ pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
                 way_out: "portals confirm",
             },
             &[&left],
+        );
+    }
+    if let Some((since, things)) = &agent.put_back
+        && *since < RECENT
+    {
+        findings.note(
+            &Words {
+                check: CHECK,
+                seen: "{0} ago the agent put back {1}.",
+                why: "Until then, one layer of protection less kept portals closed.",
+                way_out: "Nothing, unless it happens again: the log has the time of each repair.",
+            },
+            &[&duration(*since), things],
         );
     }
     // Others check clock and paths themselves.

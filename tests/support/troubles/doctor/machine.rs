@@ -73,6 +73,15 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         ..FAULT
     },
     Trouble {
+        fault: "Another program has removed rules of portals, and the agent has put them back",
+        words: "! agent: ⟨age⟩ ago the agent put back 1 policy rule that ⟨program⟩ had removed.
+    Until then, one layer of protection less kept portals closed.
+  → Nothing, unless it happens again: the log has the time of each repair.
+",
+        breaks: "ip rule delete priority 118",
+        ..FAULT
+    },
+    Trouble {
         fault: "DNS queries do not enter a portal",
         words: "! DNS: DNS queries of portal way do not enter it: its `ports` leaves them out.
     They leave by this site's own uplink, and tell which names the devices look for.
