@@ -44,9 +44,6 @@ fn put_back(steps: &[Step]) -> Option<String> {
             Step::Firewall(FirewallStep::ChangeFirewall { from: None, .. }) => {
                 return Some("the firewall table".to_owned());
             }
-            Step::Firewall(FirewallStep::ChangeIptables { from, .. }) if from.is_empty() => {
-                return Some("the firewall chains".to_owned());
-            }
             _ => {}
         }
     }
