@@ -71,8 +71,8 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
     }
 }
 
-/// Tells the size of segments that TCP through tunnels is told. Rules of others cannot make it larger: the kernel
-/// only ever lowers the option (`tcpmss_mangle_packet`, and `nft_exthdr_tcp_set_eval` since Linux 4.14).
+/// Tells the size of segments of TCP through tunnels. Rules of others cannot make it larger: the kernel only
+/// ever lowers the option (`tcpmss_mangle_packet`, and `nft_exthdr_tcp_set_eval` since Linux 4.14).
 pub(super) fn segments(live: &mut Live, findings: &mut Findings) {
     // While rules are missing, this would be no fact.
     if !live.steps.is_empty() {

@@ -93,8 +93,8 @@ pub(super) fn mappings(live: &mut Live, findings: &mut Findings) {
                 check: CHECK,
                 seen: "{0}.",
                 why: "A port that is forwarded in your router alone does not reach it from the internet.",
-                way_out: "If both routers are yours, forward the port in both, or let one of them be a bridge \
-                          (a modem). If the other NAT is your provider's, ask for a public address.",
+                way_out: "If both routers are yours, forward the port in both, or let one of them be a \
+                          bridge (a modem). If the other NAT is your provider's, ask for a public address.",
             },
             &[&words],
         );

@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 type Version = (u32, u32);
 
 /// Programs, the argument with which each tells its version, the oldest version that knows the settings that
-/// portals always writes, the one for those of some sites, and a second way out. Sources: `bind-dynamic` and the
-/// MTU of `ra-param` in dnsmasq's CHANGELOG, `sae_pwe` in hostapd's ChangeLog.
+/// portals always writes, the one for those of some sites, and a second way out. Sources: `bind-dynamic` and
+/// the MTU of `ra-param` in dnsmasq's CHANGELOG, `sae_pwe` in hostapd's ChangeLog.
 const NEEDS: [(&str, &str, Version, Version, &str); 2] = [
     ("dnsmasq", "--version", (2, 63), (2, 77), ""),
     ("hostapd", "-v", (0, 0), (2, 10), "\nOr write `wpa = \"wpa2\"` into each `wifi` of this site."),
@@ -63,8 +63,8 @@ pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
     }
 }
 
-/// Runs a program with an argument, and returns the first line that it writes. A program that writes nothing is
-/// ended.
+/// Runs a program with an argument, and returns the first line that it writes. A program that writes nothing
+/// is ended.
 fn first_line(program: &Path, argument: &str) -> io::Result<String> {
     let (mut reader, writer) = io::pipe()?;
     let mut child =

@@ -52,8 +52,8 @@ fn takes_queries(portal: &Portal, protocol: Protocol) -> bool {
     portal.ports().is_empty() || portal.ports().iter().any(holds)
 }
 
-/// Returns the key of the file that keeps the queries of a portal's devices out of it, so that they leave via the
-/// site's own uplink; `None` if they go through the exit.
+/// Returns the key of the file that keeps the queries of a portal's devices out of it, so that they leave via
+/// the site's own uplink; `None` if they go through the exit.
 pub fn kept_out_by(portal: &Portal) -> Option<&'static str> {
     if portal.exit == Exit::Direct || portal.entrance == Entrance::Own || portal.resolver().len() != 0 {
         None

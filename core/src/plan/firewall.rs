@@ -137,19 +137,23 @@ fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
     paths
 }
 
-/// Returns the ways of packets that come in on a bridge with devices of portals, and leave on it. They pass the
-/// rules where the kernel filters bridged packets as it does routed ones
-/// (`net.bridge.bridge-nf-call-iptables`).
+/// Returns the ways of packets that come in on a bridge with devices of portals, and leave on it. They pass
+/// the rules where the kernel filters bridged packets as it does routed ones
+/// (`net.bridge.bridge-nf-call-iptables`). A bridge that is the uplink is left out, and so is one that could be
+/// it while no uplink is known: packets to the internet would take such a way as well.
 pub fn bridged(site: &Site) -> SortedSet<(IfName, IfName)> {
     let mut ways = SortedSet::new();
+    let knows_uplink = site.uplinks().next().is_some();
     for (bridge, networks) in &site.host.bridges {
         let is_there = |source: &Cidr| networks.iter().any(|network| network.overlaps(*source));
         let has_devices = site.portals.iter().any(|portal| match &portal.entrance {
-            Entrance::From(sources) => sources.iter().any(is_there),
-            Entrance::Mac { .. } => !networks.is_empty(),
+            Entrance::From(sources) => knows_uplink && sources.iter().any(is_there),
+            Entrance::Mac { .. } => knows_uplink && !networks.is_empty(),
             entrance => entrance.interface() == Some(bridge),
         });
-        if has_devices && !site.uplinks().any(|uplink| uplink == bridge) {
+        let is_uplink =
+            site.host.uplink6.as_ref() == Some(bridge) || site.uplinks().any(|uplink| uplink == bridge);
+        if has_devices && !is_uplink {
             ways.insert((bridge.clone(), bridge.clone()));
         }
     }

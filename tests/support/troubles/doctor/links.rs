@@ -27,7 +27,8 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
 pub(crate) const BRIDGED: Trouble = Trouble {
     fault: "Docker filters packets between devices on a portal's bridge",
     words: "! bridges: Devices on br-guest may not reach each other: others filter packets between them.
-    Bridged packets pass the rules for routed ones (net.bridge.bridge-nf-call-iptables is 1, which Docker sets).
+    Bridged packets pass the rules for routed ones (net.bridge.bridge-nf-call-iptables is 1, which Docker \
+            sets).
   → iptables -I DOCKER-USER -i br-guest -o br-guest -j ACCEPT
     Or without Docker: sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0
 ",
@@ -118,10 +119,11 @@ pub(crate) const MOVED: Trouble = Trouble {
 
 pub(crate) const SECOND_NAT: Trouble = Trouble {
     fault: "The home router is behind a second NAT",
-    words: "! port mapping: UDP port ⟨number⟩: refused by the router (⟨error⟩: it has no public address itself).
+    words: "! port mapping: UDP port ⟨number⟩: refused by the router (⟨error⟩: it has no public address \
+            itself).
     A port that is forwarded in your router alone does not reach it from the internet.
-  → If both routers are yours, forward the port in both, or let one of them be a bridge (a modem). If the other \
-            NAT is your provider's, ask for a public address.
+  → If both routers are yours, forward the port in both, or let one of them be a bridge (a modem). If the \
+            other NAT is your provider's, ask for a public address.
 ",
     ..FAULT
 };
@@ -162,8 +164,8 @@ pub(crate) const DHCP_PORT: Trouble = Trouble {
 
 pub(crate) const DNS_PORT: Trouble = Trouble {
     fault: "Another program has the port of a portal's DNS",
-    words: "! ports: UDP 5053, to which DNS questions of portals are led, is used by dnsmasq (process ⟨number⟩), \
-                too.
+    words: "! ports: UDP 5053, to which DNS questions of portals are led, is used by dnsmasq (process \
+            ⟨number⟩), too.
     Devices of a portal get no names if that program takes the port on all interfaces.
   → Give that program another port.
 ",
