@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
+use super::processes::runs;
 use crate::firewall::Chain;
 use crate::kernel::sysctl;
 use crate::plan::bridged;
@@ -13,12 +14,10 @@ use crate::system::disk::{self, FileOrigin};
 const CHECK: &str = "firewall";
 
 /// Programs that filter: the name, a file that exists while the program is at work, and words that the file
-/// must contain then.
-const OTHERS: [(&str, &str, &str); 3] = [
-    ("Docker", "/run/docker.sock", ""),
-    ("firewalld", "/run/firewalld", ""),
-    ("ufw", "/etc/ufw/ufw.conf", "ENABLED=yes"),
-];
+/// must contain then. A program without a file is found by its process: firewalld leaves its folder in /run
+/// behind.
+const OTHERS: [(&str, &str, &str); 3] =
+    [("Docker", "/run/docker.sock", ""), ("firewalld", "", ""), ("ufw", "/etc/ufw/ufw.conf", "ENABLED=yes")];
 
 /// Settings by which bridged packets pass the rules for routed ones, of IPv4 and IPv6.
 const SETTINGS: [&str; 2] = ["net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"];
@@ -27,8 +26,12 @@ const SETTINGS: [&str; 2] = ["net/bridge/bridge-nf-call-iptables", "net/bridge/b
 pub(super) fn others(_: &Case, findings: &mut Findings) {
     for (name, path, words) in &OTHERS {
         let path = Path::new(*path);
-        if path.exists() && (words.is_empty() || disk::text_or_empty(path, FileOrigin::Host).contains(words))
-        {
+        let is_here = if path.as_os_str().is_empty() {
+            runs(name)
+        } else {
+            path.exists() && disk::text_or_empty(path, FileOrigin::Host).contains(words)
+        };
+        if is_here {
             findings.note(
                 &Words {
                     check: CHECK,

@@ -1,7 +1,7 @@
 //! Processes that have a UDP port.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::system::disk::{self, FileOrigin};
 
@@ -39,6 +39,14 @@ pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
         }
     }
     owners
+}
+
+/// Reports whether a process of this name runs.
+pub(super) fn runs(name: &str) -> bool {
+    let processes = disk::entries("/proc".as_ref()).unwrap_or_default();
+    let has_name =
+        |process: &PathBuf| disk::text_or_empty(&process.join("comm"), FileOrigin::Kernel).trim() == name;
+    processes.iter().any(has_name)
 }
 
 /// Returns the name of the socket in a line of /proc/net/udp, if its local address ends like this: fields are

@@ -186,8 +186,10 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
                 and does so again after each reload.
   → Nothing, as long as this list has no ✗.
 ",
-        breaks: "mkdir /run/firewalld",
-        mends: "rmdir /run/firewalld",
+        breaks: "mkdir /run/other; mkfifo /run/other/queue
+            printf '#!/bin/sh\nread line </run/other/queue\n' >/run/other/firewalld
+            chmod +x /run/other/firewalld; /run/other/firewalld >/dev/null 2>&1 & echo $! >/run/other/pid",
+        mends: "kill $(cat /run/other/pid); rm -r /run/other",
         ..FAULT
     },
     Trouble {
