@@ -2,7 +2,6 @@
 //! matters, and the way out. Checks only read.
 
 mod case;
-mod dns;
 mod file;
 pub mod finding;
 mod firewall;
@@ -16,6 +15,7 @@ mod mtu;
 mod platform;
 mod portals;
 mod processes;
+mod programs;
 mod reach;
 pub mod test;
 pub mod trace;
@@ -63,10 +63,10 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     mtu::segments,
     portals::portals,
     portals::rules,
-    dns::programs,
+    programs::programs,
     versions::programs,
-    dns::ports,
-    dns::questions,
+    programs::ports,
+    programs::questions,
 ];
 
 /// Examines this machine, or only a file. Changes nothing.
