@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use super::modules;
 use crate::base::json::JsonText;
+use crate::base::text::printable;
 use crate::cli::style::Style;
 
 /// Name of the check of this site's key.
@@ -129,7 +130,9 @@ impl Findings {
     /// Adds a finding.
     #[inline(never)]
     pub fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
-        let (seen, way_out) = (filled(words.seen, values), filled(words.way_out, values));
+        // Other users name programs, and other programs name interfaces.
+        let text = |text| printable(&filled(text, values));
+        let (seen, way_out) = (text(words.seen), text(words.way_out));
         self.0.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
     }
 }
@@ -187,6 +190,15 @@ mod tests {
     fn values_have_their_places() {
         assert_eq!(filled("{1} is {0}, and {1}; {7}", &[&1, &"x"]), "x is 1, and x; ");
         assert_eq!(filled("nothing", &[]), "nothing");
+    }
+
+    #[test]
+    fn control_characters_of_others_reach_no_terminal() {
+        let mut findings = Findings::default();
+        let words = Words { check: "ports", seen: "{0} has it.", why: "", way_out: "End {0}:\nkill 7" };
+        findings.wrong(&words, &[&"a\u{1b}[2Jb"]);
+        let expected = "✗ ports: a\u{fffd}[2Jb has it.\n  → End a\u{fffd}[2Jb:\n    kill 7\n";
+        assert_eq!(for_people(&findings.0, Style::PLAIN), expected);
     }
 
     #[test]

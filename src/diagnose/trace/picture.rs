@@ -7,6 +7,7 @@ use super::evidence::{Evidence, Packets};
 use super::faults::Ending;
 use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING};
 use crate::base::duration::duration;
+use crate::base::text::printable_line as printable;
 use crate::cli::style::Style;
 use crate::kernel::inject;
 use crate::kernel::nftables::trace::EventKind;
@@ -236,11 +237,6 @@ impl Picture {
             self.line(&[&met.place, ": ", &met.rule]);
         }
     }
-}
-
-/// Returns a text without control characters, which a terminal would obey: other programs name chains.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// Returns a rule in words: its text, or its effect and its number.
