@@ -1,6 +1,8 @@
 //! Faults of links, of the ways between sites, and of programs: each in a world of its own.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::thread::sleep;
+use std::time::Duration;
 
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::keys::public_key;
@@ -9,12 +11,13 @@ use wg_portals::demo::{NYC, OSLO, PARIS, Plot, World};
 use wg_portals::state::WireGuardBackend;
 use wg_portals::system::key_files;
 
-use super::{is_well, names, network, setting};
+use super::{doctor, is_well, names, network, setting};
 use crate::Scenario;
+use crate::concurrently::concurrently;
 use crate::filters::swallow_large_packets;
 use crate::troubles::doctor::{
     BUILT_IN, DHCP_PORT, DNS_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD,
-    NO_EXIT, OLD_DNSMASQ, PORT, SILENT_PEER, UNKNOWN_KEY,
+    NO_EXIT, OLD_DNSMASQ, PORT, SILENT_PEER, STRANGERS, UNKNOWN_KEY,
 };
 use crate::words::{eventually, portal, portal_of, same, settled, shell, start, succeeds};
 
@@ -22,6 +25,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "doctor: a link that never came up", plots: &[NYC, PARIS], run: never_up },
     Scenario { name: "doctor: a site that does not dial", plots: &[NYC, PARIS], run: silent },
     Scenario { name: "doctor: a key that the file does not have", plots: &[NYC, PARIS], run: unknown_key },
+    Scenario { name: "doctor: handshakes of strangers", plots: &[NYC, OSLO], run: strangers },
     Scenario { name: "doctor: an old key of this site", plots: &[NYC, PARIS], run: old_key },
     Scenario { name: "doctor: a path that swallows large packets", plots: &[NYC, PARIS], run: narrow },
     Scenario { name: "doctor: an endpoint with an old address", plots: &[NYC, PARIS, OSLO], run: moved },
@@ -85,6 +89,57 @@ fn old_key(world: &mut World) -> Result<()> {
     world.site(NYC).install(&ours)?;
     both_start(world)?;
     names(world.site(NYC), &KEY_OF_THIS_SITE)
+}
+
+/// The link to oslo is down, because its endpoint is wrong at nyc, and its key has changed. Nobody whom nyc does
+/// not dial can make it name a fault.
+fn strangers(world: &mut World) -> Result<()> {
+    let text = world.network(|plot| match plot {
+        NYC => portal(NYC, r#""oslo""#),
+        _ => String::new(),
+    });
+    world.install(&text)?;
+    let old = public_key(&key_files::generate()).to_string();
+    let moved = OSLO.address.to_string();
+    let ours = text.replace(&public(world, OSLO), &old).replace(&moved, "192.0.2.77");
+    world.site(NYC).install(&ours)?;
+    for plot in [NYC, OSLO] {
+        world.site(plot).start_agent()?;
+        settled(world.site(plot))?;
+    }
+    names(world.site(NYC), &STRANGERS)?;
+    shell(&world.internet, "ip route add local 198.19.7.0/24 dev lo")?;
+    let internet = world.internet.clone();
+    let site = world.site(NYC);
+    let (named, knocked) = concurrently(
+        || {
+            eventually("250 strangers are a note", || {
+                let (text, _) = doctor(site, &[])?;
+                let (first, more) = (STRANGERS.words.split('⟨').next(), " hosts (");
+                same(&text, text.contains(first.unwrap_or_default()) && text.contains(more), true)?;
+                same(&text, text.contains("✗ unknown keys"), false)
+            })
+        },
+        |is_over| {
+            while !is_over() {
+                internet.run(|| (1..=250).try_for_each(|host| knock([198, 19, 7, host])))?;
+                sleep(Duration::from_millis(100));
+            }
+            Ok(())
+        },
+    );
+    knocked?;
+    named
+}
+
+/// Sends a handshake that makes no sense to nyc.
+fn knock(from: [u8; 4]) -> Result<()> {
+    let mut handshake = [0; 148];
+    handshake[0] = 1;
+    UdpSocket::bind((Ipv4Addr::from(from), 0))
+        .and_then(|socket| socket.send_to(&handshake, (NYC.address, 51820 + u16::from(OSLO.id))))
+        .context(|| "cannot knock".to_owned())
+        .map(drop)
 }
 
 fn both_start(world: &mut World) -> Result<()> {

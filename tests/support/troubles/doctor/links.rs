@@ -10,6 +10,7 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
     SILENT_PEER,
     UNKNOWN_KEY,
     KEY_OF_THIS_SITE,
+    STRANGERS,
     NARROW,
     MOVED,
     SECOND_NAT,
@@ -92,6 +93,15 @@ pub(crate) const KEY_OF_THIS_SITE: Trouble = Trouble {
     words: "✗ unknown keys: 203.0.113.9 knocks, and means another key than this site's.
     The other site has an old or a wrong `public_key` of this site.
   → Write this site's present key into the file at all sites: portals push
+",
+    ..FAULT
+};
+
+pub(crate) const STRANGERS: Trouble = Trouble {
+    fault: "Strangers knock while a link is down",
+    words: "! unknown keys: Handshakes with unknown keys come from ⟨number⟩ (⟨addresses⟩).
+    This machine does not answer them. Probably they come from a scanner or a removed phone.
+  → Nothing. If one of them is a site of yours, run there: portals doctor
 ",
     ..FAULT
 };
