@@ -147,6 +147,15 @@ fn narrow(world: &mut World) -> Result<()> {
 
 fn gone(world: &mut World) -> Result<()> {
     begin(world)?;
+    let router = world.site(NYC).router.clone();
+    let refuse = "nft 'add table inet mine; add chain inet mine out { type filter hook output priority 0; }
+        add rule inet mine out oifname to-paris icmp type echo-request drop' 2>/dev/null ||
+        iptables-legacy -A OUTPUT -o to-paris -p icmp -j DROP";
+    shell(&router, refuse)?;
+    let line =
+        "✗ exit: This machine sends no pings to paris out of to-paris: its own firewall refuses them.\n";
+    tells(world, &[], 1, &[line])?;
+    shell(&router, "nft delete table inet mine || iptables-legacy -D OUTPUT -o to-paris -p icmp -j DROP")?;
     world.set_cut(NYC, PARIS, true)?;
     tells(world, &[], 1, &["✗ exit: paris does not answer.\n", "✓ way: "])
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{EXIT, Subject};
 use crate::base::moment::{after, has_come};
 use crate::diagnose::finding::{Findings, Words};
-use crate::diagnose::mtu::{SMALL, hears, measured};
+use crate::diagnose::mtu::{SMALL, hears, measured, unsent};
 use crate::engine::mtu_search::MtuVerdict;
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
@@ -44,7 +44,14 @@ pub(super) fn test(
     let exit = &subject.portal.exit;
     let tunnel = subject.site.tunnels.get(&path.interface);
     let is_provider = tunnel.is_some_and(|tunnel| tunnel.provider.is_some());
-    if let Ok(mut echo) = kernel.echo_socket(path)
+    let mut echo = kernel.echo_socket(path);
+    if let Ok(echo) = &mut echo
+        && let Err(errno) = echo.ask_in(SMALL)
+    {
+        unsent(EXIT, exit, path, errno, findings);
+        return false;
+    }
+    if let Ok(mut echo) = echo
         && test_delay(exit, &mut *echo, findings)
     {
         if let Some(tunnel) = tunnel {
@@ -99,7 +106,7 @@ fn test_delay(exit: &Exit, echo: &mut dyn EchoSocket, findings: &mut Findings) -
 /// Tests which packets pass through a tunnel with this MTU. Returns the size of the largest in bytes.
 fn test_width(echo: &mut dyn EchoSocket, most: u32, findings: &mut Findings) -> u32 {
     const CHECK: &str = "MTU";
-    match measured(echo, most) {
+    match measured(echo, most).unwrap_or(MtuVerdict::Silent) {
         MtuVerdict::Whole => findings.ok(CHECK, "Packets of {0} bytes pass.", &[&most]),
         MtuVerdict::Silent => {
             findings.not_checked(CHECK, "Packets of {0} bytes get no answer.", &[&most]);

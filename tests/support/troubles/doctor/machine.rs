@@ -242,6 +242,18 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         ..FAULT
     },
     Trouble {
+        fault: "A firewall of this machine drops pings into a tunnel",
+        words: "✗ path: This machine sends no pings to paris out of to-paris: its own firewall refuses them.
+    Nothing is known about the path; portals measures with pings.
+  → Find the reason: portals trace self 10.77.2.1
+",
+        breaks: "nft 'add table inet mine; add chain inet mine out { type filter hook output priority 0; }
+            add rule inet mine out oifname to-paris icmp type echo-request drop' 2>/dev/null ||
+            iptables-legacy -A OUTPUT -o to-paris -p icmp -j DROP",
+        mends: "nft delete table inet mine 2>/dev/null || iptables-legacy -D OUTPUT -o to-paris -p icmp -j DROP",
+        ..FAULT
+    },
+    Trouble {
         fault: "The other site is off",
         words: "✗ path: paris does not answer through the tunnel, although there was a handshake.
     The link counts as up for three minutes after the last handshake.
