@@ -55,6 +55,8 @@ pub(super) struct TunnelWords<'a> {
     pub(super) peer: &'a str,
     /// Address at which the other end was last heard, or is dialled.
     pub(super) endpoint: Option<SocketAddr>,
+    /// Words for an other end without such an address.
+    pub(super) unknown: &'static str,
     /// Seconds since the last handshake.
     pub(super) age: Option<u64>,
     /// Set if the session can be used.

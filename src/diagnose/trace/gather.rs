@@ -258,6 +258,10 @@ fn tunnel<'a>(site: &'a Site, kernel: &mut Linux, evidence: &Evidence) -> Option
     Some(TunnelWords {
         peer: name,
         endpoint: statistics.and_then(|peer| peer.endpoint),
+        unknown: match peer.endpoint {
+            Some(_) => ", whose name is not resolved",
+            None => ", which has not dialled",
+        },
         age: statistics.and_then(|peer| peer.age(now)).map(|age| age.as_secs()),
         is_up: statistics.is_some_and(|peer| peer.alive(now)),
     })

@@ -210,7 +210,7 @@ impl Picture {
         let mut line = tunnel.peer.to_owned();
         match tunnel.endpoint {
             Some(endpoint) => _ = write!(line, " at {endpoint}"),
-            None => line.push_str(", which has not dialled"),
+            None => line.push_str(tunnel.unknown),
         }
         self.begin(mark(self.ending == Ending::NoHandshake), "tunnel");
         match tunnel.age {

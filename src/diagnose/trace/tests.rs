@@ -74,6 +74,7 @@ fn works() -> Evidence<'static> {
         tunnel: Some(TunnelWords {
             peer: "paris",
             endpoint: Some("203.0.113.9:51821".parse().unwrap()),
+            unknown: ", whose name is not resolved",
             age: Some(12),
             is_up: true,
         }),
@@ -186,6 +187,12 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
         evidence.seen = ["to-paris", "", ""];
         let tunnel = evidence.tunnel.as_mut().unwrap();
         (tunnel.is_up, tunnel.age) = (false, Some(300));
+    }),
+    (Ending::NoHandshake, "tunnel       paris, whose name is not resolved, no handshake yet", |evidence| {
+        evidence.connection.as_mut().unwrap().has_answer = false;
+        evidence.seen = ["to-paris", "", ""];
+        let tunnel = evidence.tunnel.as_mut().unwrap();
+        (tunnel.is_up, tunnel.age, tunnel.endpoint) = (false, None, None);
     }),
     (Ending::NoAnswer, "left by to-paris, and no answer", |evidence| {
         evidence.connection.as_mut().unwrap().has_answer = false;

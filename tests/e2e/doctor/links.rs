@@ -17,13 +17,14 @@ use crate::concurrently::concurrently;
 use crate::filters::swallow_large_packets;
 use crate::troubles::doctor::{
     BUILT_IN, DHCP_PORT, DNS_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD,
-    NO_EXIT, OLD_DNSMASQ, PORT, SILENT_PEER, STRANGERS, UNKNOWN_KEY,
+    NO_EXIT, OLD_DNSMASQ, PORT, SILENT_PEER, STRANGERS, UNKNOWN_KEY, UNRESOLVED,
 };
 use crate::words::{eventually, portal, portal_of, same, settled, shell, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "doctor: a link that never came up", plots: &[NYC, PARIS], run: never_up },
     Scenario { name: "doctor: a site that does not dial", plots: &[NYC, PARIS], run: silent },
+    Scenario { name: "doctor: a name without an address", plots: &[NYC, PARIS], run: unresolved },
     Scenario { name: "doctor: a key that the file does not have", plots: &[NYC, PARIS], run: unknown_key },
     Scenario { name: "doctor: handshakes of strangers", plots: &[NYC, OSLO], run: strangers },
     Scenario { name: "doctor: an old key of this site", plots: &[NYC, PARIS], run: old_key },
@@ -54,6 +55,21 @@ fn silent(world: &mut World) -> Result<()> {
     names(world.site(NYC), &SILENT_PEER)?;
     world.site(PARIS).start_agent()?;
     is_well(world.site(NYC))
+}
+
+/// The status and the trace know why nobody dials.
+fn unresolved(world: &mut World) -> Result<()> {
+    let endpoint = |to: &dyn std::fmt::Display| format!("endpoint = \"{to}\"\n");
+    let text = network(world).replace(&endpoint(&PARIS.address), &endpoint(&"paris.invalid"));
+    world.install(&text)?;
+    world.site(NYC).start_agent()?;
+    settled(world.site(NYC))?;
+    names(world.site(NYC), &UNRESOLVED)?;
+    let told = succeeds(world.site(NYC), &["status"])?;
+    same(&told, told.contains("  name has no address  "), true)?;
+    let trace = world.site(NYC).portals(&["trace", "self", "10.77.2.1"])?;
+    let told = String::from_utf8_lossy(&trace.stdout).into_owned();
+    same(&told, told.contains("paris, whose name is not resolved, no handshake yet"), true)
 }
 
 /// Gives a site a new key, and returns its public half.

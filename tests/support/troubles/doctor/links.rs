@@ -8,6 +8,7 @@ pub(crate) const OF_LINKS: &[Trouble] = &[
     NEVER_UP,
     NO_EXIT,
     SILENT_PEER,
+    UNRESOLVED,
     UNKNOWN_KEY,
     KEY_OF_THIS_SITE,
     STRANGERS,
@@ -75,6 +76,15 @@ pub(crate) const SILENT_PEER: Trouble = Trouble {
     words: "✗ links: The link to paris is down: it has no `endpoint`, and it does not dial this machine.
     A site without an `endpoint` has to dial the others.
   → At paris: portals doctor. Or give paris an `endpoint` here.
+",
+    ..FAULT
+};
+
+pub(crate) const UNRESOLVED: Trouble = Trouble {
+    fault: "The name of a site that does not dial has no address",
+    words: "✗ links: The link to paris is down: the name of its `endpoint` is not resolved.
+    This machine cannot dial it, and it does not dial this machine.
+  → See `endpoint` above.
 ",
     ..FAULT
 };
