@@ -60,6 +60,7 @@ fn cell(words: &str) -> String {
     let lines = words.lines().map(|line| {
         let line = line
             .trim_start()
+            .replace(" --config /run/demo/network.toml", "")
             .replace("/run/demo", "/etc/portals")
             .replace('&', "&amp;")
             .replace('<', "&lt;")

@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus,
     let Some(portal) = site.portals.iter().find(|portal| portal.name == options.portal) else {
         return Err(unknown(site, &options.portal).into());
     };
-    let findings = test::run(&Subject { site, portal }, kernel, options.cut).0;
+    let findings = test::run(&Subject { site, portal }, kernel, options.cut).all;
     if options.json {
         let mut json = JsonText::default();
         json.begin("", '{');

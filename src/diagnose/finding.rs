@@ -98,7 +98,13 @@ pub struct Words {
 
 /// Findings so far.
 #[derive(Debug, Default)]
-pub struct Findings(pub Vec<Finding>);
+pub struct Findings {
+    /// All findings.
+    pub all: Vec<Finding>,
+    /// Option of commands that stands for `{config}` in ways out; empty if they use the same network file
+    /// without it.
+    pub config: String,
+}
 
 impl Findings {
     /// Adds the finding that all is well.
@@ -131,20 +137,22 @@ impl Findings {
     #[inline(never)]
     pub fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
         // Other users name programs, and other programs name interfaces.
-        let text = |text| printable(&filled(text, values));
+        let text = |text: &str| printable(&filled(text, values, &self.config));
         let (seen, way_out) = (text(words.seen), text(words.way_out));
-        self.0.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
+        self.all.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
     }
 }
 
-/// Puts values in the places of a text.
-fn filled(text: &str, values: &[&dyn Display]) -> String {
+/// Puts values in the places of a text, and the option of commands in place of `{config}`.
+fn filled(text: &str, values: &[&dyn Display], config: &str) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let (place, behind) = after.split_once('}').unwrap_or_default();
-        if let Some(value) = place.parse().ok().and_then(|place: usize| values.get(place)) {
+        if place == "config" {
+            filled.push_str(config);
+        } else if let Some(value) = place.parse().ok().and_then(|place: usize| values.get(place)) {
             let _ = write!(filled, "{value}");
         }
         rest = behind;
@@ -183,13 +191,14 @@ mod tests {
         let words = Words { check: "key", seen: "Broken.", why: "", way_out: "chmod 600 \"a\"" };
         findings.wrong(&words, &[]);
         findings.not_checked("links", "This check needs root.", &[]);
-        findings.0
+        findings.all
     }
 
     #[test]
     fn values_have_their_places() {
-        assert_eq!(filled("{1} is {0}, and {1}; {7}", &[&1, &"x"]), "x is 1, and x; ");
-        assert_eq!(filled("nothing", &[]), "nothing");
+        assert_eq!(filled("{1} is {0}, and {1}; {7}", &[&1, &"x"], ""), "x is 1, and x; ");
+        assert_eq!(filled("nothing", &[], ""), "nothing");
+        assert_eq!(filled("portals push{config}", &[], " --config a"), "portals push --config a");
     }
 
     #[test]
@@ -198,7 +207,7 @@ mod tests {
         let words = Words { check: "ports", seen: "{0} has it.", why: "", way_out: "End {0}:\nkill 7" };
         findings.wrong(&words, &[&"a\u{1b}[2Jb"]);
         let expected = "✗ ports: a\u{fffd}[2Jb has it.\n  → End a\u{fffd}[2Jb:\n    kill 7\n";
-        assert_eq!(for_people(&findings.0, Style::PLAIN), expected);
+        assert_eq!(for_people(&findings.all, Style::PLAIN), expected);
     }
 
     #[test]

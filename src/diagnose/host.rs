@@ -174,7 +174,7 @@ pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
                 check: CHECK,
                 seen: "This machine does not forward packets (net.ipv4.ip_forward is 0).",
                 why: "Nothing that enters a portal gets any further.",
-                way_out: "portals apply\nIf it is off again later, find who sets it: grep -r ip_forward \
+                way_out: "sysctl -w net.ipv4.ip_forward=1\nIf it is off again later, find who sets it: grep -r ip_forward \
                           /etc/sysctl*",
             },
             &[],

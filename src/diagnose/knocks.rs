@@ -57,7 +57,7 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
                     why: "This machine does not answer unknown keys. It may be a site with a new or a \
                           wrong key.",
                     way_out: "If you know the site, write this key into its [site.…], at all sites: \
-                              portals push",
+                              portals push{config}",
                 },
                 &[&from, &key],
             ),
@@ -66,7 +66,7 @@ pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
                     check: CHECK,
                     seen: "{0} knocks, and means another key than this site's.",
                     why: "The other site has an old or a wrong `public_key` of this site.",
-                    way_out: "Write this site's present key into the file at all sites: portals push",
+                    way_out: "Write this site's present key into the file at all sites: portals push{config}",
                 },
                 &[&from],
             ),

@@ -26,6 +26,8 @@ use std::path::Path;
 use case::{Case, Live};
 use finding::{Finding, Findings};
 
+use crate::cli::shell::command_for;
+
 /// Checks that need nothing but the network file.
 const OF_FILE: &[fn(&Case, &mut Findings)] = &[file::signature, file::endpoints];
 
@@ -71,7 +73,8 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
 
 /// Examines this machine, or only a file. Changes nothing.
 pub fn examine(file: &Path, file_only: bool) -> Vec<Finding> {
-    let mut findings = Findings::default();
+    let config = command_for("", file);
+    let mut findings = Findings { all: Vec::new(), config };
     let case = Case::open(file, file_only, &mut findings);
     run(OF_FILE, &case, &mut findings);
     if !file_only {
@@ -82,7 +85,7 @@ pub fn examine(file: &Path, file_only: bool) -> Vec<Finding> {
             }
         }
     }
-    findings.0
+    findings.all
 }
 
 fn run(checks: &[fn(&Case, &mut Findings)], case: &Case, findings: &mut Findings) {

@@ -95,7 +95,7 @@ pub(super) fn unsent(
             check,
             seen: "This machine sends no pings to {0} out of {1}: {2}.",
             why: "Nothing is known about the path; portals measures with pings.",
-            way_out: "Find the reason: portals trace self {3}",
+            way_out: "Find the reason: portals trace self {3}{config}",
         },
         &[name, &path.interface, &reason, &path.to],
     );

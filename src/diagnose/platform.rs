@@ -9,8 +9,9 @@ use super::case::{Case, Live};
 use super::finding::{Findings, Words};
 use crate::base::text::append;
 use crate::cli::amounts::duration;
+use crate::cli::shell::start_command;
 use crate::site::facts::Firmware;
-use crate::state::words;
+use crate::state::{WireGuardBackend, words};
 use crate::system::disk::{self, FileOrigin};
 use crate::system::{packages, platform};
 
@@ -27,7 +28,7 @@ const MOST: usize = 8;
 pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "agent";
     if !live.report.agent {
-        let way_out = platform::start_command().unwrap_or("portals run");
+        let way_out = start_command(&live.here.files.file);
         return findings.wrong(
             &Words {
                 check: CHECK,
@@ -107,12 +108,16 @@ pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
     if live.report.agent {
         let installed = platform::layout_here().is_some_and(|layout| platform::is_installed(&layout));
         let log = if installed { "portals logs" } else { "portals run writes it to standard error" };
-        let way_out =
-            "If the file was edited: portals reload\nElse another program may undo it; see the log: {2}";
+        let way_out = "If the file was edited: portals reload{config}\nElse another program may undo it; see the log: {2}";
         findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &log]);
     } else {
-        let way_out = "Start the agent; or, once: portals apply";
-        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes]);
+        // The built-in WireGuard is a part of the agent.
+        let way_out = match live.report.wireguard {
+            WireGuardBackend::Kernel => "{2}\nOr, once: portals apply{config}",
+            WireGuardBackend::BuiltIn => "{2}",
+        };
+        let start = start_command(&live.here.files.file);
+        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &start]);
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) const UNKNOWN_KEY: Trouble = Trouble {
     fault: "Another site has a key that this file does not have",
     words: "✗ unknown keys: 203.0.113.9 knocks with a key that is not in the file: ⟨key⟩.
     This machine does not answer unknown keys. It may be a site with a new or a wrong key.
-  → If you know the site, write this key into its [site.…], at all sites: portals push
+  → If you know the site, write this key into its [site.…], at all sites: portals push --config /run/demo/network.toml
 ",
     ..FAULT
 };
@@ -102,7 +102,7 @@ pub(crate) const KEY_OF_THIS_SITE: Trouble = Trouble {
     fault: "Another site has an old key of this site",
     words: "✗ unknown keys: 203.0.113.9 knocks, and means another key than this site's.
     The other site has an old or a wrong `public_key` of this site.
-  → Write this site's present key into the file at all sites: portals push
+  → Write this site's present key into the file at all sites: portals push --config /run/demo/network.toml
 ",
     ..FAULT
 };

@@ -43,7 +43,7 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
     ⟨change⟩
 ⋮
     Portals stay closed, or their traffic takes another way, until it is put right.
-  → If the file was edited: portals reload
+  → If the file was edited: portals reload --config /run/demo/network.toml
     Else another program may undo it; see the log: ⟨command⟩
 ",
         breaks: "sed -i 's,^dhcp = false,&\\naddress = \"10.77.1.193/26\",' $file",
@@ -245,7 +245,7 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         fault: "A firewall of this machine drops pings into a tunnel",
         words: "✗ path: This machine sends no pings to paris out of to-paris: its own firewall refuses them.
     Nothing is known about the path; portals measures with pings.
-  → Find the reason: portals trace self 10.77.2.1
+  → Find the reason: portals trace self 10.77.2.1 --config /run/demo/network.toml
 ",
         breaks: "nft 'add table inet mine; add chain inet mine out { type filter hook output priority 0; }
             add rule inet mine out oifname to-paris icmp type echo-request drop' 2>/dev/null ||
@@ -272,7 +272,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
         fault: "No agent runs",
         words: "✗ agent: No agent runs.
     Nothing repairs the portals, gives addresses to devices, or follows other sites.
-  → portals run
+  → portals run --config /run/demo/network.toml
 ",
         ..FAULT
     },
@@ -289,7 +289,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
         fault: "Another program switched forwarding off",
         words: "✗ forwarding: This machine does not forward packets (net.ipv4.ip_forward is 0).
     Nothing that enters a portal gets any further.
-  → portals apply
+  → sysctl -w net.ipv4.ip_forward=1
     If it is off again later, find who sets it: grep -r ip_forward /etc/sysctl*
 ",
         breaks: "echo 0 >/proc/sys/net/ipv4/ip_forward",
@@ -302,7 +302,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
     add rule 113: from all iif portal0 lookup 7702
 ⋮
     Portals stay closed, or their traffic takes another way, until it is put right.
-  → Start the agent; or, once: portals apply
+  → portals run --config /run/demo/network.toml
 ",
         breaks: "ip rule delete priority 113",
         ..FAULT
@@ -313,7 +313,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
     ⟨add or change⟩ the ⟨table or chains⟩
 ⋮
     Portals stay closed, or their traffic takes another way, until it is put right.
-  → Start the agent; or, once: portals apply
+  → portals run --config /run/demo/network.toml
 ",
         breaks: "nft delete table inet portals 2>/dev/null || iptables-legacy -F",
         ..FAULT

@@ -47,7 +47,7 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "The private key is damaged",
         words: "✗ key: /run/demo/private.key does not hold a key.
     A key is 44 characters of base64 on one line.
-  → Bring back the file from a backup, or make a new key: portals init
+  → Bring back the file from a backup, or make a new key: portals init --config /run/demo/network.toml
 ",
         breaks: "cp -p $folder/private.key $folder/aside; echo damaged >$folder/private.key",
         mends: "mv $folder/aside $folder/private.key",
@@ -94,8 +94,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "The network file was edited after it was signed",
         words: "✗ signature: The network file was edited by hand after it was signed.
     Other sites take only a signed file, so the sites have different files until then.
-  → portals push
-    Or drop the change: portals pull
+  → portals push --config /run/demo/network.toml
+    Or drop the change: portals pull --config /run/demo/network.toml
 ",
         breaks: "cp -p $file $folder/aside; sed -i '1i # by hand' $file",
         mends: "mv $folder/aside $file",
@@ -105,7 +105,7 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "The network file has no signature",
         words: "✗ signature: The network file is not signed.
     Other sites take only a signed file, so the sites have different files until then.
-  → portals push
+  → portals push --config /run/demo/network.toml
 ",
         breaks: "cp -p $file $folder/aside; sed -i '/^# signature/d; /^# signed/d' $file",
         mends: "mv $folder/aside $file",
