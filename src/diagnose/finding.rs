@@ -1,10 +1,13 @@
 //! Findings of checks: the observation, its reason, and the way out, for people and as JSON.
 
 use std::fmt::{Display, Write as _};
+use std::path::Path;
 
 use super::modules;
 use crate::base::json::JsonText;
 use crate::base::text::printable;
+use crate::cli::output;
+use crate::cli::shell::command_for;
 use crate::cli::style::Style;
 
 /// Name of the check of this site's key.
@@ -52,7 +55,7 @@ impl Finding {
     }
 
     /// Appends the lines for people: mark, check and observation, then the reason and the way out.
-    pub fn line(&self, text: &mut String, style: Style) {
+    fn line(&self, text: &mut String, style: Style) {
         let mark = match self.verdict {
             Verdict::Ok => style.good("✓"),
             Verdict::Note => style.notable("!"),
@@ -103,10 +106,23 @@ pub struct Findings {
     pub all: Vec<Finding>,
     /// Option of commands that stands for `{config}` in ways out; empty if they use the same network file
     /// without it.
-    pub config: String,
+    config: String,
+    /// Style of the lines for people, which are printed at once; none = nothing is printed.
+    style: Option<Style>,
 }
 
 impl Findings {
+    /// Returns findings about a network file, which are printed at once, or as JSON at the end.
+    pub fn about(file: &Path, is_json: bool) -> Self {
+        let style = if is_json { None } else { Some(Style::for_stdout()) };
+        Self { all: Vec::new(), config: command_for("", file), style }
+    }
+
+    /// Returns the number of faults.
+    pub fn faults(&self) -> usize {
+        self.all.iter().filter(|finding| finding.verdict == Verdict::Wrong).count()
+    }
+
     /// Adds the finding that all is well.
     pub fn ok(&mut self, check: &'static str, seen: &'static str, values: &[&dyn Display]) {
         self.add(Verdict::Ok, &Words { check, seen, why: "", way_out: "" }, values);
@@ -139,7 +155,13 @@ impl Findings {
         // Other users name programs, and other programs name interfaces.
         let text = |text: &str| printable(&filled(text, values, &self.config));
         let (seen, way_out) = (text(words.seen), text(words.way_out));
-        self.all.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
+        let finding = Finding { check: words.check, verdict, seen, why: words.why, way_out };
+        if let Some(style) = self.style {
+            let mut lines = String::new();
+            finding.line(&mut lines, style);
+            output::print(format_args!("{lines}"));
+        }
+        self.all.push(finding);
     }
 }
 
@@ -161,15 +183,6 @@ fn filled(text: &str, values: &[&dyn Display], config: &str) -> String {
     filled
 }
 
-/// Returns the lines of all findings for people.
-pub fn for_people(findings: &[Finding], style: Style) -> String {
-    let mut text = String::new();
-    for finding in findings {
-        finding.line(&mut text, style);
-    }
-    text
-}
-
 /// Adds the member `findings`, the list of all findings.
 pub fn json(json: &mut JsonText, findings: &[Finding]) {
     json.begin("findings", '[');
@@ -182,6 +195,15 @@ pub fn json(json: &mut JsonText, findings: &[Finding]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns the lines of all findings for people.
+    fn for_people(findings: &[Finding]) -> String {
+        let mut text = String::new();
+        for finding in findings {
+            finding.line(&mut text, Style::PLAIN);
+        }
+        text
+    }
 
     fn findings() -> Vec<Finding> {
         let mut findings = Findings::default();
@@ -207,7 +229,7 @@ mod tests {
         let words = Words { check: "ports", seen: "{0} has it.", why: "", way_out: "End {0}:\nkill 7" };
         findings.wrong(&words, &[&"a\u{1b}[2Jb"]);
         let expected = "✗ ports: a\u{fffd}[2Jb has it.\n  → End a\u{fffd}[2Jb:\n    kill 7\n";
-        assert_eq!(for_people(&findings.all, Style::PLAIN), expected);
+        assert_eq!(for_people(&findings.all), expected);
     }
 
     #[test]
@@ -216,7 +238,7 @@ mod tests {
                         ! DNS: Seen.\n    It matters.\n  → Do this:\n    uci commit\n\
                         ✗ key: Broken.\n  → chmod 600 \"a\"\n\
                         - links: This check needs root.\n";
-        assert_eq!(for_people(&findings(), Style::PLAIN), expected);
+        assert_eq!(for_people(&findings()), expected);
     }
 
     #[test]

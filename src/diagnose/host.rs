@@ -138,6 +138,10 @@ pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
     if let Err(error) = check_tun() {
         return findings.fault(CHECK, &error);
     }
+    // Without an agent, nothing is at work.
+    if !live.report.agent {
+        return;
+    }
     let way_out = if std::env::var_os(WIREGUARD).is_some() {
         "Unset PORTALS_WIREGUARD, which demands it.".to_owned()
     } else {
@@ -174,7 +178,8 @@ pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
                 check: CHECK,
                 seen: "This machine does not forward packets (net.ipv4.ip_forward is 0).",
                 why: "Nothing that enters a portal gets any further.",
-                way_out: "sysctl -w net.ipv4.ip_forward=1\nIf it is off again later, find who sets it: grep -r ip_forward \
+                way_out: "sysctl -w net.ipv4.ip_forward=1\n\
+                          If it is off again later, find who sets it: grep -r ip_forward \
                           /etc/sysctl*",
             },
             &[],

@@ -22,8 +22,8 @@ const MOST: usize = 1000;
 /// Largest number of strangers that are named.
 const NAMED: usize = 3;
 
-/// Listens for handshakes with unknown keys, if a link is down that might be one of them. They are a fault only
-/// if they come from the address of such a link.
+/// Listens for handshakes with unknown keys, if a link is down that might be one of them. They are a fault
+/// only if they come from the address of such a link.
 pub(super) fn unknown_keys(live: &mut Live, findings: &mut Findings) {
     if live.report.links.iter().all(|link| link.up) {
         return;

@@ -24,9 +24,7 @@ mod versions;
 use std::path::Path;
 
 use case::{Case, Live};
-use finding::{Finding, Findings};
-
-use crate::cli::shell::command_for;
+use finding::Findings;
 
 /// Checks that need nothing but the network file.
 const OF_FILE: &[fn(&Case, &mut Findings)] = &[file::signature, file::endpoints];
@@ -72,20 +70,17 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
 ];
 
 /// Examines this machine, or only a file. Changes nothing.
-pub fn examine(file: &Path, file_only: bool) -> Vec<Finding> {
-    let config = command_for("", file);
-    let mut findings = Findings { all: Vec::new(), config };
-    let case = Case::open(file, file_only, &mut findings);
-    run(OF_FILE, &case, &mut findings);
+pub fn examine(file: &Path, file_only: bool, findings: &mut Findings) {
+    let case = Case::open(file, file_only, findings);
+    run(OF_FILE, &case, findings);
     if !file_only {
-        run(OF_HOST, &case, &mut findings);
-        if let Some(mut live) = Live::look(&case, &mut findings) {
+        run(OF_HOST, &case, findings);
+        if let Some(mut live) = Live::look(&case, findings) {
             for check in OF_SITE {
-                check(&mut live, &mut findings);
+                check(&mut live, findings);
             }
         }
     }
-    findings.all
 }
 
 fn run(checks: &[fn(&Case, &mut Findings)], case: &Case, findings: &mut Findings) {

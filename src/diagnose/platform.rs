@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
+use super::programs::is_of_service;
 use crate::base::text::append;
 use crate::cli::amounts::duration;
 use crate::cli::shell::start_command;
@@ -24,7 +25,10 @@ const RECENT: u64 = 24 * 60 * 60;
 /// Largest number of differences that are named.
 const MOST: usize = 8;
 
-/// Checks that the agent runs, and that all its services do.
+/// Beginnings of failures whose facts other checks tell.
+const TOLD: [&str; 2] = ["the clock of this machine", "the path to "];
+
+/// Checks that the agent runs, and tells its failures.
 pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "agent";
     if !live.report.agent {
@@ -50,7 +54,6 @@ pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
             &[],
         );
     };
-    findings.ok(CHECK, "", &[]);
     if let Some(left) = agent.unconfirmed {
         findings.note(
             &Words {
@@ -75,11 +78,16 @@ pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
             &[&duration(*since), things],
         );
     }
-    // Others check clock and paths themselves.
+    let mut is_well = true;
     for failure in &agent.failures {
-        if !failure.starts_with("the clock of this machine") {
+        let is_told = TOLD.iter().any(|part| failure.starts_with(part)) || is_of_service(live, failure);
+        if !is_told {
             findings.fault(CHECK, failure);
+            is_well = false;
         }
+    }
+    if is_well {
+        findings.ok(CHECK, "", &[]);
     }
 }
 
@@ -108,7 +116,8 @@ pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
     if live.report.agent {
         let installed = platform::layout_here().is_some_and(|layout| platform::is_installed(&layout));
         let log = if installed { "portals logs" } else { "portals run writes it to standard error" };
-        let way_out = "If the file was edited: portals reload{config}\nElse another program may undo it; see the log: {2}";
+        let way_out = "If the file was edited: portals reload{config}\n\
+             Else another program may undo it; see the log: {2}";
         findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &log]);
     } else {
         // The built-in WireGuard is a part of the agent.

@@ -4,7 +4,7 @@ use super::case::Live;
 use super::finding::{Findings, Words};
 use super::processes::owners_of;
 use crate::plan::kept_out_by;
-use crate::services;
+use crate::services::{self, Service};
 use crate::site::RESOLVER_PORT;
 use crate::system::child::path_of;
 
@@ -16,10 +16,17 @@ const DHCP: u16 = 67;
 
 /// Checks that the programs that the site needs are installed.
 pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
-    // The agent has named what is missing, and what failed.
-    if live.agent().is_none() {
-        for words in services::missing(&services::plan(&live.here.site, live.here.journal.folder())) {
-            findings.fault(PROGRAMS, &words);
+    match live.agent() {
+        // The agent knows what is missing, and what failed.
+        Some(agent) => {
+            for words in agent.failures.iter().filter(|words| is_of_service(live, words)) {
+                findings.fault(PROGRAMS, words);
+            }
+        }
+        None => {
+            for words in services::missing(&planned(live)) {
+                findings.fault(PROGRAMS, &words);
+            }
         }
     }
     for (program, _) in services::programs(&live.here.site) {
@@ -28,6 +35,16 @@ pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
             findings.ok(PROGRAMS, "{0}: {1} is installed.", &[&program.purpose, &path]);
         }
     }
+}
+
+/// Returns the services that the site needs.
+fn planned(live: &Live) -> Vec<Service> {
+    services::plan(&live.here.site, live.here.journal.folder())
+}
+
+/// Reports whether a failure that the agent tells is one of a service: its words begin with the name.
+pub(super) fn is_of_service(live: &Live, failure: &str) -> bool {
+    planned(live).iter().any(|service| failure.starts_with(&service.name))
 }
 
 /// Names portals whose devices ask for names outside of them.

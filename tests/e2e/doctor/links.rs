@@ -1,13 +1,15 @@
 //! Faults of links, of the ways between sites, and of programs: each in a world of its own.
 
+use std::io::Read as _;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::keys::public_key;
 use wg_portals::base::net::PublicKey;
-use wg_portals::demo::{NYC, OSLO, PARIS, Plot, World};
+use wg_portals::demo::{DemoSite, NYC, OSLO, PARIS, Plot, World};
 use wg_portals::state::WireGuardBackend;
 use wg_portals::system::key_files;
 
@@ -15,11 +17,12 @@ use super::{doctor, is_well, names, network, setting};
 use crate::Scenario;
 use crate::concurrently::concurrently;
 use crate::filters::swallow_large_packets;
+use crate::program;
 use crate::troubles::doctor::{
     BUILT_IN, DHCP_PORT, DNS_PORT, DNSMASQ, EDITED_THERE, KEY_OF_THIS_SITE, MOVED, NARROW, NEVER_UP, NO_CARD,
     NO_EXIT, OLD_DNSMASQ, PORT, SILENT_PEER, STRANGERS, UNKNOWN_KEY, UNRESOLVED,
 };
-use crate::words::{eventually, portal, portal_of, same, settled, shell, start, succeeds};
+use crate::words::{eventually, portal, portal_of, same, settled, shell, spawn_at, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "doctor: a link that never came up", plots: &[NYC, PARIS], run: never_up },
@@ -43,8 +46,26 @@ fn never_up(world: &mut World) -> Result<()> {
     start(world, &network)?;
     names(world.site(NYC), &NEVER_UP)?;
     names(world.site(NYC), &NO_EXIT)?;
+    comes_bit_by_bit(world.site(NYC))?;
     world.set_cut(NYC, PARIS, false)?;
     is_well(world.site(NYC))
+}
+
+/// While a link is down, the doctor listens for a while: what it has found before is there at once.
+fn comes_bit_by_bit(site: &DemoSite) -> Result<()> {
+    eventually("a finding comes before the end", || {
+        let mut command = Command::new(program());
+        command.args(["--config", "/run/demo/network.toml", "doctor"]).stdout(Stdio::piped());
+        let started = spawn_at(&site.router, &mut command);
+        let mut doctor = started.context(|| "cannot start the doctor".to_owned())?;
+        let mut text = vec![0; 1 << 16];
+        let length = doctor.stdout.as_mut().expect("a pipe").read(&mut text);
+        let ended = doctor.kill().and_then(|()| doctor.wait());
+        ended.context(|| "cannot end the doctor".to_owned())?;
+        let length = length.context(|| "cannot hear the doctor".to_owned())?;
+        let text = String::from_utf8_lossy(&text[..length]);
+        same(&text, (text.starts_with("✓ file"), text.contains("✗ portals")), (true, false))
+    })
 }
 
 fn silent(world: &mut World) -> Result<()> {
@@ -107,8 +128,8 @@ fn old_key(world: &mut World) -> Result<()> {
     names(world.site(NYC), &KEY_OF_THIS_SITE)
 }
 
-/// The link to oslo is down, because its endpoint is wrong at nyc, and its key has changed. Nobody whom nyc does
-/// not dial can make it name a fault.
+/// The link to oslo is down, because its endpoint is wrong at nyc, and its key has changed. Nobody whom nyc
+/// does not dial can make it name a fault.
 fn strangers(world: &mut World) -> Result<()> {
     let text = world.network(|plot| match plot {
         NYC => portal(NYC, r#""oslo""#),
@@ -213,6 +234,9 @@ fn dhcp(world: &mut World) -> Result<()> {
     let hide = "readlink -f $(which dnsmasq) >/run/hidden; mount --bind /dev/null $(cat /run/hidden)";
     shell(&router, hide)?;
     names(world.site(NYC), &DNSMASQ)?;
+    world.site(NYC).start_agent()?;
+    names(world.site(NYC), &DNSMASQ)?;
+    world.site(NYC).stop_agent()?;
     shell(&router, "umount $(cat /run/hidden)")?;
     let old = "printf '#!/bin/sh\necho Dnsmasq version 2.62  Copyright\n' >/run/old; chmod +x /run/old
         mount --bind /run/old $(cat /run/hidden)";

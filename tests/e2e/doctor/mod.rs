@@ -132,6 +132,10 @@ fn of_stopped(world: &mut World) -> Result<()> {
         world.site(NYC).stop_agent()?;
         shell(&world.site(NYC).router, &[&setting(), trouble.breaks].concat())?;
         names(world.site(NYC), trouble)?;
+        if trouble.breaks.is_empty() {
+            let (text, _) = doctor(world.site(NYC), &[])?;
+            same(&format!("a WireGuard at work in {text}"), text.contains("! WireGuard"), false)?;
+        }
         println!("named: {}", trouble.fault);
         world.site(NYC).start_agent()?;
     }

@@ -93,7 +93,8 @@ pub(crate) const UNKNOWN_KEY: Trouble = Trouble {
     fault: "Another site has a key that this file does not have",
     words: "✗ unknown keys: 203.0.113.9 knocks with a key that is not in the file: ⟨key⟩.
     This machine does not answer unknown keys. It may be a site with a new or a wrong key.
-  → If you know the site, write this key into its [site.…], at all sites: portals push --config /run/demo/network.toml
+  → If you know the site, write this key into its [site.…], at all sites: portals push --config \
+            /run/demo/network.toml
 ",
     ..FAULT
 };

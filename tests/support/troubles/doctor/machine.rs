@@ -250,7 +250,8 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         breaks: "nft 'add table inet mine; add chain inet mine out { type filter hook output priority 0; }
             add rule inet mine out oifname to-paris icmp type echo-request drop' 2>/dev/null ||
             iptables-legacy -A OUTPUT -o to-paris -p icmp -j DROP",
-        mends: "nft delete table inet mine 2>/dev/null || iptables-legacy -D OUTPUT -o to-paris -p icmp -j DROP",
+        mends: "nft delete table inet mine 2>/dev/null ||
+            iptables-legacy -D OUTPUT -o to-paris -p icmp -j DROP",
         ..FAULT
     },
     Trouble {
