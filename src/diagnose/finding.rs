@@ -138,10 +138,13 @@ impl Findings {
         self.add(Verdict::Wrong, words, values);
     }
 
-    /// Adds a fault in words that name the way out themselves, but for the package of a missing module.
+    /// Adds a fault in the words of an error, which name the way out at their end. The package of a missing
+    /// module comes in its place.
     pub fn fault(&mut self, check: &'static str, words: &dyn Display) {
-        let way_out = modules::way_out(&words.to_string());
-        self.add(Verdict::Wrong, &Words { check, seen: "{0}", why: "", way_out: "{1}" }, &[words, &way_out]);
+        let text = words.to_string();
+        let package = modules::way_out(&text);
+        let (seen, way_out) = if package.is_empty() { parted(&text) } else { (&*text, package) };
+        self.add(Verdict::Wrong, &Words { check, seen: "{0}", why: "", way_out: "{1}" }, &[&seen, &way_out]);
     }
 
     /// Adds the finding that a check could not look, and the reason.
@@ -163,6 +166,25 @@ impl Findings {
         }
         self.all.push(finding);
     }
+}
+
+/// Beginnings of ways out at the end of an error. A command comes without its verb.
+const VERBS: [&str; 9] =
+    ["run: ", "choose ", "correct ", "create ", "give ", "install ", "remove it", "rename ", "write "];
+
+/// Parts the words of an error from the way out behind them, which is empty if they name none.
+fn parted(words: &str) -> (&str, String) {
+    for (at, _) in words.match_indices([':', ';']) {
+        let rest = words[at + 1..].trim_start();
+        if VERBS.iter().any(|verb| rest.starts_with(verb)) {
+            let mut way_out = rest.strip_prefix(VERBS[0]).unwrap_or(rest).to_owned();
+            if way_out.len() == rest.len() {
+                way_out[..1].make_ascii_uppercase();
+            }
+            return (&words[..at], way_out);
+        }
+    }
+    (words, String::new())
 }
 
 /// Puts values in the places of a text, and the option of commands in place of `{config}`.
@@ -221,6 +243,32 @@ mod tests {
         assert_eq!(filled("{1} is {0}, and {1}; {7}", &[&1, &"x"], ""), "x is 1, and x; ");
         assert_eq!(filled("nothing", &[], ""), "nothing");
         assert_eq!(filled("portals push{config}", &[], " --config a"), "portals push --config a");
+    }
+
+    #[test]
+    fn errors_are_parted_from_their_ways_out() {
+        for (words, seen, way_out) in [
+            (
+                "no such file /a:b; create it with `portals init`",
+                "no such file /a:b",
+                "Create it with `portals init`",
+            ),
+            (
+                "/a is not read: it belongs to user 7; run: chown 0 /a",
+                "/a is not read: it belongs to user 7",
+                "chown 0 /a",
+            ),
+            (
+                "the program dnsmasq is missing: install dnsmasq",
+                "the program dnsmasq is missing",
+                "Install dnsmasq",
+            ),
+            ("a.toml:7: unknown key `run: x`", "a.toml:7: unknown key `run: x`", ""),
+            ("cannot write: no space:", "cannot write: no space:", ""),
+            ("", "", ""),
+        ] {
+            assert_eq!(parted(words), (seen, way_out.to_owned()), "{words}");
+        }
     }
 
     #[test]

@@ -160,7 +160,8 @@ pub(crate) const EDITED_THERE: Trouble = Trouble {
 
 pub(crate) const DNSMASQ: Trouble = Trouble {
     fault: "dnsmasq is not installed",
-    words: "✗ programs: dnsmasq-way does not run: the program dnsmasq is missing: install ⟨package⟩
+    words: "✗ programs: dnsmasq-way does not run: the program dnsmasq is missing
+  → Install ⟨package⟩
 ",
     ..FAULT
 };

@@ -28,7 +28,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     Trouble {
         fault: "The private key belongs to another user",
         words: "✗ key: /run/demo/private.key is not read: /run/demo/private.key belongs to user 1000, who \
-                could take over this machine through it; run: chown 0 /run/demo/private.key
+                could take over this machine through it
+  → chown 0 /run/demo/private.key
 ",
         breaks: "chown 1000 $folder/private.key",
         mends: "chown 0 $folder/private.key",
@@ -36,8 +37,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "The private key is gone",
-        words:
-            "✗ key: /run/demo/private.key: there is no such file; create this site's key with `portals init`
+        words: "✗ key: /run/demo/private.key: there is no such file
+  → Create this site's key with `portals init`
 ",
         breaks: "mv $folder/private.key $folder/aside",
         mends: "mv $folder/aside $folder/private.key",
@@ -66,8 +67,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "There is no network file",
-        words: "✗ file: there is no network file /run/demo/network.toml: create one with `portals init`, or \
-                name another with `--config FILE`
+        words: "✗ file: there is no network file /run/demo/network.toml
+  → Create one with `portals init`, or name another with `--config FILE`
 ",
         breaks: "mv $file $folder/aside",
         mends: "mv $folder/aside $file",
@@ -84,7 +85,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "All users can write the network file",
         words:
             "✗ file: /run/demo/network.toml is not read: /run/demo/network.toml is writable by all users, \
-                who could take over this machine through it; run: chmod o-w /run/demo/network.toml
+                who could take over this machine through it
+  → chmod o-w /run/demo/network.toml
 ",
         breaks: "chmod o+w $file",
         mends: "chmod o-w $file",
@@ -134,8 +136,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "Another site shares a network that is at this site, too",
         words:
             "✗ site: site `paris` has the network 192.168.1.0/24, but 192.168.1.0/24 is already connected \
-                to this router: write `lan = [\"192.168.1.0/24 as ⟨network⟩\"]` at site `paris`, in the \
-                files of all sites
+                to this router
+  → Write `lan = [\"192.168.1.0/24 as ⟨network⟩\"]` at site `paris`, in the files of all sites
 ",
         breaks: "cp -p $file $folder/aside
             sed -i 's,^endpoint = \"203.*,&\\nlan = [\"192.168.1.0/24\"],' $file; portals sign",
