@@ -11,7 +11,9 @@ use crate::doctor::{names, setting};
 use crate::filters::{everywhere_legacy, has_nftables};
 use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
-use crate::troubles::trace::{OF_FLOWS, OF_IPTABLES, OF_NFTABLES, OF_STOPPED, SILENT};
+use crate::troubles::trace::{
+    OF_FLOWS, OF_IPTABLES, OF_KERNEL, OF_NFTABLES, OF_STOPPED, OF_TRACEPOINT, SILENT,
+};
 use crate::ways::{each_other, only_nyc};
 use crate::words::{eventually, same, seconds, seen_as, settled, shell, spawn_at, start};
 use crate::{Scenario, program};
@@ -20,6 +22,7 @@ use crate::{Scenario, program};
 pub(crate) const IN_THE_LAB: &[Scenario] = &[
     Scenario { name: "a trace shows the whole way of a flow that works", plots: &[NYC, PARIS], run: works },
     Scenario { name: "a trace names each fault", plots: &[NYC, PARIS], run: faults },
+    Scenario { name: "a trace names the kernel's drops", plots: &[NYC, PARIS], run: dropped },
     Scenario { name: "nothing of a killed trace stays", plots: &[NYC, PARIS], run: killed },
 ];
 
@@ -194,6 +197,26 @@ fn each(site: &DemoSite, troubles: &[Trouble]) -> Result<()> {
         println!("named: {}", trouble.fault);
     }
     Ok(())
+}
+
+/// Demands the counters of the kernel where no tracepoint can be used, then the reasons of its tracepoint.
+fn dropped(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    seen_as(site.home(seconds(3.0)).from(OTHER_HOME), SERVER, NYC.address)?;
+    shell(&site.router, "umount /sys/kernel/tracing 2>/dev/null || true")?;
+    if shell(&site.router, "ip xfrm policy && cat /proc/net/xfrm_stat").is_err() {
+        println!("skipped: this kernel has no IPsec");
+        return Ok(());
+    }
+    each(site, OF_KERNEL)?;
+    let format = "/sys/kernel/tracing/events/skb/kfree_skb/format";
+    let tells = format!("mount -t tracefs tracefs /sys/kernel/tracing && grep ' reason;' {format}");
+    if shell(&site.router, &tells).is_err() {
+        println!("skipped: this kernel does not tell why it drops a packet");
+        return Ok(());
+    }
+    each(site, OF_TRACEPOINT)
 }
 
 fn cut_off(world: &mut World) -> Result<()> {

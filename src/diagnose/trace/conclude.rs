@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 
+use super::causes::cause;
 use super::evidence::{Evidence, MetInHook, Packets};
 use super::faults::{DETAILS, Ending, FAULTS, filled, owner};
 use super::way::{FORWARD, HOOKS};
@@ -9,15 +10,17 @@ use crate::base::duration::duration;
 
 /// Ending of a flow in words.
 #[derive(Debug)]
-pub(super) struct Conclusion {
+pub(super) struct Conclusion<'a> {
     pub(super) ending: Ending,
     /// Place and reason.
     pub(super) sentence: String,
     /// Way out; may be empty.
     pub(super) way_out: String,
+    /// Kernel's name for the cause of a drop; may be empty.
+    pub(super) cause: &'a str,
 }
 
-impl Conclusion {
+impl Conclusion<'_> {
     /// Reports whether the flow works, as far as this router is concerned.
     pub(super) fn is_good(&self) -> bool {
         matches!(self.ending, Ending::Works | Ending::Here | Ending::Untested)
@@ -25,8 +28,12 @@ impl Conclusion {
 }
 
 /// Finds the place where the flow ends, and puts it into words.
-pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
-    let (ending, met) = ending(evidence);
+pub(super) fn conclude<'a>(evidence: &'a Evidence) -> Conclusion<'a> {
+    let (mut ending, met) = ending(evidence);
+    let cause = cause(evidence, ending);
+    if cause.is_some() && ending == Ending::NoAnswer {
+        ending = Ending::NotSent;
+    }
     let (place, rule, is_pinhole) =
         met.map_or(("", "", false), |met| (&met.place, &met.rule, met.is_pinhole));
     let (owner, way_out) = owner(place, is_pinhole);
@@ -51,6 +58,7 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         Packets::None(why) => why,
         _ => "",
     };
+    let hook = lost(evidence).or_else(|| evidence.forth.last_hook());
     // In the order of the names in the table.
     let details: [&str; DETAILS.len()] = [
         &from,
@@ -68,13 +76,25 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         place,
         owner,
         rule,
-        lost(evidence).map_or("", |hook| HOOKS[hook]),
+        hook.map_or("", |hook| HOOKS[hook]),
         peer,
         &age,
         evidence.onward(),
     ];
-    let way_out = if met.is_some() { way_out } else { fault.way_out };
-    Conclusion { ending, sentence: filled(fault.words, &details), way_out: filled(way_out, &details) }
+    let mut way_out = if met.is_some() { way_out } else { fault.way_out };
+    let mut sentence = filled(fault.words, &details);
+    let mut name = "";
+    if let Some((cause_name, cause)) = cause {
+        name = cause_name;
+        let words = filled(cause.words, &details);
+        for part in [" The kernel dropped a packet each time: ", &words, " (", name, ")."] {
+            sentence.push_str(part);
+        }
+        if !cause.way_out.is_empty() {
+            way_out = cause.way_out;
+        }
+    }
+    Conclusion { ending, sentence, way_out: filled(way_out, &details), cause: name }
 }
 
 /// Returns the interface that the packet came in on.
@@ -112,6 +132,10 @@ fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
             None => (Ending::Unknown, None),
             met => (Ending::Chain, met),
         };
+    } else if evidence.has_vanished() && evidence.not_forwarding.is_some() {
+        Ending::NoForwarding
+    } else if evidence.has_vanished() {
+        Ending::Vanished
     } else if evidence.route.as_ref().is_ok_and(|route| route.is_local) || evidence.forth.has_arrived() {
         Ending::Here
     } else if matches!(evidence.packets, Packets::None(_)) {

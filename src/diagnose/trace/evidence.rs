@@ -104,6 +104,8 @@ pub(super) struct Evidence<'a> {
     pub(super) rp_filter: u8,
     /// Kernel setting that switches forwarding on, if it is off.
     pub(super) not_forwarding: Option<&'static str>,
+    /// Names of the kernel's drops that came with each packet of portals' own, the most telling first.
+    pub(super) drops: &'a [String],
     pub(super) tunnel: Option<TunnelWords<'a>>,
 }
 
@@ -124,6 +126,12 @@ impl Evidence<'_> {
     /// Interface by which the answer went on; without reports of the kernel, the one that a lookup names.
     pub(super) fn onward(&self) -> &str {
         if self.is_traced { self.seen[2] } else { self.reverse }
+    }
+
+    /// Reports whether the packet came to no hook behind one that it has passed.
+    pub(super) fn has_vanished(&self) -> bool {
+        let has_come = !self.forth.events.is_empty() && !matches!(self.packets, Packets::None(_));
+        has_come && !self.forth.is_over() && !self.has_answer()
     }
 
     /// Reports whether an answer came.

@@ -34,6 +34,10 @@ pub(super) enum Ending {
     Chain,
     /// Something drops the packet in a hook.
     Unknown,
+    /// The packet vanishes between two hooks.
+    Vanished,
+    /// The packet passes the firewall, and does not leave.
+    NotSent,
     /// The tunnel has no session.
     NoHandshake,
     /// No answer came.
@@ -77,7 +81,7 @@ pub(super) struct Fault {
 }
 
 /// Words of each ending, in the order of [`Ending`].
-pub(super) const FAULTS: [Fault; 19] = [
+pub(super) const FAULTS: [Fault; 21] = [
     Fault { words: "It works: the packet left by {out}, and an answer came back.", way_out: "" },
     Fault { words: "It arrives: {destination} is an address of this router itself.", way_out: "" },
     Fault {
@@ -135,8 +139,10 @@ pub(super) const FAULTS: [Fault; 19] = [
     Fault {
         words: "It stops in the hook {hook}: something other than nftables and iptables drops it, or a rule \
                 that keeps no count.",
-        way_out: "Look at the kernel's log (`dmesg`), and at the modules of other programs.",
+        way_out: OTHERS,
     },
+    Fault { words: "It stops behind the hook {hook}: the packet comes to no other hook.", way_out: OTHERS },
+    Fault { words: "It stops at {out}: the packet passes the firewall, and does not leave.", way_out: "" },
     Fault {
         words: "It stops in the tunnel to {peer}: {age}.",
         way_out: "Look at the other end: is it on, does its agent run, does its UDP port reach it? See \
@@ -153,6 +159,8 @@ pub(super) const FAULTS: [Fault; 19] = [
         way_out: "Look for a wrong route to {from}: `ip route get {from}`.",
     },
 ];
+
+const OTHERS: &str = "Look at the kernel's log (`dmesg`), and at the modules of other programs.";
 
 /// Owners of chains: the beginning of the name of a table or a chain, the owner, and the way out.
 const OWNERS: [(&str, &str, &str); 11] = [

@@ -63,6 +63,7 @@ pub(super) fn evidence<'a>(
         reverse: "",
         rp_filter: 0,
         not_forwarding: None,
+        drops: &watched.drops,
         tunnel: None,
         flow,
     };

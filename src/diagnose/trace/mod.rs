@@ -4,6 +4,7 @@
 //! packets that met each rule (iptables). The routes' part comes from the kernel's answer to a route lookup
 //! with the interface, the source and the mark of the packet. The picture puts both together.
 
+mod causes;
 mod conclude;
 mod evidence;
 mod faults;

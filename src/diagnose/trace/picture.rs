@@ -12,11 +12,11 @@ use crate::kernel::inject;
 use crate::kernel::nftables::trace::EventKind;
 
 /// Draws the picture: its text, and the conclusion.
-pub(super) fn draw(evidence: &Evidence, style: Style) -> (String, Conclusion) {
+pub(super) fn draw<'a>(evidence: &'a Evidence, style: Style) -> (String, Conclusion<'a>) {
     let conclusion = conclude(evidence);
     let mut picture = Picture { text: String::new(), style, ending: conclusion.ending, station: None };
     picture.head(evidence);
-    picture.stations(evidence);
+    picture.stations(evidence, conclusion.cause);
     let (sentence, way_out) = (printable(&conclusion.sentence), printable(&conclusion.way_out));
     let sentence = if conclusion.is_good() { style.good(&sentence) } else { style.bad(&sentence) };
     picture.push(&["\n", &sentence, "\n"]);
@@ -107,7 +107,7 @@ impl Picture {
         self.push(&[&title, "\nseen: ", packets, lookup]);
     }
 
-    fn stations(&mut self, evidence: &Evidence) {
+    fn stations(&mut self, evidence: &Evidence, cause: &str) {
         self.entrance(evidence);
         if self.ending == Ending::Down || self.ending == Ending::NotSeen {
             return;
@@ -120,6 +120,12 @@ impl Picture {
         self.routing(evidence);
         for hook in [INPUT, FORWARD, POSTROUTING] {
             self.hook(evidence, hook);
+        }
+        if matches!(self.ending, Ending::Vanished | Ending::NotSent) {
+            self.begin(Mark::Stops, "kernel");
+            let by = if cause.is_empty() { "" } else { ": " };
+            self.line(&["dropped it", by, cause]);
+            return;
         }
         self.tunnel(evidence);
         self.answer(evidence);
@@ -177,7 +183,7 @@ impl Picture {
     /// Writes the policy rules, the route, and the verdict of the reverse-path filter.
     fn routing(&mut self, evidence: &Evidence) {
         let is_source = matches!(self.ending, Ending::ReversePath | Ending::Impossible);
-        let is_refused = evidence.route.is_err();
+        let is_refused = evidence.route.is_err() || self.ending == Ending::NoForwarding;
         if !is_source {
             self.begin(mark(is_refused), "rules");
             for rule in &evidence.rules {

@@ -71,6 +71,7 @@ fn works() -> Evidence<'static> {
         reverse: "lan0",
         rp_filter: 1,
         not_forwarding: None,
+        drops: &[],
         tunnel: Some(TunnelWords {
             peer: "paris",
             endpoint: Some("203.0.113.9:51821".parse().unwrap()),
@@ -82,7 +83,8 @@ fn works() -> Evidence<'static> {
 
 #[test]
 fn the_picture_of_a_flow_that_works() {
-    let (text, conclusion) = draw(&works(), Style::PLAIN);
+    let evidence = works();
+    let (text, conclusion) = draw(&evidence, Style::PLAIN);
     assert_eq!(conclusion.ending, Ending::Works);
     assert_eq!(
         text,
@@ -120,6 +122,10 @@ fn unrouted(evidence: &mut Evidence, errno: Errno, is_ours: bool) {
 fn untraced(evidence: &mut Evidence) {
     (evidence.is_traced, evidence.forth) = (false, Way::default());
     (evidence.met, evidence.seen) = Default::default();
+}
+
+fn drops(names: &[&str]) -> &'static [String] {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().leak()
 }
 
 /// Changes, the ending that follows from each, and a part of its words.
@@ -180,6 +186,46 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     (Ending::Unknown, "in the hook forward", |evidence| {
         evidence.forth = way(&[passed("enters"), passed("entered"), passed("forwards")]);
         evidence.connection = None;
+    }),
+    (
+        Ending::Unknown,
+        "each time: a module or a program in a hook of netfilter (NETFILTER_DROP).",
+        |evidence| {
+            evidence.forth = way(&[passed("enters"), passed("entered"), passed("forwards")]);
+            evidence.connection = None;
+            evidence.drops = drops(&["NOT_SPECIFIED", "NETFILTER_DROP", "XDP"]);
+        },
+    ),
+    (
+        Ending::NotEntered,
+        "each time: an XDP program on lan0 (XDP).\n→ Look at `ip link show dev lan0`",
+        |evidence| {
+            evidence.forth = Way::default();
+            evidence.drops = drops(&["XDP"]);
+        },
+    ),
+    (Ending::Vanished, "behind the hook prerouting: the packet comes to no other hook.\n→", |evidence| {
+        unrouted(evidence, Errno::EINVAL, true);
+        evidence.route = works().route;
+    }),
+    (Ending::Vanished, "each time: see the kernel's word for it (NEW_REASON).", |evidence| {
+        unrouted(evidence, Errno::EINVAL, true);
+        evidence.route = works().route;
+        evidence.drops = drops(&["NO_SOCKET", "NEW_REASON"]);
+    }),
+    (Ending::NoForwarding, "net.ipv6.conf.all.forwarding is 0", |evidence| {
+        unrouted(evidence, Errno::EINVAL, true);
+        evidence.route = works().route;
+        evidence.not_forwarding = Some("net.ipv6.conf.all.forwarding");
+    }),
+    (Ending::Here, "each time: no program of this router takes it (NO_SOCKET)", |evidence| {
+        evidence.route.as_mut().unwrap().is_local = true;
+        evidence.drops = drops(&["XDP", "NO_SOCKET"]);
+    }),
+    (Ending::NotSent, "at to-paris: the packet passes the firewall, and does not leave. The", |evidence| {
+        evidence.connection.as_mut().unwrap().has_answer = false;
+        evidence.seen[2] = "";
+        evidence.drops = drops(&["NETFILTER_DROP", "QDISC_DROP"]);
     }),
     (Ending::NoHandshake, "tunnel to paris: its last handshake was 5 min ago", |evidence| {
         evidence.connection.as_mut().unwrap().has_answer = false;

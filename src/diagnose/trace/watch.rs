@@ -11,6 +11,7 @@ use crate::base::moment::after;
 use crate::base::net::{Family, Mac};
 use crate::base::random;
 use crate::kernel::conntrack::{self, Connection};
+use crate::kernel::drops::DropWatch;
 use crate::kernel::inject::{Injector, Probe};
 use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::link::Links;
@@ -51,6 +52,8 @@ pub(super) struct Watched {
     pub(super) counters: [String; 2],
     /// Number of packets that were sent.
     pub(super) sent: u32,
+    /// Names of the drops that came with each packet, without a rule of a firewall.
+    pub(super) drops: Vec<String>,
 }
 
 /// Watches packets of a flow.
@@ -79,6 +82,7 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         connection: None,
         counters: [String::new(), String::new()],
         sent: 1,
+        drops: Vec::new(),
     };
     if watched.is_up {
         if kernel.has_nftables() {
@@ -140,14 +144,20 @@ impl Watched {
         match injector {
             Ok(injector) => {
                 self.packets = Packets::Own;
+                let incoming = flow.device.as_ref().map_or("", |device| device.interface.as_str());
+                let mut drops = DropWatch::begin(Family::of(flow.to), incoming);
                 for attempt in 1..=ATTEMPTS {
                     self.sent = attempt;
+                    drops.before();
                     // The route lookup finds a route that refuses this router's own packet.
                     let _ = injector.send(&probe, mac);
+                    self.hear();
+                    drops.after();
                     if self.is_settled(ANSWER) {
                         break;
                     }
                 }
+                self.drops = drops.names();
             }
             Err(refusal) => {
                 let why = &refusal.to_string();

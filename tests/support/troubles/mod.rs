@@ -45,6 +45,8 @@ pub(crate) const ALL: &[(&str, &[Trouble])] = &[
     ("One flow, without an agent", trace::OF_STOPPED),
     ("One flow, to a site that is cut off", trace::SILENT),
     ("One flow, with nftables", trace::OF_NFTABLES),
+    ("One flow, dropped by the kernel", trace::OF_KERNEL),
+    ("One flow, dropped by the kernel, where tracefs is mounted", trace::OF_TRACEPOINT),
     ("One flow, with iptables", trace::OF_IPTABLES),
 ];
 
