@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, World};
+use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, SERVER6, World};
 
 use crate::devices::{BY_MAC, move_in};
 use crate::doctor::{names, setting};
@@ -12,7 +12,8 @@ use crate::filters::{everywhere_legacy, has_nftables};
 use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
 use crate::troubles::trace::{
-    OF_FLOWS, OF_IPTABLES, OF_KERNEL, OF_NFTABLES, OF_STOPPED, OF_TRACEPOINT, SILENT,
+    OF_FLOWS, OF_IPTABLES, OF_IPV6, OF_IPV6_STOPPED, OF_KERNEL, OF_NFTABLES, OF_STOPPED, OF_TRACEPOINT,
+    SILENT,
 };
 use crate::ways::{each_other, only_nyc};
 use crate::words::{eventually, same, seconds, seen_as, settled, shell, spawn_at, start};
@@ -29,6 +30,7 @@ pub(crate) const IN_THE_LAB: &[Scenario] = &[
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a trace names the tunnel that does not answer", plots: &[NYC, PARIS], run: cut_off },
     Scenario { name: "a trace tells a translated destination", plots: &[NYC, PARIS], run: translated },
+    Scenario { name: "a trace of IPv6", plots: &[NYC, PARIS], run: ipv6 },
     Scenario { name: "a trace of a device outside all portals", plots: &[NYC, PARIS], run: outside },
     Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
     Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
@@ -91,6 +93,22 @@ fn outside(world: &mut World) -> Result<()> {
     let parts =
         ["no portal: the traffic goes", "→ table main: uplink", "It works: the packet left by uplink"];
     traced(world.site(NYC), &["192.168.1.60", &SERVER.to_string()], 0, &parts)
+}
+
+fn ipv6(world: &mut World) -> Result<()> {
+    world.add_ipv6()?;
+    start(world, &world.network(each_other))?;
+    let site = world.site(NYC);
+    let server = SERVER6.to_string();
+    seen_as(site.guest(seconds(3.0)), SERVER6, PARIS.address6())?;
+    let parts = ["portal0, portal way → paris", "→ table 7702: to-paris", "It works: the packet left by"];
+    traced(site, &[&NYC.guest6().to_string(), &server], 0, &parts)?;
+    traced(site, &["way", &format!("[{server}]:80")], 0, &["tcp/80", "It works"])?;
+    traced(site, &[&NYC.home6().to_string(), &server], 0, &["→ table main: uplink", "It works"])?;
+    traced(site, &["self", &server], 0, &["this router →", "It works"])?;
+    each(site, OF_IPV6)?;
+    site.kill_agent();
+    each(site, OF_IPV6_STOPPED)
 }
 
 fn marked(world: &mut World) -> Result<()> {

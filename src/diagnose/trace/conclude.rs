@@ -180,7 +180,8 @@ fn not_routed(evidence: &Evidence) -> Option<Ending> {
     Some(match (errno, &evidence.portal) {
         (Errno::EHOSTUNREACH, _) if evidence.not_forwarding.is_some() => Ending::NoForwarding,
         (Errno::EINVAL | Errno::EXDEV, _) if is_elsewhere => Ending::ReversePath,
-        (Errno::EINVAL | Errno::EXDEV, _) => Ending::Impossible,
+        // The kernel checks no source of IPv6: a route drops the packet.
+        (Errno::EINVAL | Errno::EXDEV, _) if evidence.flow.to.is_ipv4() => Ending::Impossible,
         (_, Some(portal)) if evidence.is_ours && portal.obstacle.is_some() => Ending::Blocked,
         (_, Some(_)) if evidence.is_ours => Ending::Closed,
         (Errno::ENETUNREACH, _) if !last_rule(evidence).ends_with(" unreachable") => Ending::NoRoute,

@@ -144,9 +144,7 @@ The answer stops in the chain `inet mine forward` of another program: iifname \"
 pub(crate) const OF_KERNEL: &[Trouble] = &[Trouble {
     fault: "A policy of IPsec blocks the packets of a device",
     command: OF_OTHER,
-    words: "✗ kernel       dropped it: XfrmInPolBlock
-
-It stops behind the hook prerouting: the packet comes to no other hook. The kernel dropped a packet each \
+    words: "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped a packet each \
                 time: a policy of IPsec does not let it pass (XfrmInPolBlock).
 → Look at `ip xfrm policy`, and change the program that made the policy.
 ",
@@ -158,11 +156,9 @@ It stops behind the hook prerouting: the packet comes to no other hook. The kern
 /// Faults of one flow for which the kernel's tracepoint tells the reason.
 pub(crate) const OF_TRACEPOINT: &[Trouble] = &[
     Trouble {
-        fault: "A policy of IPsec blocks the packets of a device",
+        fault: "A policy of IPsec blocks the packets of a device, and the kernel tells its reason",
         command: OF_OTHER,
-        words: "✗ kernel       dropped it: XFRM_POLICY
-
-It stops behind the hook prerouting: the packet comes to no other hook. The kernel dropped a packet each \
+        words: "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped a packet each \
                 time: a policy of IPsec does not let it pass (XFRM_POLICY).
 → Look at `ip xfrm policy`, and change the program that made the policy.
 ",
@@ -186,6 +182,38 @@ It stops at uplink: the packet passes the firewall, and does not leave. The kern
 ];
 
 const IPSEC: &str = "ip xfrm policy add dir fwd src 192.168.1.60 dst 192.175.48.10 action block";
+
+/// Command about a device with IPv6.
+const OF_IPV6_DEVICE: &str = "portals trace 2001:db8:1:1::50 2620:4f:8000::10";
+
+/// Faults of one flow of IPv6.
+pub(crate) const OF_IPV6: &[Trouble] = &[Trouble {
+    fault: "A route of another program drops the IPv6 of a device",
+    command: OF_IPV6_DEVICE,
+    words: "✗ rules        32766: from all lookup main
+                 → refused: Invalid argument
+
+It stops at the routing decision: `32766: from all lookup main` refuses the packet, and does not belong \
+                to portals.
+→ See `ip rule` and `ip route show table all`, and change the program that made it.
+",
+    breaks: "ip -6 route add blackhole 2620:4f:8000::10",
+    mends: "ip -6 route delete blackhole 2620:4f:8000::10",
+    ..FAULT
+}];
+
+/// Faults of one flow of IPv6, while no agent runs.
+pub(crate) const OF_IPV6_STOPPED: &[Trouble] = &[Trouble {
+    fault: "This router does not forward IPv6",
+    command: OF_IPV6_DEVICE,
+    words: "It stops at the routing decision: this router does not forward packets \
+                (net.ipv6.conf.all.forwarding is 0).
+→ Start the agent with `portals run`, or run `sysctl -w net.ipv6.conf.all.forwarding=1`.
+",
+    breaks: "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding",
+    mends: "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding",
+    ..FAULT
+}];
 
 /// Faults of one flow in legacy iptables.
 pub(crate) const OF_IPTABLES: &[Trouble] = &[Trouble {
