@@ -200,3 +200,13 @@ fn printable(text: &str) -> String {
 fn random() -> [u8; 16] {
     *key_files::generate().bytes()[8..].first_chunk().expect("a key is longer")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_another_site_is_safe_to_print() {
+        assert_eq!(printable("a\u{1b}[2J\rb\n\u{9b}c\n"), "a\u{fffd}[2J\u{fffd}b\n\u{fffd}c\n");
+    }
+}

@@ -180,3 +180,124 @@ impl Drop for LastTrace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::thread::sleep;
+
+    use super::*;
+    use crate::base::net::PublicKey;
+
+    fn paris() -> ExchangePeer {
+        ExchangePeer {
+            id: 2,
+            name: "paris".parse().unwrap(),
+            key: PublicKey([2; 32]),
+            address: "10.77.2.1".parse().unwrap(),
+            port: 52075,
+            networks: ["10.77.2.0/24".parse().unwrap(), "fd77:2::/64".parse().unwrap()].into(),
+        }
+    }
+
+    fn trace(id: u8, from: &str, to: &str) -> Trace {
+        let to: SocketAddr = to.parse().unwrap();
+        Trace { id: [id; 8], from: from.parse().unwrap(), to, is_udp: false, seconds: 20, offset: 0 }
+    }
+
+    fn ask(answers: &mut Answers, trace: Trace, now: Instant) -> Traced {
+        let answer = answers.answer(&paris(), [9; 8], &Message::Trace(trace), now);
+        let Some((Message::Traced(traced), 0)) = answer else { panic!("{answer:?}") };
+        assert_eq!(traced.question, [9; 8]);
+        traced
+    }
+
+    /// Lets time pass until nothing is due any more.
+    fn finish(answers: &mut Answers) {
+        let until = Instant::now() + Duration::from_mins(2);
+        while answers.deadline().is_some() {
+            assert!(Instant::now() < until, "{answers:?}");
+            answers.turn(Instant::now());
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn an_echo_has_the_length_that_it_asks_for() {
+        for (asked, length) in [(0, 0), (80, 80), (LONGEST_ECHO, 1252), (u16::MAX, 1252)] {
+            let answer = Answers::default().answer(&paris(), [9; 8], &Message::Echo(asked), Instant::now());
+            assert_eq!(answer, Some((Message::Echoed([9; 8]), length)));
+        }
+        let answer = Answers::default().answer(&paris(), [9; 8], &Message::Echoed([1; 8]), Instant::now());
+        assert_eq!(answer, None, "an answer is no question");
+    }
+
+    #[test]
+    fn a_trace_begins_once_and_its_output_is_told_in_pieces() {
+        let (mut answers, now) = (Answers { file: "/none.toml".into(), last: None }, Instant::now());
+        let question = trace(1, "10.77.2.65", "9.9.9.9:443");
+        assert_eq!(ask(&mut answers, question, now).state, TraceState::Runs);
+        let pid = |answers: &Answers| answers.last.as_ref()?.child.as_ref().map(Child::pid);
+        let first = pid(&answers);
+        assert_eq!(ask(&mut answers, question, now).state, TraceState::Runs);
+        assert_eq!(ask(&mut answers, trace(2, "10.77.2.65", "9.9.9.9:0"), now).state, TraceState::Busy);
+        assert_eq!(pid(&answers), first);
+        // The program of the tests complains about its arguments.
+        finish(&mut answers);
+        let whole = ask(&mut answers, question, now);
+        let text = String::from_utf8(whole.bytes.clone()).unwrap();
+        assert_eq!((whole.state, usize::from(whole.length)), (TraceState::Done, text.len()));
+        assert!(text.contains("config"), "{text}");
+        let rest = ask(&mut answers, Trace { offset: 3, ..question }, now);
+        assert_eq!(rest.bytes, whole.bytes[3..]);
+        assert_eq!(ask(&mut answers, Trace { offset: u16::MAX, ..question }, now).bytes, []);
+        // Another question takes its place.
+        assert_eq!(ask(&mut answers, trace(2, "10.77.2.65", "9.9.9.9:0"), now).state, TraceState::Runs);
+    }
+
+    #[test]
+    fn a_trace_ends_after_its_time() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        ask(&mut answers, trace(1, "fd77:2::5", "[2620:fe::fe]:53"), now);
+        let due = answers.deadline().unwrap();
+        assert_eq!(due, now + Duration::from_secs(20));
+        answers.turn(due);
+        let question = trace(1, "fd77:2::5", "[2620:fe::fe]:53");
+        assert_eq!(ask(&mut answers, question, now).state, TraceState::Done);
+        finish(&mut answers);
+        let long = Trace { seconds: 255, ..trace(3, "10.77.2.65", "9.9.9.9:0") };
+        ask(&mut answers, long, now);
+        assert_eq!(answers.deadline(), Some(now + Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn only_flows_of_the_asking_site_are_traced() {
+        let mut answers = Answers::default();
+        for (from, to) in [
+            ("192.168.1.50", "9.9.9.9:443"),
+            ("10.77.1.65", "9.9.9.9:443"),
+            ("10.77.2.65", "[2620:fe::fe]:443"),
+            ("fd77:1::5", "[2620:fe::fe]:443"),
+        ] {
+            let traced = ask(&mut answers, trace(1, from, to), Instant::now());
+            assert_eq!((traced.state, traced.length), (TraceState::Foreign, 0), "{from} to {to}");
+        }
+        assert_eq!(answers.deadline(), None);
+    }
+
+    #[test]
+    fn too_much_output_is_cut_off() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let (due, pipe) = (Instant::now(), Some(reader));
+        let mut last = LastTrace { id: (2, [1; 8]), text: Vec::new(), child: None, pipe, due };
+        for _ in 0..20 {
+            io::Write::write_all(&mut writer, &[b'#'; 1024]).unwrap();
+            last.read();
+        }
+        assert_eq!(last.text.len(), usize::from(LONGEST_TRACE));
+        drop(writer);
+        last.read();
+        assert!(last.pipe.is_none());
+    }
+}
