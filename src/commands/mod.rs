@@ -45,11 +45,9 @@ use crate::control::ChangeReport;
 use crate::engine::journal::{Journal, Lock};
 use crate::engine::locked_file::Signing;
 use crate::state::words::count;
+use crate::system::child::THIS_PROGRAM;
 use crate::system::entropy;
 use crate::system::platform::{self, ServiceAction};
-
-/// Executable file of this program. The path at which it was started may be hidden in a namespace.
-const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Exit status of this program. Scripts of its users rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@
 
 mod access;
 mod advertisements;
+mod asked;
 mod chains;
 mod clock;
 mod commands;
@@ -118,6 +119,7 @@ const CORE: &[&[Scenario]] = &[
     ipv6::leaks::SCENARIOS,
     ipv6::forged::SCENARIOS,
     ipv6::host::SCENARIOS,
+    asked::SCENARIOS,
     chains::SCENARIOS,
     nat::IN_THE_LAB,
     join::IN_THE_LAB,

@@ -243,7 +243,7 @@ fn input(rules: &mut Rules, site: &Site) {
     refuse_the_rest(rules, site);
 }
 
-/// Adds the rule that lets linked sites exchange the network file with this one.
+/// Adds the rule that lets linked sites exchange the network file with this one, and ask it questions.
 fn exchanged(rules: &mut Rules, site: &Site) {
     if let Some(exchange) = &site.exchange {
         let port = UdpPort(exchange.port, exchange.port);

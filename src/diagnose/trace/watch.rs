@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::base::moment::after;
 use crate::base::net::{Family, Mac};
 use crate::base::random;
+use crate::cli::output::complain;
 use crate::kernel::conntrack::{self, Connection};
 use crate::kernel::drops::DropWatch;
 use crate::kernel::inject::{Injector, Probe};
@@ -94,6 +95,8 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         watched.counters[0] = counters(kernel, family);
         if is_live {
             watched.packets = Packets::Live;
+            // Another site that has asked for this trace learns from it that packets are watched.
+            complain!("waiting for a packet of the flow, up to a minute");
             watched.is_settled(PATIENCE);
         } else {
             watched.send(kernel, flow, own_port);
