@@ -67,7 +67,7 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence) -> Conclusion<'a> {
         interface(evidence),
         evidence.outgoing(),
         why,
-        evidence.not_forwarding.unwrap_or_default(),
+        &evidence.not_forwarding,
         portal,
         exit,
         obstacle.unwrap_or_default(),
@@ -132,7 +132,7 @@ fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
             None => (Ending::Unknown, None),
             met => (Ending::Chain, met),
         };
-    } else if evidence.has_vanished() && evidence.not_forwarding.is_some() {
+    } else if evidence.has_vanished() && !evidence.not_forwarding.is_empty() {
         Ending::NoForwarding
     } else if evidence.has_vanished() {
         Ending::Vanished
@@ -178,7 +178,7 @@ fn not_routed(evidence: &Evidence) -> Option<Ending> {
     let reverse = evidence.reverse;
     let is_elsewhere = !reverse.is_empty() && reverse != interface(evidence) && evidence.rp_filter != 0;
     Some(match (errno, &evidence.portal) {
-        (Errno::EHOSTUNREACH, _) if evidence.not_forwarding.is_some() => Ending::NoForwarding,
+        (Errno::EHOSTUNREACH, _) if !evidence.not_forwarding.is_empty() => Ending::NoForwarding,
         (Errno::EINVAL | Errno::EXDEV, _) if is_elsewhere => Ending::ReversePath,
         // The kernel checks no source of IPv6: a route drops the packet.
         (Errno::EINVAL | Errno::EXDEV, _) if evidence.flow.to.is_ipv4() => Ending::Impossible,

@@ -102,8 +102,8 @@ pub(super) struct Evidence<'a> {
     pub(super) reverse: &'a str,
     /// Effective value of `rp_filter`, and whether it is that of the interface.
     pub(super) rp_filter: u8,
-    /// Kernel setting that switches forwarding on, if it is off.
-    pub(super) not_forwarding: Option<&'static str>,
+    /// Kernel setting that switches forwarding on, if it is off; empty otherwise.
+    pub(super) not_forwarding: String,
     /// Names of the kernel's drops that came with each packet of portals' own, the most telling first.
     pub(super) drops: &'a [String],
     pub(super) tunnel: Option<TunnelWords<'a>>,

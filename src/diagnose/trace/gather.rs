@@ -62,7 +62,7 @@ pub(super) fn evidence<'a>(
         route: Err(Errno::EINVAL),
         reverse: "",
         rp_filter: 0,
-        not_forwarding: None,
+        not_forwarding: String::new(),
         drops: &watched.drops,
         tunnel: None,
         flow,
@@ -199,7 +199,12 @@ fn routes<'a>(
     let Some(device) = &evidence.flow.device else { return };
     let setting = |path: &str| sysctl::read(path).ok().flatten()?.parse::<u8>().ok();
     let (path, name) = FORWARDING[usize::from(family == Family::V6)];
-    evidence.not_forwarding = (setting(path) == Some(0)).then_some(name);
+    let of_interface = ["net/ipv4/conf/", interface, "/forwarding"].concat();
+    if setting(path) == Some(0) {
+        name.clone_into(&mut evidence.not_forwarding);
+    } else if family == Family::V4 && setting(&of_interface) == Some(0) {
+        evidence.not_forwarding = of_interface.replace('/', ".");
+    }
     if family == Family::V4 {
         let back = route::lookup(kernel.route(), device.address, None, None);
         evidence.reverse = name_of(links, back.and_then(|route| route.device));

@@ -70,7 +70,7 @@ fn works() -> Evidence<'static> {
         route: Ok(RouteWords { is_local: false, table: Table(7702), device: "to-paris", gateway: None }),
         reverse: "lan0",
         rp_filter: 1,
-        not_forwarding: None,
+        not_forwarding: String::new(),
         drops: &[],
         tunnel: Some(TunnelWords {
             peer: "paris",
@@ -146,7 +146,7 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     (Ending::Down, "the interface lan0 is down", |evidence| evidence.is_up = false),
     (Ending::NoForwarding, "net.ipv4.ip_forward is 0", |evidence| {
         unrouted(evidence, Errno::EHOSTUNREACH, false);
-        evidence.not_forwarding = Some("net.ipv4.ip_forward");
+        evidence.not_forwarding = "net.ipv4.ip_forward".to_owned();
     }),
     (Ending::Closed, "portal tv is closed, because its exit paris", |evidence| {
         unrouted(evidence, Errno::EHOSTUNREACH, true);
@@ -216,7 +216,7 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     (Ending::NoForwarding, "net.ipv6.conf.all.forwarding is 0", |evidence| {
         unrouted(evidence, Errno::EINVAL, true);
         evidence.route = works().route;
-        evidence.not_forwarding = Some("net.ipv6.conf.all.forwarding");
+        evidence.not_forwarding = "net.ipv6.conf.all.forwarding".to_owned();
     }),
     (Ending::Here, "each time: no program of this router takes it (NO_SOCKET)", |evidence| {
         evidence.route.as_mut().unwrap().is_local = true;

@@ -86,6 +86,17 @@ It stops at the routing decision: the portal way is closed, because its exit par
         ..FAULT
     },
     Trouble {
+        fault: "This router does not forward packets of one interface",
+        command: OF_OTHER,
+        words: "It stops at the routing decision: this router does not forward packets \
+                (net.ipv4.conf.lan0.forwarding is 0).
+→ Start the agent with `portals run`, or run `sysctl -w net.ipv4.conf.lan0.forwarding=1`.
+",
+        breaks: "echo 0 >/proc/sys/net/ipv4/conf/lan0/forwarding",
+        mends: "echo 1 >/proc/sys/net/ipv4/conf/lan0/forwarding",
+        ..FAULT
+    },
+    Trouble {
         fault: "This router has no default route",
         command: OF_OTHER,
         words: "It stops at the routing decision: no rule leads to a route to 192.175.48.10.
