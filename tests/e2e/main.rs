@@ -67,6 +67,7 @@ mod systemd;
 mod tested;
 mod time;
 mod trace;
+mod traced_both;
 #[allow(dead_code, reason = "scenarios take single tables")]
 #[path = "../support/troubles/mod.rs"]
 mod troubles;
@@ -170,6 +171,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     nat::CHANGES,
     nat::HABITS,
     trace::SCENARIOS,
+    traced_both::SCENARIOS,
 ];
 
 /// Scenarios that need a kernel with WireGuard: the built-in one needs an agent, and a foreign peer has none.

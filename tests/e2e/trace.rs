@@ -7,7 +7,7 @@ use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, SERVER6, World};
 
 use crate::devices::{BY_MAC, move_in};
-use crate::doctor::{names, setting};
+use crate::doctor::{host, names, setting};
 use crate::filters::{everywhere_legacy, has_nftables};
 use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
@@ -38,10 +38,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
 ];
 
-const DEVICE: &str = "from = [\"192.168.1.50\"]";
+pub(crate) const DEVICE: &str = "from = [\"192.168.1.50\"]";
 
 /// Runs a trace, and checks its exit status and the parts that its picture must have.
-fn traced(site: &DemoSite, arguments: &[&str], status: i32, parts: &[&str]) -> Result<()> {
+pub(crate) fn traced(site: &DemoSite, arguments: &[&str], status: i32, parts: &[&str]) -> Result<()> {
     let output = site.portals(&[&["trace"], arguments].concat())?;
     let picture =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -106,9 +106,9 @@ fn ipv6(world: &mut World) -> Result<()> {
     traced(site, &["way", &format!("[{server}]:80")], 0, &["tcp/80", "It works"])?;
     traced(site, &[&NYC.home6().to_string(), &server], 0, &["→ table main: uplink", "It works"])?;
     traced(site, &["self", &server], 0, &["this router →", "It works"])?;
-    each(site, OF_IPV6)?;
-    site.kill_agent();
-    each(site, OF_IPV6_STOPPED)
+    each(world, OF_IPV6)?;
+    world.site(NYC).kill_agent();
+    each(world, OF_IPV6_STOPPED)
 }
 
 fn marked(world: &mut World) -> Result<()> {
@@ -144,7 +144,7 @@ fn wrong_words(world: &mut World) -> Result<()> {
 }
 
 /// Starts a trace.
-fn spawned(site: &DemoSite, arguments: &[&str]) -> Result<Child> {
+pub(crate) fn spawned(site: &DemoSite, arguments: &[&str]) -> Result<Child> {
     let mut command = Command::new(program());
     command.arg("trace").args(arguments).args(["--config", NETWORK_FILE]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -152,7 +152,7 @@ fn spawned(site: &DemoSite, arguments: &[&str]) -> Result<Child> {
 }
 
 /// Commands that succeed while a trace is at work.
-const TABLE: &str = "nft list table inet portals-trace";
+pub(crate) const TABLE: &str = "nft list table inet portals-trace";
 const DEVICE_OF_TRACE: &str = "ip link show dev portals-trace";
 
 fn live(world: &mut World) -> Result<()> {
@@ -200,17 +200,18 @@ fn faults(world: &mut World) -> Result<()> {
     let site = world.site(NYC);
     seen_as(site.home(seconds(3.0)).from(HOME), SERVER, PARIS.address)?;
     seen_as(site.home(seconds(3.0)).from(OTHER_HOME), SERVER, NYC.address)?;
-    each(site, OF_FLOWS)?;
-    each(site, if everywhere_legacy() { OF_IPTABLES } else { OF_NFTABLES })?;
-    site.kill_agent();
-    each(site, OF_STOPPED)
+    each(world, OF_FLOWS)?;
+    each(world, if everywhere_legacy() { OF_IPTABLES } else { OF_NFTABLES })?;
+    world.site(NYC).kill_agent();
+    each(world, OF_STOPPED)
 }
 
-fn each(site: &DemoSite, troubles: &[Trouble]) -> Result<()> {
+pub(crate) fn each(world: &mut World, troubles: &[Trouble]) -> Result<()> {
     for trouble in troubles {
-        shell(&site.router, &[&setting(), trouble.breaks].concat())?;
-        let named = names(site, trouble);
-        shell(&site.router, &[&setting(), trouble.mends].concat())?;
+        let host = host(world, trouble.at);
+        shell(&host, &[&setting(), trouble.breaks].concat())?;
+        let named = names(world.site(NYC), trouble);
+        shell(&host, &[&setting(), trouble.mends].concat())?;
         named?;
         println!("named: {}", trouble.fault);
     }
@@ -222,23 +223,24 @@ fn dropped(world: &mut World) -> Result<()> {
     start(world, &world.network(only_nyc(DEVICE)))?;
     let site = world.site(NYC);
     seen_as(site.home(seconds(3.0)).from(OTHER_HOME), SERVER, NYC.address)?;
-    shell(&site.router, "umount /sys/kernel/tracing 2>/dev/null || true")?;
-    if shell(&site.router, "ip xfrm policy && cat /proc/net/xfrm_stat").is_err() {
+    let router = site.router.clone();
+    shell(&router, "umount /sys/kernel/tracing 2>/dev/null || true")?;
+    if shell(&router, "ip xfrm policy && cat /proc/net/xfrm_stat").is_err() {
         println!("skipped: this kernel has no IPsec");
         return Ok(());
     }
-    each(site, OF_KERNEL)?;
+    each(world, OF_KERNEL)?;
     let format = "/sys/kernel/tracing/events/skb/kfree_skb/format";
     let tells = format!("mount -t tracefs tracefs /sys/kernel/tracing && grep ' reason;' {format}");
-    if shell(&site.router, &tells).is_err() {
+    if shell(&router, &tells).is_err() {
         println!("skipped: this kernel does not tell why it drops a packet");
         return Ok(());
     }
-    each(site, OF_TRACEPOINT)
+    each(world, OF_TRACEPOINT)
 }
 
 fn cut_off(world: &mut World) -> Result<()> {
     world.set_cut(NYC, PARIS, true)?;
     start(world, &world.network(only_nyc(DEVICE)))?;
-    each(world.site(NYC), SILENT)
+    each(world, SILENT)
 }

@@ -12,23 +12,24 @@ use crate::base::duration::duration;
 #[derive(Debug)]
 pub(super) struct Conclusion<'a> {
     pub(super) ending: Ending,
+    /// Kernel's name for the cause of a drop; may be empty.
+    pub(super) cause: &'a str,
+    pub(super) words: LastWords,
+}
+
+/// Words under a picture.
+#[derive(Debug)]
+pub(super) struct LastWords {
     /// Place and reason.
     pub(super) sentence: String,
     /// Way out; may be empty.
     pub(super) way_out: String,
-    /// Kernel's name for the cause of a drop; may be empty.
-    pub(super) cause: &'a str,
-}
-
-impl Conclusion<'_> {
-    /// Reports whether the flow works, as far as this router is concerned.
-    pub(super) fn is_good(&self) -> bool {
-        matches!(self.ending, Ending::Works | Ending::Here | Ending::Untested)
-    }
+    /// Set if the flow works, as far as this router is concerned.
+    pub(super) is_good: bool,
 }
 
 /// Finds the place where the flow ends, and puts it into words.
-pub(super) fn conclude<'a>(evidence: &'a Evidence) -> Conclusion<'a> {
+pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
     let (mut ending, met) = ending(evidence);
     let cause = cause(evidence, ending);
     if cause.is_some() && ending == Ending::NoAnswer {
@@ -94,7 +95,9 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence) -> Conclusion<'a> {
             way_out = cause.way_out;
         }
     }
-    Conclusion { ending, sentence, way_out: filled(way_out, &details), cause: name }
+    let is_good = matches!(ending, Ending::Works | Ending::Here | Ending::Untested);
+    let words = LastWords { sentence, way_out: filled(way_out, &details), is_good };
+    Conclusion { ending, cause: name, words }
 }
 
 /// Returns the interface that the packet came in on.

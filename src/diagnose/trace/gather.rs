@@ -51,6 +51,7 @@ pub(super) fn evidence<'a>(
         packets: mem::replace(&mut watched.packets, Packets::Live),
         is_traced: tracer.is_some(),
         portal: portal.map(portal_words),
+        is_tunnel: flow.device.as_ref().is_some_and(|device| site.tunnels.contains_key(&device.interface)),
         is_up: watched.is_up,
         seen: [name(forth.outgoing()), name(back.incoming()), name(back.outgoing())],
         forth,

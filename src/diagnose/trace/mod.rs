@@ -4,6 +4,7 @@
 //! packets that met each rule (iptables). The routes' part comes from the kernel's answer to a route lookup
 //! with the interface, the source and the mark of the packet. The picture puts both together.
 
+mod both;
 mod causes;
 mod conclude;
 mod evidence;
@@ -16,11 +17,13 @@ mod tests;
 mod watch;
 mod way;
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::cli::style::Style;
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::site::Site;
+use both::Far;
+use conclude::conclude;
 
 /// Result of a trace.
 #[derive(Debug)]
@@ -42,13 +45,31 @@ pub struct Choices<'a> {
     pub is_udp: bool,
     /// Set if the trace waits for packets of the device, and sends none.
     pub is_live: bool,
+    /// Set if the site at the other end of the tunnel watches as well.
+    pub is_both: bool,
 }
 
 /// Traces a flow. The portals of `site` must have the exits that are in use.
 pub fn run(site: &Site, kernel: &mut Linux, links: &Links, choices: Choices, style: Style) -> Result<Trace> {
+    if choices.is_both && choices.is_live {
+        let words = "--both follows a packet of portals, and --live one of the device: give one of the two";
+        return Err(Error::wrong(words.to_owned()));
+    }
     let (flow, portal) = flow::read(site, kernel, links, choices)?;
+    let mut far = None;
+    if choices.is_both {
+        // A first packet tells the tunnel, and the addresses in the tunnel.
+        let mut watched = watch::watch(kernel, links, &flow, false)?;
+        let evidence = gather::evidence(site, kernel, links, (flow.clone(), portal), &mut watched);
+        far = Some(Far::begin(site, &evidence));
+    }
     let mut watched = watch::watch(kernel, links, &flow, choices.is_live)?;
     let evidence = gather::evidence(site, kernel, links, (flow, portal), &mut watched);
-    let (text, conclusion) = picture::draw(&evidence, style);
-    Ok(Trace { text, is_good: conclusion.is_good() })
+    let mut conclusion = conclude(&evidence);
+    let mut text = picture::draw(&evidence, &conclusion, style);
+    if let Some(far) = far {
+        far.finish(&mut text, &mut conclusion, site.name.as_str(), evidence.outgoing());
+    }
+    conclusion.words.write(&mut text, style);
+    Ok(Trace { text, is_good: conclusion.words.is_good })
 }

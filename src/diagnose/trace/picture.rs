@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::conclude::{Conclusion, conclude, lost};
+use super::conclude::{Conclusion, LastWords, lost};
 use super::evidence::{Evidence, Packets};
 use super::faults::Ending;
 use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING};
@@ -11,19 +11,27 @@ use crate::cli::style::Style;
 use crate::kernel::inject;
 use crate::kernel::nftables::trace::EventKind;
 
-/// Draws the picture: its text, and the conclusion.
-pub(super) fn draw<'a>(evidence: &'a Evidence, style: Style) -> (String, Conclusion<'a>) {
-    let conclusion = conclude(evidence);
+/// Draws the picture, without its last sentence.
+pub(super) fn draw(evidence: &Evidence, conclusion: &Conclusion, style: Style) -> String {
     let mut picture = Picture { text: String::new(), style, ending: conclusion.ending, station: None };
     picture.head(evidence);
     picture.stations(evidence, conclusion.cause);
-    let (sentence, way_out) = (printable(&conclusion.sentence), printable(&conclusion.way_out));
-    let sentence = if conclusion.is_good() { style.good(&sentence) } else { style.bad(&sentence) };
-    picture.push(&["\n", &sentence, "\n"]);
-    if !way_out.is_empty() {
-        picture.push(&["→ ", &way_out, "\n"]);
+    picture.text
+}
+
+impl LastWords {
+    /// Writes the last sentence under a picture, and the way out.
+    pub(super) fn write(&self, text: &mut String, style: Style) {
+        let sentence = printable(&self.sentence);
+        let sentence = if self.is_good { style.good(&sentence) } else { style.bad(&sentence) };
+        let arrow = if self.way_out.is_empty() { "" } else { "→ " };
+        for part in ["\n", &sentence, "\n", arrow, &printable(&self.way_out)] {
+            text.push_str(part);
+        }
+        if !arrow.is_empty() {
+            text.push('\n');
+        }
     }
-    (picture.text, conclusion)
 }
 
 /// Mark of a station.
@@ -140,6 +148,7 @@ impl Picture {
         );
         match &evidence.portal {
             Some(portal) => self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]),
+            None if evidence.is_tunnel => self.line(&[interface, ", a tunnel from another site"]),
             None => self.line(&[interface, ", no portal: the traffic goes the way of this router's own"]),
         }
     }

@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 
+use super::conclude::conclude;
 use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
 use super::faults::Ending;
 use super::flow::{Device, Flow};
@@ -40,6 +41,7 @@ fn works() -> Evidence<'static> {
         packets: Packets::Own,
         is_traced: true,
         portal: Some(PortalWords { name: "tv", exit: "paris".to_owned(), obstacle: None }),
+        is_tunnel: false,
         is_up: true,
         forth: way(&[
             passed("enters"),
@@ -81,11 +83,18 @@ fn works() -> Evidence<'static> {
     }
 }
 
+fn drawn(evidence: &Evidence) -> (String, Ending) {
+    let conclusion = conclude(evidence);
+    let mut text = draw(evidence, &conclusion, Style::PLAIN);
+    conclusion.words.write(&mut text, Style::PLAIN);
+    (text, conclusion.ending)
+}
+
 #[test]
 fn the_picture_of_a_flow_that_works() {
     let evidence = works();
-    let (text, conclusion) = draw(&evidence, Style::PLAIN);
-    assert_eq!(conclusion.ending, Ending::Works);
+    let (text, ending) = drawn(&evidence);
+    assert_eq!(ending, Ending::Works);
     assert_eq!(
         text,
         "192.168.1.50 on lan0 → 1.1.1.1 icmp\n\
@@ -255,12 +264,12 @@ fn every_ending_is_concluded_from_its_evidence() {
     for (ending, part, change) in ENDINGS {
         let mut evidence = works();
         change(&mut evidence);
-        let (text, conclusion) = draw(&evidence, Style::PLAIN);
-        assert_eq!(conclusion.ending, *ending, "{text}");
+        let (text, found) = drawn(&evidence);
+        assert_eq!(found, *ending, "{text}");
         assert!(text.contains(part), "{part} in\n{text}");
         assert!(!text.contains('{'), "a place is not filled in\n{text}");
         let is_good = matches!(ending, Ending::Works | Ending::Here | Ending::Untested);
-        assert_eq!(conclusion.is_good(), is_good);
+        assert_eq!(conclude(&evidence).words.is_good, is_good);
         assert!(is_good || text.contains("✗") || *ending == Ending::NoAnswer, "{text}");
     }
     for number in 0..=Ending::Astray as usize {
@@ -274,7 +283,7 @@ fn control_characters_of_others_reach_no_terminal() {
     evidence.forth = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
     evidence.met[0] = vec![met(FORWARD, "inet mine \x1b[2J", "drop\x07", true)];
     evidence.connection = None;
-    let (text, _) = draw(&evidence, Style::PLAIN);
+    let (text, _) = drawn(&evidence);
     assert!(text.contains("It stops in the chain `inet mine \u{fffd}[2J`"), "{text}");
     assert!(!text.contains(|sign: char| sign.is_control() && sign != '\n'), "{text}");
 }

@@ -35,6 +35,9 @@ const LAST_REPORTS: Duration = Duration::from_millis(100);
 /// Time that a trace waits for packets of the device.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Beginning of the line that tells that packets are watched.
+pub(super) const WAITING: &str = "waiting for a packet of the flow";
+
 /// Result of watching.
 pub(super) struct Watched {
     /// Set if the interface of the device is up. Otherwise, nothing was watched.
@@ -96,7 +99,7 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         if is_live {
             watched.packets = Packets::Live;
             // Another site that has asked for this trace learns from it that packets are watched.
-            complain!("waiting for a packet of the flow, up to a minute");
+            complain!("{WAITING}, up to a minute");
             watched.is_settled(PATIENCE);
         } else {
             watched.send(kernel, flow, own_port);

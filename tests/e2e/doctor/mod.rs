@@ -68,7 +68,7 @@ pub(crate) fn names(site: &DemoSite, trouble: &Trouble) -> Result<()> {
     })
 }
 
-fn host(world: &World, at: At) -> Namespace {
+pub(crate) fn host(world: &World, at: At) -> Namespace {
     let site = |plot| world.sites().iter().find(|site| site.plot == plot).expect("a site of this world");
     match at {
         At::Router => site(NYC).router.clone(),
