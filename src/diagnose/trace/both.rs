@@ -127,3 +127,48 @@ fn at(site: &str, sentence: &str) -> String {
     words.push_str(rest);
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "waiting for a packet of the flow, up to a minute\n\
+                        10.77.1.1 on to-nyc → 1.1.1.1 icmp\nseen: a packet of the device\n\n  ✓ entrance     to-nyc\n\
+                        \nIt stops at x.\n→ Look there.\n";
+
+    fn words(text: &str) -> (String, String) {
+        let words = Part::read(text).words("nyc", "paris", "to-paris");
+        assert!(!words.is_good);
+        (words.sentence, words.way_out)
+    }
+
+    #[test]
+    fn the_text_of_another_site_has_a_picture_and_words() {
+        let part = Part::read(TEXT);
+        assert!(part.lines.starts_with("10.77.1.1 on to-nyc") && part.lines.ends_with("entrance     to-nyc"));
+        assert_eq!((part.sentence, part.way_out), ("It stops at x.", "Look there."));
+        let without = TEXT.replace("→ Look there.\n", "");
+        assert_eq!((Part::read(&without).sentence, Part::read(&without).way_out), ("It stops at x.", ""));
+        for text in ["", "\n", "waiting for a packet of the flow", "waiting for a packet of the flow\n"] {
+            assert_eq!(Part::read(text), Part::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_sentence_names_the_site() {
+        assert_eq!(words(TEXT), ("At paris: it stops at x.".to_owned(), "Look there.".to_owned()));
+        let good = TEXT.replace("It stops at x.\n→ Look there.", "It works: the packet left by uplink.");
+        assert!(words(&good).0.starts_with("The answer stops between the sites: it left paris,"));
+        let (sentence, way_out) = words("waiting\n");
+        assert!(
+            sentence.starts_with("It stops between the sites: the packet left by to-paris, and"),
+            "{sentence}"
+        );
+        assert!(!way_out.is_empty());
+        let hostile = TEXT.replace("It stops", "Ä");
+        assert_eq!(words(&hostile).0, "At paris: Ä at x.");
+        for end in (0..TEXT.len()).filter(|end| TEXT.is_char_boundary(*end)) {
+            words(&TEXT[..end]);
+        }
+    }
+}
