@@ -225,19 +225,32 @@ fn dropped(world: &mut World) -> Result<()> {
     seen_as(site.home(seconds(3.0)).from(OTHER_HOME), SERVER, NYC.address)?;
     let router = site.router.clone();
     shell(&router, "umount /sys/kernel/tracing 2>/dev/null || true")?;
-    if shell(&router, "ip xfrm policy && cat /proc/net/xfrm_stat").is_err() {
-        println!("skipped: this kernel has no IPsec");
+    let can = |script: &str| {
+        let can = shell(&router, script).is_ok();
+        if !can {
+            println!("skipped: this kernel cannot do `{script}`");
+        }
+        can
+    };
+    let has_ipsec = can("ip xfrm policy");
+    if has_ipsec && can("cat /proc/net/xfrm_stat") {
+        each(world, OF_KERNEL)?;
+    }
+    if !can(TELLS) {
         return Ok(());
     }
-    each(world, OF_KERNEL)?;
-    let format = "/sys/kernel/tracing/events/skb/kfree_skb/format";
-    let tells = format!("mount -t tracefs tracefs /sys/kernel/tracing && grep ' reason;' {format}");
-    if shell(&router, &tells).is_err() {
-        println!("skipped: this kernel does not tell why it drops a packet");
-        return Ok(());
+    if has_ipsec {
+        each(world, &OF_TRACEPOINT[..1])?;
     }
-    each(world, OF_TRACEPOINT)
+    if can("tc qdisc add dev uplink root tbf rate 8bit burst 1 limit 1; tc qdisc delete dev uplink root") {
+        each(world, &OF_TRACEPOINT[1..])?;
+    }
+    Ok(())
 }
+
+/// Command that succeeds if the kernel tells why it drops a packet.
+const TELLS: &str = "mount -t tracefs tracefs /sys/kernel/tracing \
+    && grep ' reason;' /sys/kernel/tracing/events/skb/kfree_skb/format";
 
 fn cut_off(world: &mut World) -> Result<()> {
     world.set_cut(NYC, PARIS, true)?;

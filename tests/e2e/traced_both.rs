@@ -4,9 +4,10 @@ use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{DemoSite, NYC, PARIS, SERVER, SERVER6, World};
 
 use crate::Scenario;
+use crate::filters::has_nftables;
 use crate::snapshot::Snapshot;
 use crate::trace::{DEVICE, TABLE, each, spawned, traced};
-use crate::troubles::trace::{OF_BOTH, OF_SILENT};
+use crate::troubles::trace::{OF_BOTH, OF_BOTH_IPTABLES, OF_SILENT};
 use crate::ways::{each_other, only_nyc};
 use crate::words::{eventually, seconds, seen_as, settled, shell, start};
 
@@ -45,7 +46,7 @@ fn works(world: &mut World) -> Result<()> {
 fn faults(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
-    each(world, OF_BOTH)?;
+    each(world, if has_nftables() { OF_BOTH } else { OF_BOTH_IPTABLES })?;
     world.site(PARIS).kill_agent();
     each(world, OF_SILENT)
 }
@@ -67,7 +68,8 @@ fn killed(world: &mut World) -> Result<()> {
     // An address from which no answer comes.
     let nowhere = "192.175.48.77";
     let mut child = spawned(world.site(NYC), &["way", nowhere, "--both"])?;
-    eventually("the other site watches", || shell(&world.site(PARIS).router, TABLE).map(drop))?;
+    let sign = if has_nftables() { TABLE } else { "pgrep -f '[p]ortals --config .* trace --live'" };
+    eventually("the other site watches", || shell(&world.site(PARIS).router, sign).map(drop))?;
     child.kill().and_then(|()| child.wait()).map_err(|error| Error::failed("cannot kill").because(error))?;
     for (plot, before) in [NYC, PARIS].into_iter().zip(before) {
         let (site, before) = (world.site(plot), before?);

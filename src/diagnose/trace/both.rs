@@ -58,7 +58,7 @@ impl<'a> Far<'a> {
         if conclusion.ending == Ending::NoAnswer && answer.is_ok() {
             *words = part.words(own, peer, out);
         } else if conclusion.ending == Ending::Works && answer.is_ok() {
-            words.sentence = "It works at both sites: an answer came back.".to_owned();
+            "It works at both sites: an answer came back.".clone_into(&mut words.sentence);
         } else if !words.is_good && answer.is_ok() {
             words.sentence = at(own, &words.sentence);
         }
@@ -133,8 +133,8 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "waiting for a packet of the flow, up to a minute\n\
-                        10.77.1.1 on to-nyc → 1.1.1.1 icmp\nseen: a packet of the device\n\n  ✓ entrance     to-nyc\n\
-                        \nIt stops at x.\n→ Look there.\n";
+                        10.77.1.1 on to-nyc → 1.1.1.1 icmp\nseen: a packet of the device\n\n  ✓ entrance     \
+                        to-nyc\n\nIt stops at x.\n→ Look there.\n";
 
     fn words(text: &str) -> (String, String) {
         let words = Part::read(text).words("nyc", "paris", "to-paris");

@@ -81,8 +81,8 @@ pub(super) struct Evidence<'a> {
     pub(super) is_traced: bool,
     /// Portal of the flow.
     pub(super) portal: Option<PortalWords<'a>>,
-    /// Set if the entrance is a tunnel of portals.
-    pub(super) is_tunnel: bool,
+    /// Words about an entrance without a portal.
+    pub(super) no_portal: &'static str,
     /// Set if the interface of the entrance is up.
     pub(super) is_up: bool,
     pub(super) forth: Way<'a>,

@@ -26,6 +26,10 @@ use crate::state::{FORWARDING6, PRIORITIES};
 use crate::system::child::path_of;
 use crate::system::command::Command;
 
+/// Words about entrances without a portal.
+const TUNNEL: &str = "a tunnel from another site";
+const NO_PORTAL: &str = "no portal: the traffic goes the way of this router's own";
+
 /// Settings that let this host forward IPv4 and IPv6: path and name.
 const FORWARDING: [(&str, &str); 2] =
     [("net/ipv4/ip_forward", "net.ipv4.ip_forward"), (FORWARDING6, "net.ipv6.conf.all.forwarding")];
@@ -47,11 +51,12 @@ pub(super) fn evidence<'a>(
     let mut met = [reported(tracer.as_mut(), &forth), reported(tracer.as_mut(), &back)];
     add_counted(&mut met[0], &watched.counters, watched.sent, flow.device.is_none());
     let name = |index| name_of(links, index);
+    let is_tunnel = flow.device.as_ref().is_some_and(|device| site.tunnels.contains_key(&device.interface));
     let mut evidence = Evidence {
         packets: mem::replace(&mut watched.packets, Packets::Live),
         is_traced: tracer.is_some(),
         portal: portal.map(portal_words),
-        is_tunnel: flow.device.as_ref().is_some_and(|device| site.tunnels.contains_key(&device.interface)),
+        no_portal: if is_tunnel { TUNNEL } else { NO_PORTAL },
         is_up: watched.is_up,
         seen: [name(forth.outgoing()), name(back.incoming()), name(back.outgoing())],
         forth,

@@ -148,8 +148,7 @@ impl Picture {
         );
         match &evidence.portal {
             Some(portal) => self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]),
-            None if evidence.is_tunnel => self.line(&[interface, ", a tunnel from another site"]),
-            None => self.line(&[interface, ", no portal: the traffic goes the way of this router's own"]),
+            None => self.line(&[interface, ", ", evidence.no_portal]),
         }
     }
 

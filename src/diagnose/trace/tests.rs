@@ -41,7 +41,7 @@ fn works() -> Evidence<'static> {
         packets: Packets::Own,
         is_traced: true,
         portal: Some(PortalWords { name: "tv", exit: "paris".to_owned(), obstacle: None }),
-        is_tunnel: false,
+        no_portal: "no portal",
         is_up: true,
         forth: way(&[
             passed("enters"),

@@ -1,8 +1,7 @@
 //! Counters of dropped packets: files of /proc/net, which every kernel has.
 
-use std::fs;
-
 use crate::base::net::Family;
+use crate::system::disk::kernel_text;
 
 /// Counters, as the kernel names them (net/ipv4/proc.c, net/xfrm/xfrm_proc.c); those of IPv6 begin with `Ip6`
 /// there. The last two are columns of /proc/net/dev: of the interface by which packets come in, and of all.
@@ -35,7 +34,7 @@ pub(super) fn read(family: Family, incoming: &str) -> Counts {
         Family::V6 => &["snmp6", "xfrm_stat", "dev"],
     };
     for file in files {
-        let text = fs::read_to_string(["/proc/net/", file].concat()).unwrap_or_default();
+        let text = kernel_text(["/proc/thread-self/net/", file].concat()).unwrap_or_default();
         add(&mut counts, &text, incoming);
     }
     counts
@@ -98,10 +97,7 @@ mod tests {
         let interfaces = "Inter-|   Receive                                                |  Transmit\n \
              face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo \
              colls carrier compressed\n\
-             \u{20}   lo:     100       1    0    5    0     0          0         0      100       1    0    6 \
-             0     0       0          0\n\
-             \u{20} lan0: 1000      10    0   13    0     0          0         0     2000      20    0   14    \
-             0     0       0          0\n";
+             lo: 100 1 0 5 0 0 0 0 100 1 0 6 0 0 0 0\n lan0: 1000 10 0 13 0 0 0 0 2000 20 0 14 0 0 0 0\n";
         assert_eq!((value(interfaces, RECEIVED), value(interfaces, SENT)), (13, 20));
         assert_eq!(value("\nIp:\nIp: 1\nTcpExt: a b\n", "InNoRoutes"), 0, "torn files");
     }
@@ -111,7 +107,7 @@ mod tests {
         for family in [Family::V4, Family::V6] {
             read(family, "lo");
         }
-        let text = fs::read_to_string("/proc/net/snmp").unwrap();
+        let text = kernel_text("/proc/net/snmp").unwrap();
         assert!(text.contains(" InAddrErrors "), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Drops of packets for which no rule is responsible: the kernel's reasons for them, and its counters of them.
+//! Drops of packets for which no rule is responsible: the kernel's reasons, and its counters.
 
 mod counters;
 mod reasons;

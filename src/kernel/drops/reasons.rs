@@ -2,7 +2,6 @@
 //! 5.17. The kernel writes the samples of this process alone into memory that it shares with the process
 //! (perf_event_open(2)), and takes both back when the process ends.
 
-use std::fs;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{Ordering, fence};
@@ -10,6 +9,7 @@ use std::sync::atomic::{Ordering, fence};
 use nix::libc;
 
 use crate::base::net::Family;
+use crate::system::disk::kernel_text;
 
 /// Folders of the tracepoint, if the host has mounted them.
 const FOLDERS: [&str; 2] =
@@ -24,8 +24,8 @@ const RAW: u64 = 1 << 10;
 const CLOSE_ON_EXEC: libc::c_ulong = 8;
 /// PERF_RECORD_SAMPLE.
 const SAMPLE: u32 = 9;
-/// Place of `data_head` in `struct perf_event_mmap_page`.
-const HEAD: usize = 1024;
+/// Place of `data_head` in `struct perf_event_mmap_page`, in numbers of 64 bits.
+const HEAD: usize = 128;
 
 /// First version of `struct perf_event_attr`.
 #[repr(C)]
@@ -73,7 +73,7 @@ impl<'a> Format<'a> {
 pub(super) struct Reasons {
     format: String,
     /// Memory of the samples: one page of the kernel's, and the samples.
-    memory: *const u8,
+    memory: *const u64,
     page: usize,
     /// Place of the first sample that was not taken.
     taken: usize,
@@ -85,7 +85,7 @@ impl Reasons {
     /// process.
     pub(super) fn open() -> Option<Self> {
         let (format, number) = FOLDERS.iter().find_map(|folder| {
-            let read = |file: &str| fs::read_to_string([folder, file].concat()).ok();
+            let read = |file: &str| kernel_text([folder, file].concat()).ok();
             Some((read("format")?, read("id")?))
         })?;
         Format::read(&format)?;
@@ -124,14 +124,14 @@ impl Reasons {
     pub(super) fn take(&mut self, family: Family) -> Vec<String> {
         let protocol: u16 = if family == Family::V4 { 0x0800 } else { 0x86dd };
         // SAFETY: the page is mapped as long as `self` lives. The number is aligned, and less than 4 GB.
-        let head = unsafe { ptr::read_volatile(self.memory.add(HEAD).cast::<u64>()) };
+        let head = unsafe { ptr::read_volatile(self.memory.add(HEAD)) };
         fence(Ordering::Acquire);
         let head = usize::try_from(head).unwrap_or_default().min(ROOM);
         // SAFETY: the kernel has written these bytes, and does not change them: nothing tells it that they
         // were read.
         let samples = unsafe {
             std::slice::from_raw_parts(
-                self.memory.add(self.page + self.taken),
+                self.memory.cast::<u8>().add(self.page + self.taken),
                 head.saturating_sub(self.taken),
             )
         };
@@ -181,8 +181,8 @@ mod tests {
         \tfield:unsigned short protocol;\toffset:32;\tsize:2;\tsigned:0;\n\
         \tfield:enum skb_drop_reason reason;\toffset:36;\tsize:4;\tsigned:0;\n\n\
         print fmt: \"skbaddr=%p rx_sk=%p protocol=%u location=%pS reason: %s\", REC->skbaddr, \
-        __print_symbolic(REC->reason, { 2, \"NOT_SPECIFIED\" }, { 15, \"IP_RPFILTER\" }, { 17, \"XFRM_POLICY\" \
-        })\n";
+        __print_symbolic(REC->reason, { 2, \"NOT_SPECIFIED\" }, { 15, \"IP_RPFILTER\" }, \
+        { 17, \"XFRM_POLICY\" })\n";
 
     fn record(kind: u32, protocol: u16, reason: u32) -> Vec<u8> {
         let mut record = kind.to_ne_bytes().to_vec();

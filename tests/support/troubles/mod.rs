@@ -48,6 +48,7 @@ pub(crate) const ALL: &[(&str, &[Trouble])] = &[
     ("One flow, dropped by the kernel", trace::OF_KERNEL),
     ("One flow, dropped by the kernel, where tracefs is mounted", trace::OF_TRACEPOINT),
     ("One flow, at both sites", trace::OF_BOTH),
+    ("One flow, at both sites, with iptables", trace::OF_BOTH_IPTABLES),
     ("One flow, while no agent runs at the other site", trace::OF_SILENT),
     ("One flow of IPv6", trace::OF_IPV6),
     ("One flow of IPv6, without an agent", trace::OF_IPV6_STOPPED),

@@ -155,8 +155,8 @@ The answer stops in the chain `inet mine forward` of another program: iifname \"
 pub(crate) const OF_KERNEL: &[Trouble] = &[Trouble {
     fault: "A policy of IPsec blocks the packets of a device",
     command: OF_OTHER,
-    words: "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped a packet each \
-                time: a policy of IPsec does not let it pass (XfrmInPolBlock).
+    words: "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped \
+                a packet each time: a policy of IPsec does not let it pass (XfrmInPolBlock).
 → Look at `ip xfrm policy`, and change the program that made the policy.
 ",
     breaks: IPSEC,
@@ -169,8 +169,9 @@ pub(crate) const OF_TRACEPOINT: &[Trouble] = &[
     Trouble {
         fault: "A policy of IPsec blocks the packets of a device, and the kernel tells its reason",
         command: OF_OTHER,
-        words: "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped a packet each \
-                time: a policy of IPsec does not let it pass (XFRM_POLICY).
+        words:
+            "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped \
+                a packet each time: a policy of IPsec does not let it pass (XFRM_POLICY).
 → Look at `ip xfrm policy`, and change the program that made the policy.
 ",
         breaks: IPSEC,
@@ -212,7 +213,6 @@ pub(crate) const OF_BOTH: &[Trouble] = &[
             add chain inet mine forward { type filter hook forward priority 10; }
             add rule inet mine forward ip daddr 192.175.48.10 drop'",
         mends: "nft delete table inet mine",
-        ..FAULT
     },
     Trouble {
         fault: "The packets vanish on their way to the other site",
@@ -228,7 +228,6 @@ It stops between the sites: the packet left by to-paris, and did not come in at 
             add chain netdev mine ingress { type filter hook ingress device to-nyc priority 0; }
             add rule netdev mine ingress ip protocol icmp drop'",
         mends: "nft delete table netdev mine",
-        ..FAULT
     },
     Trouble {
         fault: "The answers vanish on their way back from the other site",
@@ -255,6 +254,18 @@ It stops between the sites: the packet left by to-paris, and did not come in at 
         ..FAULT
     },
 ];
+
+/// Faults of one flow at both sites, in legacy iptables.
+pub(crate) const OF_BOTH_IPTABLES: &[Trouble] = &[Trouble {
+    fault: "A chain of iptables at the other site drops the packets",
+    command: OF_BOTH_SITES,
+    words: "At paris: it stops in the chain `mangle FORWARD` of another program: -d 192.175.48.10/32 -j DROP.
+→ Accept the traffic there, or run `portals apply`, which opens what portals needs.
+",
+    at: At::Peer,
+    breaks: "iptables-legacy -t mangle -A FORWARD -d 192.175.48.10 -j DROP",
+    mends: "iptables-legacy -t mangle -D FORWARD -d 192.175.48.10 -j DROP",
+}];
 
 /// Faults of one flow, while no agent runs at the other site.
 pub(crate) const OF_SILENT: &[Trouble] = &[Trouble {
