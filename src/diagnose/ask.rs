@@ -39,10 +39,10 @@ pub struct Channel<'a> {
     peer: &'a ExchangePeer,
     key: PairKey,
     socket: UdpSocket,
-    /// Random bytes, with the number of the question at 4, and the number of packets so far at 12: together,
+    /// Random bytes, with the number of the question at 2, and the number of packets so far at 4: together,
     /// they are another salt for each packet.
     salt: [u8; 16],
-    questions: u32,
+    questions: u16,
     sent: u32,
 }
 
@@ -60,20 +60,23 @@ impl<'a> Channel<'a> {
     /// Begins a new question: answers to packets that were sent before do not count any more.
     pub fn begin(&mut self) {
         self.questions += 1;
-        self.salt[4..8].copy_from_slice(&self.questions.to_be_bytes());
+        self.salt[2..4].copy_from_slice(&self.questions.to_be_bytes());
     }
 
-    /// Sends the question, in a packet of this length in bytes if it is an echo. Reports whether it was sent.
-    pub fn send(&mut self, question: &Message, length: usize) -> bool {
+    /// Sends the question, in a packet of this length in bytes if it is an echo. Returns the number of the
+    /// packet; `None` if it was not sent.
+    pub fn send(&mut self, question: &Message, length: usize) -> Option<u16> {
         self.sent = self.sent.wrapping_add(1);
-        self.salt[12..].copy_from_slice(&self.sent.to_be_bytes());
+        self.salt[4..8].copy_from_slice(&self.sent.to_be_bytes());
         let mut packet = self.key.seal(self.own, self.peer.id, self.salt, question);
         packet.resize(packet.len().max(length), 0);
-        self.socket.send(&packet).is_ok()
+        self.socket.send(&packet).ok()?;
+        Some(number(&self.salt))
     }
 
-    /// Waits up to this time for an answer. Returns it with the length of its packet; `None` if none comes.
-    pub fn hear(&self, until: Instant) -> Option<(Message, usize)> {
+    /// Waits up to this time for an answer. Returns it with the number of the packet that it answers; `None`
+    /// if none comes.
+    pub fn hear(&self, until: Instant) -> Option<(Message, u16)> {
         let mut packet = [0; ROOM];
         loop {
             match self.socket.recv(&mut packet) {
@@ -81,8 +84,13 @@ impl<'a> Channel<'a> {
                     let packet = &packet[..length];
                     let header = Header::decode(packet).filter(|header| header.from == self.peer.id);
                     let answer = header.and_then(|header| self.key.open(&header, packet));
-                    if answer.as_ref().is_some_and(|answer| self.is_answer(answer)) {
-                        return Some((answer?, length));
+                    if let Some(answer) = answer
+                        && let Message::Echoed(asked) | Message::Traced(Traced { question: asked, .. }) =
+                            &answer
+                        && asked[..4] == self.salt[..4]
+                    {
+                        let number = number(asked);
+                        return Some((answer, number));
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -97,14 +105,6 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// Reports whether a message answers the question.
-    fn is_answer(&self, message: &Message) -> bool {
-        let (Message::Echoed(question) | Message::Traced(Traced { question, .. })) = message else {
-            return false;
-        };
-        self.salt.starts_with(question)
-    }
-
     /// Asks until an answer comes, but not for ever.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl<'a> Channel<'a> {
         self.begin();
         for _ in 0..TRIES {
             let until = after(Instant::now(), PATIENCE);
-            if self.send(question, 0)
+            if self.send(question, 0).is_some()
                 && let Some((answer, _)) = self.hear(until)
             {
                 return Ok(answer);
@@ -190,6 +190,11 @@ impl<'a> FarTrace<'a> {
             }
         }
     }
+}
+
+/// Returns the last 16 bits of the number of packets in a salt, or in its beginning.
+fn number(salt: &[u8]) -> u16 {
+    u16::from_be_bytes([salt[6], salt[7]])
 }
 
 /// Returns the lines of another site without control characters, which a terminal would obey.

@@ -4,6 +4,7 @@
 mod address;
 mod echoes;
 mod names;
+mod speed;
 mod way;
 
 use std::net::IpAddr;
