@@ -3,11 +3,11 @@
 use std::net::UdpSocket;
 use std::thread;
 
-use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NYC, OSLO, PARIS, SERVER, World};
 
 use crate::Scenario;
-use crate::filters::swallow_large_packets;
+use crate::filters::{has_nftables, swallow_large_packets};
 use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -22,6 +22,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: asked,
     },
     Scenario { name: "portals test finds a leak", plots: &[NYC, PARIS], run: leak },
+    Scenario { name: "portals test finds broken IPv6", plots: &[NYC, PARIS], run: ipv6 },
+    Scenario { name: "portals test finds a path that loses packets", plots: &[NYC, PARIS], run: lossy },
+    Scenario {
+        name: "portals test measures each direction, and both together without an agent there",
+        plots: &[NYC, PARIS],
+        run: speed,
+    },
     Scenario {
         name: "portals test finds a path that swallows large packets",
         plots: &[NYC, PARIS],
@@ -144,6 +151,78 @@ fn narrow(world: &mut World) -> Result<()> {
         "  → Set `mtu` in [network] to the smaller ",
     ];
     tells(world, &[], 1, &lines)
+}
+
+/// IPv6 that leaves by another way, or nowhere although the exit takes it.
+fn ipv6(world: &mut World) -> Result<()> {
+    world.add_ipv6()?;
+    begin(world)?;
+    tells(world, &[], 0, &["✓ IPv6: A device's packets leave by to-paris.\n"])?;
+    world.site(NYC).kill_agent();
+    let router = &world.site(NYC).router;
+    shell(router, "ip -6 rule add iif portal0 lookup main priority 50")?;
+    let lines =
+        ["✗ IPv6: A device's packets leave by uplink.\n", "  → `portals plan` shows what is missing.\n"];
+    tells(world, &[], 1, &lines)?;
+    shell(
+        &world.site(NYC).router,
+        "ip -6 rule del priority 50; ip -6 rule add iif portal0 unreachable priority 50",
+    )?;
+    tells(world, &[], 1, &["✗ IPv6: A device's packets are refused.\n", "    The exit takes them, "])
+}
+
+fn lossy(world: &mut World) -> Result<()> {
+    begin(world)?;
+    // One of four echoes is lost: those whose number is a multiple of 4, or of which three came before.
+    let rules = if has_nftables() {
+        "nft add table ip lossy; \
+         nft add chain ip lossy input '{ type filter hook input priority -200; }'; \
+         nft add rule ip lossy input icmp type echo-request @th,62,2 0 drop"
+    } else {
+        "iptables-legacy -t mangle -A INPUT -p icmp --icmp-type 8 -m length --length 64 \
+         -m statistic --mode nth --every 4 --packet 3 -j DROP"
+    };
+    shell(&world.site(PARIS).router, rules)?;
+    let lines = [
+        "✗ delay: paris answers after ",
+        "; 2 of 10 packets were lost.\n",
+        "  → Look at the uplinks of both sites.\n",
+    ];
+    tells(world, &[], 1, &lines)
+}
+
+/// Returns the speed to Paris and from there in Mbit/s.
+fn speeds(world: &mut World) -> Result<[f64; 2]> {
+    let told = succeeds(world.site(NYC), &["test", "way"])?;
+    let line = told.lines().find_map(|line| line.strip_prefix("✓ speed: ")).unwrap_or_default();
+    let rates = line.strip_suffix(" Mbit/s from there.").and_then(|line| {
+        let (up, down) = line.split_once(" Mbit/s to paris, and ")?;
+        Some([up.parse().ok()?, down.parse().ok()?])
+    });
+    rates.ok_or_else(|| Error::failed(format!("no speeds in {told}")))
+}
+
+fn speed(world: &mut World) -> Result<()> {
+    begin(world)?;
+    // Without the scheduler of packets, a rule drops those that are too many.
+    let rule = if has_nftables() {
+        "nft add table ip slow; \
+         nft add chain ip slow forward '{ type filter hook forward priority 0; }'; \
+         nft add rule ip slow forward oifname nyc limit rate over 400/second burst 40 packets drop"
+    } else {
+        "iptables-legacy -A FORWARD -o nyc -m limit --limit 400/s --limit-burst 40 -j ACCEPT; \
+         iptables-legacy -A FORWARD -o nyc -j DROP"
+    };
+    let slow = "tc qdisc add dev nyc root tbf rate 4mbit burst 16k latency 100ms 2> /dev/null";
+    shell(&world.internet, &format!("{slow} || {{ {rule}; }}"))?;
+    let [up, down] = speeds(world)?;
+    same(&format!("{down} from there is far less than {up}"), down > 0.0 && down * 2.0 < up, true)?;
+    world.site(PARIS).kill_agent();
+    if succeeds(world.site(NYC), &["status", "--json"])?.contains(r#""wireguard":"kernel""#) {
+        let both = " Mbit/s there, and as much back at the same time. The agent of paris, ";
+        tells(world, &[], 0, &[both])?;
+    }
+    Ok(())
 }
 
 fn gone(world: &mut World) -> Result<()> {
