@@ -6,6 +6,7 @@ mod echoes;
 mod names;
 mod speed;
 mod way;
+mod words;
 
 use std::net::IpAddr;
 

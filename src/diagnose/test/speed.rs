@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Subject;
-use super::echoes::{Short, micros};
+use super::words::{Short, micros};
 use crate::base::moment::{after, has_come};
 use crate::diagnose::ask::Channel;
 use crate::diagnose::finding::Findings;
