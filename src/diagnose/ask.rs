@@ -92,6 +92,10 @@ impl<'a> Channel<'a> {
                         let number = number(asked);
                         return Some((answer, number));
                     }
+                    // Packets without a meaning keep nobody waiting.
+                    if has_come(until) {
+                        return None;
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if has_come(until) {
@@ -149,9 +153,7 @@ impl<'a> FarTrace<'a> {
         let mut trace = Self { channel, question, text: Vec::new() };
         let until = after(Instant::now(), BEGINNING);
         // The first line comes when it watches.
-        while !trace.is_over()? && trace.text.is_empty() && !has_come(until) {
-            sleep(GLANCE);
-        }
+        while !trace.step()? && trace.text.is_empty() && !has_come(until) {}
         Ok(trace)
     }
 
@@ -161,34 +163,35 @@ impl<'a> FarTrace<'a> {
     /// If the site does not answer any more.
     pub fn finish(mut self) -> Result<String> {
         let until = after(Instant::now(), LONGEST_TIME);
-        while !self.is_over()? && !has_come(until) {
-            sleep(GLANCE);
-        }
+        while !self.step()? && !has_come(until) {}
         Ok(printable(&String::from_utf8_lossy(&self.text)))
     }
 
-    /// Fetches the next bytes of the text. Reports whether the trace has ended, and all of its text is here.
-    fn is_over(&mut self) -> Result<bool> {
-        loop {
-            self.question.offset = u16::try_from(self.text.len()).unwrap_or(LONGEST_TRACE);
-            let Message::Traced(traced) = self.channel.ask(&Message::Trace(self.question))? else {
-                return Ok(true);
-            };
-            let refusal = match traced.state {
-                TraceState::Runs | TraceState::Done => "",
-                TraceState::Busy => "` traces another flow: try again in half a minute",
-                TraceState::Foreign => "` traces only flows of devices of this site",
-                TraceState::Failed => "` cannot start a trace; its log tells more",
-            };
-            if !refusal.is_empty() {
-                return Err(Error::failed(["the agent of `", &self.channel.peer.name, refusal].concat()));
-            }
-            let has_more = !traced.bytes.is_empty();
-            self.text.extend(traced.bytes);
-            if !has_more || self.text.len() >= LONGEST_TRACE.into() {
-                return Ok(traced.state == TraceState::Done);
-            }
+    /// Fetches the next bytes of the text, and waits a moment if there are none. Reports whether the trace has
+    /// ended, and all of its text is here.
+    fn step(&mut self) -> Result<bool> {
+        self.question.offset = u16::try_from(self.text.len()).unwrap_or(LONGEST_TRACE);
+        let Message::Traced(traced) = self.channel.ask(&Message::Trace(self.question))? else {
+            return Ok(true);
+        };
+        let refusal = match traced.state {
+            TraceState::Runs | TraceState::Done => "",
+            TraceState::Busy => "` traces another flow: try again in half a minute",
+            TraceState::Foreign => "` traces only flows of devices of this site",
+            TraceState::Failed => "` cannot start a trace; its log tells more",
+        };
+        if !refusal.is_empty() {
+            return Err(Error::failed(["the agent of `", &self.channel.peer.name, refusal].concat()));
         }
+        let has_more = !traced.bytes.is_empty() && self.text.len() < LONGEST_TRACE.into();
+        if has_more {
+            self.text.extend(traced.bytes);
+        } else if traced.state == TraceState::Done {
+            return Ok(true);
+        } else {
+            sleep(GLANCE);
+        }
+        Ok(false)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, World};
+use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, SERVER6, World};
 
 use crate::devices::{BY_MAC, move_in};
 use crate::doctor::{names, setting};
@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
 use crate::troubles::trace::{OF_FLOWS, OF_IPTABLES, OF_NFTABLES, OF_STOPPED, SILENT};
 use crate::ways::{each_other, only_nyc};
-use crate::words::{eventually, same, seconds, seen_as, settled, shell, spawn_at, start};
+use crate::words::{eventually, portal, same, seconds, seen_as, settled, shell, spawn_at, start};
 use crate::{Scenario, program};
 
 /// Scenarios about the abilities of a kernel.
@@ -29,6 +29,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a trace of a device outside all portals", plots: &[NYC, PARIS], run: outside },
     Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
     Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
+    Scenario { name: "a trace shows the way of IPv6", plots: &[NYC, PARIS], run: ipv6 },
     Scenario { name: "a trace waits for packets of the device", plots: &[NYC, PARIS], run: live },
     Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
 ];
@@ -110,6 +111,16 @@ fn own(world: &mut World) -> Result<()> {
     )?;
     let itself = NYC.address.to_string();
     traced(site, &["192.168.1.50", &itself], 0, &["It arrives: ", "is an address of this router itself."])
+}
+
+fn ipv6(world: &mut World) -> Result<()> {
+    world.add_ipv6()?;
+    let network = world.network(|plot| if plot == NYC { portal(NYC, r#""paris""#) } else { String::new() });
+    start(world, &network)?;
+    let site = world.site(NYC);
+    seen_as(site.guest(seconds(3.0)), NYC.own_server6(), PARIS.address6())?;
+    let parts = ["→ table 7702: to-paris", "It works: the packet left by to-paris"];
+    traced(site, &["way", &format!("[{SERVER6}]:80")], 0, &parts)
 }
 
 fn wrong_words(world: &mut World) -> Result<()> {
