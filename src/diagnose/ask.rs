@@ -39,10 +39,10 @@ pub struct Channel<'a> {
     peer: &'a ExchangePeer,
     key: PairKey,
     socket: UdpSocket,
-    /// Random bytes, with the number of the question at 4, and the number of packets so far at 12: together,
+    /// Random bytes, with the number of the question at 2, and the number of packets so far at 4: together,
     /// they are another salt for each packet.
     salt: [u8; 16],
-    questions: u32,
+    questions: u16,
     sent: u32,
 }
 
@@ -60,20 +60,23 @@ impl<'a> Channel<'a> {
     /// Begins a new question: answers to packets that were sent before do not count any more.
     pub fn begin(&mut self) {
         self.questions += 1;
-        self.salt[4..8].copy_from_slice(&self.questions.to_be_bytes());
+        self.salt[2..4].copy_from_slice(&self.questions.to_be_bytes());
     }
 
-    /// Sends the question, in a packet of this length in bytes if it is an echo. Reports whether it was sent.
-    pub fn send(&mut self, question: &Message, length: usize) -> bool {
+    /// Sends the question, in a packet of this length in bytes if it is an echo. Returns the number of the
+    /// packet; `None` if it was not sent.
+    pub fn send(&mut self, question: &Message, length: usize) -> Option<u16> {
         self.sent = self.sent.wrapping_add(1);
-        self.salt[12..].copy_from_slice(&self.sent.to_be_bytes());
+        self.salt[4..8].copy_from_slice(&self.sent.to_be_bytes());
         let mut packet = self.key.seal(self.own, self.peer.id, self.salt, question);
         packet.resize(packet.len().max(length), 0);
-        self.socket.send(&packet).is_ok()
+        self.socket.send(&packet).ok()?;
+        Some(number(&self.salt))
     }
 
-    /// Waits up to this time for an answer. Returns it with the length of its packet; `None` if none comes.
-    pub fn hear(&self, until: Instant) -> Option<(Message, usize)> {
+    /// Waits up to this time for an answer. Returns it with the number of the packet that it answers; `None`
+    /// if none comes.
+    pub fn hear(&self, until: Instant) -> Option<(Message, u16)> {
         let mut packet = [0; ROOM];
         loop {
             match self.socket.recv(&mut packet) {
@@ -81,8 +84,17 @@ impl<'a> Channel<'a> {
                     let packet = &packet[..length];
                     let header = Header::decode(packet).filter(|header| header.from == self.peer.id);
                     let answer = header.and_then(|header| self.key.open(&header, packet));
-                    if answer.as_ref().is_some_and(|answer| self.is_answer(answer)) {
-                        return Some((answer?, length));
+                    if let Some(answer) = answer
+                        && let Message::Echoed(asked) | Message::Traced(Traced { question: asked, .. }) =
+                            &answer
+                        && asked[..4] == self.salt[..4]
+                    {
+                        let number = number(asked);
+                        return Some((answer, number));
+                    }
+                    // Packets without a meaning keep nobody waiting.
+                    if has_come(until) {
+                        return None;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -97,14 +109,6 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// Reports whether a message answers the question.
-    fn is_answer(&self, message: &Message) -> bool {
-        let (Message::Echoed(question) | Message::Traced(Traced { question, .. })) = message else {
-            return false;
-        };
-        self.salt.starts_with(question)
-    }
-
     /// Asks until an answer comes, but not for ever.
     ///
     /// # Errors
@@ -113,7 +117,7 @@ impl<'a> Channel<'a> {
         self.begin();
         for _ in 0..TRIES {
             let until = after(Instant::now(), PATIENCE);
-            if self.send(question, 0)
+            if self.send(question, 0).is_some()
                 && let Some((answer, _)) = self.hear(until)
             {
                 return Ok(answer);
@@ -149,9 +153,7 @@ impl<'a> FarTrace<'a> {
         let mut trace = Self { channel, question, text: Vec::new() };
         let until = after(Instant::now(), BEGINNING);
         // The first line comes when it watches.
-        while !trace.is_over()? && trace.text.is_empty() && !has_come(until) {
-            sleep(GLANCE);
-        }
+        while !trace.step()? && trace.text.is_empty() && !has_come(until) {}
         Ok(trace)
     }
 
@@ -161,35 +163,41 @@ impl<'a> FarTrace<'a> {
     /// If the site does not answer any more.
     pub fn finish(mut self) -> Result<String> {
         let until = after(Instant::now(), LONGEST_TIME);
-        while !self.is_over()? && !has_come(until) {
-            sleep(GLANCE);
-        }
+        while !self.step()? && !has_come(until) {}
         Ok(printable(&String::from_utf8_lossy(&self.text)))
     }
 
-    /// Fetches the next bytes of the text. Reports whether the trace has ended, and all of its text is here.
-    fn is_over(&mut self) -> Result<bool> {
-        loop {
-            self.question.offset = u16::try_from(self.text.len()).unwrap_or(LONGEST_TRACE);
-            let Message::Traced(traced) = self.channel.ask(&Message::Trace(self.question))? else {
-                return Ok(true);
-            };
-            let refusal = match traced.state {
-                TraceState::Runs | TraceState::Done => "",
-                TraceState::Busy => "` traces another flow: try again in half a minute",
-                TraceState::Foreign => "` traces only flows of devices of this site",
-                TraceState::Failed => "` cannot start a trace; its log tells more",
-            };
-            if !refusal.is_empty() {
-                return Err(Error::failed(["the agent of `", &self.channel.peer.name, refusal].concat()));
-            }
-            let has_more = !traced.bytes.is_empty();
-            self.text.extend(traced.bytes);
-            if !has_more || self.text.len() >= LONGEST_TRACE.into() {
-                return Ok(traced.state == TraceState::Done);
-            }
+    /// Fetches the next bytes of the text, and waits a moment if there are none. Reports whether the trace has
+    /// ended, and all of its text is here.
+    fn step(&mut self) -> Result<bool> {
+        self.question.offset = u16::try_from(self.text.len()).unwrap_or(LONGEST_TRACE);
+        let Message::Traced(traced) = self.channel.ask(&Message::Trace(self.question))? else {
+            return Ok(true);
+        };
+        let refusal = match traced.state {
+            TraceState::Runs | TraceState::Done => "",
+            TraceState::Busy => "` traces another flow: try again in half a minute",
+            TraceState::Foreign => "` traces only flows of devices of this site",
+            TraceState::Failed => "` cannot start a trace; its log tells more",
+        };
+        if !refusal.is_empty() {
+            return Err(Error::failed(["the agent of `", &self.channel.peer.name, refusal].concat()));
         }
+        let has_more = !traced.bytes.is_empty() && self.text.len() < LONGEST_TRACE.into();
+        if has_more {
+            self.text.extend(traced.bytes);
+        } else if traced.state == TraceState::Done {
+            return Ok(true);
+        } else {
+            sleep(GLANCE);
+        }
+        Ok(false)
     }
+}
+
+/// Returns the last 16 bits of the number of packets in a salt, or in its beginning.
+fn number(salt: &[u8]) -> u16 {
+    u16::from_be_bytes([salt[6], salt[7]])
 }
 
 /// Returns the lines of another site without control characters, which a terminal would obey.

@@ -4,7 +4,9 @@
 mod address;
 mod echoes;
 mod names;
+mod speed;
 mod way;
+mod words;
 
 use std::net::IpAddr;
 
