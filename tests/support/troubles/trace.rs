@@ -187,8 +187,11 @@ It stops at uplink: the packet passes the firewall, and does not leave. The kern
                 time: the queue of uplink takes no packet (QDISC_DROP).
 → Look at `tc -s qdisc show dev uplink`.
 ",
-        breaks: "tc qdisc add dev uplink root tbf rate 8bit burst 1 limit 1",
-        mends: "tc qdisc delete dev uplink root",
+        // Without an answer to ARP, no packet would come to the queue.
+        breaks: "entry=$(ip neighbour show $gateway dev uplink | grep -o 'lladdr [^ ]*')
+            ip neighbour replace $gateway $entry dev uplink nud permanent
+            tc qdisc add dev uplink root tbf rate 8bit burst 1 limit 1",
+        mends: "tc qdisc delete dev uplink root; ip neighbour delete $gateway dev uplink",
         ..FAULT
     },
 ];
