@@ -63,7 +63,7 @@ fn works(world: &mut World) -> Result<()> {
     let (server, guest) = (SERVER.to_string(), NYC.guest().to_string());
     let parts =
         ["portal0, portal way → paris", "iif portal0 lookup 7702", "tunnel       paris at", "It works"];
-    traced(site, &["way", "->", &server], 0, &parts)?;
+    traced(site, &["way", "→", &server], 0, &parts)?;
     let parts = ["tcp/80", "It works: the packet left by to-paris"];
     traced(site, &[&guest, &format!("{server}:80")], 0, &parts)?;
     traced(site, &["way", &format!("{server}:7"), "--udp"], 1, &["udp/7", "no answer came"])?;

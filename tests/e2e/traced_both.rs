@@ -32,7 +32,7 @@ fn works(world: &mut World) -> Result<()> {
     seen_as(site.guest(seconds(3.0)), SERVER6, PARIS.address6())?;
     let (v4, v6) = (SERVER.to_string(), SERVER6.to_string());
     let here = ["tunnel       paris at", "\nat paris:\n", "to-nyc, a tunnel", "leaves as 203.0.113.9", WORKS];
-    traced(site, &["way", "->", &v4, "--both"], 0, &here)?;
+    traced(site, &["way", "→", &v4, "--both"], 0, &here)?;
     traced(site, &["way", &format!("{v4}:80"), "--both"], 0, &["on to-nyc → 192.175.48.10 tcp/80", WORKS])?;
     traced(site, &["way", &v6, "--both"], 0, &["on to-nyc → 2620:4f:8000::10 icmp", WORKS])?;
     let parts = [
