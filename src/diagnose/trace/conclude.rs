@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 
 use super::causes::cause;
-use super::evidence::{Evidence, MetInHook, Packets};
+use super::evidence::{Evidence, MetInHook, Packets, Refuser};
 use super::faults::{DETAILS, Ending, FAULTS, filled, owner};
 use super::way::{FORWARD, HOOKS};
 use crate::base::duration::duration;
@@ -72,7 +72,7 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
         portal,
         exit,
         obstacle.unwrap_or_default(),
-        last_rule(evidence),
+        if evidence.refusal.is_empty() { "a rule or a route" } else { &evidence.refusal },
         evidence.reverse,
         place,
         owner,
@@ -103,11 +103,6 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
 /// Returns the interface that the packet came in on.
 fn interface<'a>(evidence: &'a Evidence) -> &'a str {
     evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str())
-}
-
-/// Returns the rule that led to the route.
-fn last_rule<'a>(evidence: &'a Evidence) -> &'a str {
-    evidence.rules.last().map_or("a route", String::as_str)
 }
 
 /// Finds the place where the flow ends, with the rule of a chain that dropped the packet or the answer. Never
@@ -180,14 +175,16 @@ fn not_routed(evidence: &Evidence) -> Option<Ending> {
     let errno = *evidence.route.as_ref().err()?;
     let reverse = evidence.reverse;
     let is_elsewhere = !reverse.is_empty() && reverse != interface(evidence) && evidence.rp_filter != 0;
-    Some(match (errno, &evidence.portal) {
-        (Errno::EHOSTUNREACH, _) if !evidence.not_forwarding.is_empty() => Ending::NoForwarding,
-        (Errno::EINVAL | Errno::EXDEV, _) if is_elsewhere => Ending::ReversePath,
-        // The kernel checks no source of IPv6: a route drops the packet.
-        (Errno::EINVAL | Errno::EXDEV, _) if evidence.flow.to.is_ipv4() => Ending::Impossible,
-        (_, Some(portal)) if evidence.is_ours && portal.obstacle.is_some() => Ending::Blocked,
-        (_, Some(_)) if evidence.is_ours => Ending::Closed,
-        (Errno::ENETUNREACH, _) if !last_rule(evidence).ends_with(" unreachable") => Ending::NoRoute,
+    let is_unknown = evidence.refusal.is_empty();
+    Some(match (errno, evidence.refuser, &evidence.portal) {
+        (Errno::EHOSTUNREACH, ..) if !evidence.not_forwarding.is_empty() => Ending::NoForwarding,
+        (_, Refuser::Portal, Some(portal)) if portal.obstacle.is_some() => Ending::Blocked,
+        (_, Refuser::Portal, Some(_)) => Ending::Closed,
+        (_, Refuser::Portal | Refuser::Link, _) => Ending::Unlinked,
+        (Errno::EINVAL | Errno::EXDEV, ..) if is_unknown && is_elsewhere => Ending::ReversePath,
+        // The kernel checks no source of IPv6.
+        (Errno::EINVAL | Errno::EXDEV, ..) if is_unknown && evidence.flow.to.is_ipv4() => Ending::Impossible,
+        (Errno::ENETUNREACH, ..) if is_unknown => Ending::NoRoute,
         _ => Ending::Refused,
     })
 }

@@ -35,6 +35,17 @@ pub(super) struct MetInHook {
     pub(super) refuses: bool,
 }
 
+/// Owner of the rule or the route that refuses a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refuser {
+    /// Another program, or nobody.
+    Other,
+    /// The rules of a portal.
+    Portal,
+    /// Portals: the route holds packets to another site back.
+    Link,
+}
+
 /// Answer of the kernel to a route lookup, in words.
 #[derive(Debug)]
 pub(super) struct RouteWords<'a> {
@@ -95,14 +106,15 @@ pub(super) struct Evidence<'a> {
     pub(super) seen: [&'a str; 3],
     /// Connection that the kernel tracks.
     pub(super) connection: Option<Connection>,
-    /// Policy rules that the packet meets, in order, up to the one that led to the route.
+    /// Policy rules that the packet meets, in order, up to the one that led to the route, or to the refusal.
     pub(super) rules: Vec<String>,
-    /// Set if the last of these rules belongs to portals.
-    pub(super) is_ours: bool,
+    /// Rule or route that refuses the packet, in words; empty if none does, or if it is not known.
+    pub(super) refusal: String,
+    pub(super) refuser: Refuser,
     pub(super) route: Result<RouteWords<'a>, Errno>,
     /// Interface that answers to the device leave by; empty if there is none.
     pub(super) reverse: &'a str,
-    /// Effective value of `rp_filter`, and whether it is that of the interface.
+    /// Effective value of `rp_filter`.
     pub(super) rp_filter: u8,
     /// Kernel setting that switches forwarding on, if it is off; empty otherwise.
     pub(super) not_forwarding: String,

@@ -24,6 +24,8 @@ pub(super) enum Ending {
     Blocked,
     /// No rule leads to a route.
     NoRoute,
+    /// A rule or a route of portals holds the packet back.
+    Unlinked,
     /// A rule or a route of another program refuses the packet.
     Refused,
     /// The reverse-path filter drops the packet.
@@ -81,7 +83,7 @@ pub(super) struct Fault {
 }
 
 /// Words of each ending, in the order of [`Ending`].
-pub(super) const FAULTS: [Fault; 21] = [
+pub(super) const FAULTS: [Fault; 22] = [
     Fault { words: "It works: the packet left by {out}, and an answer came back.", way_out: "" },
     Fault { words: "It arrives: {destination} is an address of this router itself.", way_out: "" },
     Fault {
@@ -120,8 +122,12 @@ pub(super) const FAULTS: [Fault; 21] = [
         way_out: "Give this router a default route, or a portal that takes this traffic.",
     },
     Fault {
-        words: "It stops at the routing decision: `{rule}` refuses the packet, and does not belong to \
-                portals.",
+        words: "It stops at the routing decision: {rule} of portals refuses the packet, because no tunnel \
+                leads there now.",
+        way_out: "See `portals status`. If no agent runs, start it with `portals run`.",
+    },
+    Fault {
+        words: "It stops at the routing decision: {rule} of another program refuses the packet.",
         way_out: "See `ip rule` and `ip route show table all`, and change the program that made it.",
     },
     Fault {

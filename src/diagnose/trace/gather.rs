@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
+use super::evidence::{Evidence, MetInHook, Packets, PortalWords, Refuser, RouteWords, TunnelWords};
 use super::flow::{Flow, named_link};
 use super::picture::rule_words;
 use super::watch::Watched;
@@ -18,11 +18,13 @@ use crate::firewall::xtables::counters::{self, MetRule};
 use crate::kernel::host_rule::{self, HostRule};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
+use crate::kernel::netlink::{Refusal, Socket};
 use crate::kernel::nftables::trace::{EventKind, TraceEvent, Tracer};
-use crate::kernel::route::{self, RouteAnswer, RoutedPacket};
+use crate::kernel::route::{self, HostRoute, RouteAnswer, RoutedPacket};
+use crate::kernel::rtnetlink::RoutingHeader;
 use crate::kernel::{Kernel as _, sysctl};
 use crate::site::{Exit, Portal, Site, SitePeer};
-use crate::state::{FORWARDING6, PRIORITIES};
+use crate::state::{FORWARDING6, PRIORITIES, PROTOCOL};
 use crate::system::child::path_of;
 use crate::system::command::Command;
 
@@ -64,7 +66,8 @@ pub(super) fn evidence<'a>(
         met,
         connection,
         rules: Vec::new(),
-        is_ours: false,
+        refusal: String::new(),
+        refuser: Refuser::Other,
         route: Err(Errno::EINVAL),
         reverse: "",
         rp_filter: 0,
@@ -190,8 +193,10 @@ fn routes<'a>(
     let family = Family::of(packet.to);
     let answer = route::ask(kernel.route(), &packet);
     let rules = host_rule::list(kernel.route(), family).unwrap_or_default();
-    let interface = evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str());
-    (evidence.rules, evidence.is_ours) = leading(&host_rule::met(&rules, &packet, interface), &answer);
+    let interface = if incoming.is_some() { name_of(links, incoming) } else { "lo" };
+    let met = host_rule::met(&rules, &packet, interface);
+    let refusing = refusing_routes(kernel.route(), packet.to, refusing_kind(&answer));
+    leading(evidence, &met, &answer, &refusing);
     evidence.route = match answer {
         Ok(Some(answer)) => Ok(RouteWords {
             is_local: answer.kind == libc::RTN_LOCAL,
@@ -228,34 +233,72 @@ fn has_port(portal: Option<&Portal>, flow: &Flow) -> bool {
     portal.ports().is_empty() || flow.port.is_some_and(is_in)
 }
 
-/// Returns the words of the rules up to the one that led to the route, and whether that one is ours.
+/// Fills in the rules up to the one that led to the route, or to the refusal.
 fn leading(
+    evidence: &mut Evidence,
     met: &[&HostRule],
-    answer: &Result<Option<RouteAnswer>, crate::kernel::netlink::Refusal>,
-) -> (Vec<String>, bool) {
-    let is_last = |rule: &HostRule| match answer {
-        Ok(Some(answer)) => rule.looks_into(answer.table),
-        Err(refusal) if refusal.errno == Errno::ENETUNREACH => rule.refuses(),
-        // The first table that is ours refuses what it has no route for.
-        Err(refusal) if refusal.errno == Errno::EHOSTUNREACH => is_of_portals(rule),
-        _ => false,
-    };
-    let mut words = Vec::new();
+    answer: &Result<Option<RouteAnswer>, Refusal>,
+    refusing: &[HostRoute],
+) {
+    let kind = refusing_kind(answer);
     for rule in met {
-        let is_last = is_last(rule);
+        let mut refusal: Option<&HostRoute> = None;
+        for route in refusing.iter().filter(|route| rule.looks_into(route.table)) {
+            if refusal.is_none_or(|other| other.destination.length() < route.destination.length()) {
+                refusal = Some(route);
+            }
+        }
+        let is_portals = PRIORITIES.contains(&rule.priority);
+        let words = rule.words();
+        let mut is_last = matches!(answer, Ok(Some(answer)) if rule.looks_into(answer.table));
+        if rule.action == kind {
+            is_last = true;
+            evidence.refusal = ["the rule `", &words, "`"].concat();
+            evidence.refuser = if is_portals { Refuser::Portal } else { Refuser::Other };
+        } else if let Some(route) = refusal {
+            is_last = true;
+            let name = KINDS[usize::from(kind - libc::RTN_BLACKHOLE)];
+            let (to, table) = (route.destination.to_string(), route.table.to_string());
+            evidence.refusal = ["the route `", name, " ", &to, "` in table ", &table].concat();
+            evidence.refuser = match (route.protocol == PROTOCOL, is_portals) {
+                (false, _) => Refuser::Other,
+                (true, true) => Refuser::Portal,
+                (true, false) => Refuser::Link,
+            };
+        }
         // The kernel's own rule for its addresses comes first, and says nothing.
         if is_last || rule.priority != 0 {
-            words.push(rule.words());
+            evidence.rules.push(words);
         }
         if is_last {
-            return (words, is_of_portals(rule));
+            return;
         }
     }
-    (words, false)
 }
 
-fn is_of_portals(rule: &HostRule) -> bool {
-    PRIORITIES.contains(&rule.priority)
+/// Names of the routes that refuse packets, from the number RTN_BLACKHOLE.
+const KINDS: [&str; 3] = ["blackhole", "unreachable", "prohibit"];
+
+/// Returns the kind of the route, or the action of the rule, that makes the kernel refuse a packet in this way:
+/// their numbers are the same. 0 stands for no refusal.
+fn refusing_kind(answer: &Result<Option<RouteAnswer>, Refusal>) -> u8 {
+    match answer.as_ref().map_err(|refusal| refusal.errno) {
+        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => libc::RTN_UNREACHABLE,
+        Err(Errno::EACCES) => libc::RTN_PROHIBIT,
+        Err(Errno::EINVAL | Errno::EXDEV) => libc::RTN_BLACKHOLE,
+        _ => 0,
+    }
+}
+
+/// Returns the routes of all tables that refuse packets to a destination in this way.
+fn refusing_routes(socket: &mut Socket, to: IpAddr, kind: u8) -> Vec<HostRoute> {
+    if kind == 0 {
+        return Vec::new();
+    }
+    let filter = RoutingHeader { family: Some(Family::of(to)), kind, ..RoutingHeader::default() };
+    let mut routes = route::list(socket, filter).unwrap_or_default();
+    routes.retain(|route| route.kind == kind && route.destination.contains(to));
+    routes
 }
 
 /// Returns the tunnel that the packet goes into.

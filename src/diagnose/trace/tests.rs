@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 
 use super::conclude::conclude;
-use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
+use super::evidence::{Evidence, MetInHook, Packets, PortalWords, Refuser, RouteWords, TunnelWords};
 use super::faults::Ending;
 use super::flow::{Device, Flow};
 use super::picture::draw;
@@ -68,7 +68,8 @@ fn works() -> Evidence<'static> {
             mark: 0,
         }),
         rules: vec!["112: from 192.168.1.50/32 lookup 7702".to_owned()],
-        is_ours: true,
+        refusal: String::new(),
+        refuser: Refuser::Other,
         route: Ok(RouteWords { is_local: false, table: Table(7702), device: "to-paris", gateway: None }),
         reverse: "lan0",
         rp_filter: 1,
@@ -120,11 +121,16 @@ fn the_picture_of_a_flow_that_works() {
 /// Changes the evidence of a flow that works.
 type Change = fn(&mut Evidence);
 
+/// Refusals of portals.
+const RULE: &str = "the rule `118: from all unreachable`";
+const BACKSTOP: &str = "the route `unreachable 0.0.0.0/0` in table 7702";
+
 /// Makes the packet stop at the routing decision.
-fn unrouted(evidence: &mut Evidence, errno: Errno, is_ours: bool) {
+fn unrouted(evidence: &mut Evidence, errno: Errno, refuser: Refuser, refusal: &str) {
     evidence.forth = way(&[passed("enters"), passed("entered")]);
     (evidence.connection, evidence.seen) = (None, Default::default());
-    (evidence.route, evidence.is_ours, evidence.tunnel) = (Err(errno), is_ours, None);
+    (evidence.route, evidence.tunnel) = (Err(errno), None);
+    (evidence.refuser, evidence.refusal) = (refuser, refusal.to_owned());
 }
 
 /// Takes the reports of nftables away, as on a kernel without it.
@@ -154,30 +160,46 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     (Ending::NotEntered, "does not come in on lan0", |evidence| evidence.forth = Way::default()),
     (Ending::Down, "the interface lan0 is down", |evidence| evidence.is_up = false),
     (Ending::NoForwarding, "net.ipv4.ip_forward is 0", |evidence| {
-        unrouted(evidence, Errno::EHOSTUNREACH, false);
+        unrouted(evidence, Errno::EHOSTUNREACH, Refuser::Other, "");
         evidence.not_forwarding = "net.ipv4.ip_forward".to_owned();
     }),
     (Ending::Closed, "portal tv is closed, because its exit paris", |evidence| {
-        unrouted(evidence, Errno::EHOSTUNREACH, true);
+        unrouted(evidence, Errno::EHOSTUNREACH, Refuser::Portal, BACKSTOP);
     }),
     (Ending::Blocked, "portal tv is blocked. The card is missing.", |evidence| {
-        unrouted(evidence, Errno::ENETUNREACH, true);
+        unrouted(evidence, Errno::ENETUNREACH, Refuser::Portal, RULE);
         evidence.portal.as_mut().unwrap().obstacle = Some("The card is missing.".to_owned());
     }),
-    (Ending::NoRoute, "to a route to 1.1.1.1", |evidence| unrouted(evidence, Errno::ENETUNREACH, false)),
-    (Ending::Refused, "`112: from 192.168.1.50/32 lookup 7702` refuses", |evidence| {
-        unrouted(evidence, Errno::EACCES, false);
+    (Ending::NoRoute, "to a route to 1.1.1.1", |evidence| {
+        unrouted(evidence, Errno::ENETUNREACH, Refuser::Other, "")
+    }),
+    (Ending::Unlinked, "the rule `118: from all unreachable` of portals refuses", |evidence| {
+        unrouted(evidence, Errno::ENETUNREACH, Refuser::Portal, RULE);
+        evidence.portal = None;
+    }),
+    (Ending::Unlinked, "because no tunnel leads there now", |evidence| {
+        unrouted(evidence, Errno::EHOSTUNREACH, Refuser::Link, BACKSTOP);
+    }),
+    (Ending::Refused, "the rule `118: from all unreachable` of another program", |evidence| {
+        unrouted(evidence, Errno::EACCES, Refuser::Other, RULE);
+    }),
+    (Ending::Refused, "the route `unreachable 0.0.0.0/0` in table 7702 of another", |evidence| {
+        unrouted(evidence, Errno::EINVAL, Refuser::Other, BACKSTOP);
+        evidence.reverse = "uplink";
+    }),
+    (Ending::Refused, "a rule or a route of another program", |evidence| {
+        unrouted(evidence, Errno::EHOSTUNREACH, Refuser::Other, "");
     }),
     (Ending::ReversePath, "of lan0: answers to 192.168.1.50 would leave by uplink", |evidence| {
-        unrouted(evidence, Errno::EINVAL, false);
+        unrouted(evidence, Errno::EINVAL, Refuser::Other, "");
         evidence.reverse = "uplink";
     }),
     (Ending::ReversePath, "filter of lan0", |evidence| {
-        unrouted(evidence, Errno::EXDEV, false);
+        unrouted(evidence, Errno::EXDEV, Refuser::Other, "");
         evidence.reverse = "uplink";
     }),
     (Ending::Impossible, "no packet from 192.168.1.50 to 1.1.1.1, coming in on lan0", |evidence| {
-        unrouted(evidence, Errno::EINVAL, false);
+        unrouted(evidence, Errno::EINVAL, Refuser::Other, "");
     }),
     (Ending::Chain, "`inet fw4 forward` of OpenWrt's firewall: drop", |evidence| {
         evidence.forth = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
@@ -214,16 +236,16 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
         },
     ),
     (Ending::Vanished, "behind the hook prerouting: the packet comes to no other hook.\n→", |evidence| {
-        unrouted(evidence, Errno::EINVAL, true);
+        unrouted(evidence, Errno::EINVAL, Refuser::Other, "");
         evidence.route = works().route;
     }),
     (Ending::Vanished, "each time: see the kernel's word for it (NEW_REASON).", |evidence| {
-        unrouted(evidence, Errno::EINVAL, true);
+        unrouted(evidence, Errno::EINVAL, Refuser::Other, "");
         evidence.route = works().route;
         evidence.drops = drops(&["NO_SOCKET", "NEW_REASON"]);
     }),
     (Ending::NoForwarding, "net.ipv6.conf.all.forwarding is 0", |evidence| {
-        unrouted(evidence, Errno::EINVAL, true);
+        unrouted(evidence, Errno::EINVAL, Refuser::Other, "");
         evidence.route = works().route;
         evidence.not_forwarding = "net.ipv6.conf.all.forwarding".to_owned();
     }),

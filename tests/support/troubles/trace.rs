@@ -37,10 +37,11 @@ It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave
     Trouble {
         fault: "A route of another program drops the traffic of a device",
         command: OF_OTHER,
-        words: "✗ rp_filter    strict: answers to 192.168.1.60 leave by lan0
-
-It stops at the routing decision: the kernel takes no packet from 192.168.1.60 to 192.175.48.10, coming \
-                in on lan0.
+        words: "                 32766: from all lookup main
+                 → refused: Invalid argument
+⋮
+It stops at the routing decision: the route `blackhole 192.175.48.10/32` in table main of another program \
+                refuses the packet.
 ",
         breaks: "ip route add blackhole 192.175.48.10",
         mends: "ip route delete blackhole 192.175.48.10",
@@ -52,11 +53,51 @@ It stops at the routing decision: the kernel takes no packet from 192.168.1.60 t
         words: "✗ rules        50: from 192.168.1.60/32 unreachable
                  → refused: Network is unreachable
 ⋮
-It stops at the routing decision: `50: from 192.168.1.60/32 unreachable` refuses the packet, and does not \
-                belong to portals.
+It stops at the routing decision: the rule `50: from 192.168.1.60/32 unreachable` of another program \
+                refuses the packet.
+→ See `ip rule` and `ip route show table all`, and change the program that made it.
 ",
         breaks: "ip rule add from 192.168.1.60 priority 50 unreachable",
         mends: "ip rule delete priority 50",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A policy rule of another program forbids the traffic of a device",
+        command: OF_OTHER,
+        words: "✗ rules        50: from 192.168.1.60/32 prohibit
+                 → refused: Permission denied
+⋮
+It stops at the routing decision: the rule `50: from 192.168.1.60/32 prohibit` of another program refuses \
+                the packet.
+",
+        breaks: "ip rule add from 192.168.1.60 priority 50 prohibit",
+        mends: "ip rule delete priority 50",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A route of another program refuses the traffic of a device",
+        command: OF_OTHER,
+        words: "                 32766: from all lookup main
+                 → refused: No route to host
+⋮
+It stops at the routing decision: the route `unreachable 192.175.48.0/24` in table main of another program \
+                refuses the packet.
+",
+        breaks: "ip route add unreachable 192.175.48.0/24",
+        mends: "ip route delete unreachable 192.175.48.0/24",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A route of another program forbids the traffic of a portal",
+        words: "✗ rules        60: from 192.168.1.50/32 lookup default
+                 → refused: Permission denied
+⋮
+It stops at the routing decision: the route `prohibit 192.175.48.0/24` in table default of another program \
+                refuses the packet.
+",
+        breaks: "ip rule add from 192.168.1.50 priority 60 lookup default
+            ip route add prohibit 192.175.48.0/24 table default",
+        mends: "ip rule delete priority 60; ip route flush table default",
         ..FAULT
     },
 ];
@@ -70,6 +111,19 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
 ⋮
 It stops at the routing decision: the portal way is closed, because its exit paris is not up.
 → See `portals status`. The portal opens by itself as soon as an exit is up.
+",
+        breaks: "ip link delete to-paris 2>/dev/null || true",
+        ..FAULT
+    },
+    Trouble {
+        fault: "The tunnel to another site is gone",
+        command: "portals trace 192.168.1.60 10.77.2.70",
+        words: "                 32766: from all lookup main
+                 → refused: No route to host
+⋮
+It stops at the routing decision: the route `unreachable ⟨10.77.2.0/24⟩` in table main of portals refuses the \
+                packet, because no tunnel leads there now.
+→ See `portals status`. If no agent runs, start it with `portals run`.
 ",
         breaks: "ip link delete to-paris 2>/dev/null || true",
         ..FAULT
@@ -292,8 +346,8 @@ pub(crate) const OF_IPV6: &[Trouble] = &[Trouble {
     words: "✗ rules        32766: from all lookup main
                  → refused: Invalid argument
 
-It stops at the routing decision: `32766: from all lookup main` refuses the packet, and does not belong \
-                to portals.
+It stops at the routing decision: the route `blackhole 2620:4f:8000::10/128` in table main of another \
+                program refuses the packet.
 → See `ip rule` and `ip route show table all`, and change the program that made it.
 ",
     breaks: "ip -6 route add blackhole 2620:4f:8000::10",
