@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use nix::errno::Errno;
 
 use super::flow::Flow;
-use super::way::Way;
+use super::way::{FORWARD, INPUT, OUTPUT, PREROUTING, Way};
 use crate::base::net::Table;
 use crate::kernel::conntrack::Connection;
 
@@ -140,6 +140,19 @@ impl Evidence<'_> {
     /// Interface by which the answer went on; without reports of the kernel, the one that a lookup names.
     pub(super) fn onward(&self) -> &str {
         if self.is_traced { self.seen[2] } else { self.reverse }
+    }
+
+    /// Reports whether the way of the packet leads through a hook, as far as its sender and the routes tell.
+    pub(super) fn comes_to(&self, hook: usize) -> bool {
+        let is_own = self.flow.device.is_none();
+        let is_local = self.route.as_ref().is_ok_and(|route| route.is_local);
+        match hook {
+            PREROUTING => !is_own,
+            INPUT => is_local,
+            FORWARD => !is_own && !is_local,
+            OUTPUT => is_own,
+            _ => is_own || !is_local,
+        }
     }
 
     /// Reports whether the packet came to no hook behind one that it has passed.

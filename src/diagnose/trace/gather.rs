@@ -11,7 +11,7 @@ use super::evidence::{Evidence, MetInHook, Packets, PortalWords, Refuser, RouteW
 use super::flow::{Flow, named_link};
 use super::picture::rule_words;
 use super::watch::Watched;
-use super::way::{FORWARD, HOOKS, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
+use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
 use crate::base::error::Result;
 use crate::base::net::{Family, IfName};
 use crate::firewall::xtables::counters::{self, MetRule};
@@ -50,8 +50,7 @@ pub(super) fn evidence<'a>(
     let addresses = addresses.unwrap_or((flow.to, *source));
     let answer = PacketMark { addresses, protocol: flow.protocol, ports: [flow.port, None] };
     let (forth, back) = (Way::of(mark, &watched.events), Way::of(&answer, &watched.events));
-    let mut met = [reported(tracer.as_mut(), &forth), reported(tracer.as_mut(), &back)];
-    add_counted(&mut met[0], &watched.counters, watched.sent, flow.device.is_none());
+    let met = [reported(tracer.as_mut(), &forth), reported(tracer.as_mut(), &back)];
     let name = |index| name_of(links, index);
     let is_tunnel = flow.device.as_ref().is_some_and(|device| site.tunnels.contains_key(&device.interface));
     let mut evidence = Evidence {
@@ -78,6 +77,7 @@ pub(super) fn evidence<'a>(
     };
     let from = Some(*source).filter(|source| !source.is_unspecified());
     routes(&mut evidence, kernel, links, portal, (from, *incoming));
+    add_counted(&mut evidence, &watched.counters, watched.sent);
     evidence.tunnel = tunnel(site, kernel, &evidence);
     evidence
 }
@@ -129,16 +129,17 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Adds the rules of iptables that the packets met.
-fn add_counted(met: &mut Vec<MetInHook>, counters: &[String; 2], sent: u32, is_own: bool) {
+fn add_counted(evidence: &mut Evidence, counters: &[String; 2], sent: u32) {
     /// Hooks of a packet in order, with the tables of each.
-    const TABLES: [(usize, &str, &[&str]); 4] = [
+    const TABLES: [(usize, &str, &[&str]); 5] = [
         (PREROUTING, "PREROUTING", &["raw", "mangle", "nat"]),
         (OUTPUT, "OUTPUT", &["raw", "mangle", "nat", "filter"]),
+        (INPUT, "INPUT", &["mangle", "filter"]),
         (FORWARD, "FORWARD", &["mangle", "filter"]),
         (POSTROUTING, "POSTROUTING", &["mangle", "nat"]),
     ];
     for (hook, chain, tables) in TABLES {
-        if is_own == matches!(hook, PREROUTING | FORWARD) && hook != POSTROUTING {
+        if !evidence.comes_to(hook) {
             continue;
         }
         for table in tables {
@@ -149,7 +150,8 @@ fn add_counted(met: &mut Vec<MetInHook>, counters: &[String; 2], sent: u32, is_o
             {
                 // A policy that accepts says nothing.
                 if refuses || !rule.starts_with("policy") {
-                    met.push(MetInHook { hook, place, rule, is_pinhole: false, refuses });
+                    let met = MetInHook { hook, place, rule, is_pinhole: false, refuses };
+                    evidence.met[0].push(met);
                 }
             }
         }
