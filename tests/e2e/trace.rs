@@ -12,8 +12,8 @@ use crate::filters::{everywhere_legacy, has_nftables};
 use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
 use crate::troubles::trace::{
-    OF_FLOWS, OF_IPTABLES, OF_IPV6, OF_IPV6_STOPPED, OF_KERNEL, OF_NFTABLES, OF_STOPPED, OF_TRACEPOINT,
-    SILENT,
+    OF_FLOWS, OF_GUESTS, OF_IPTABLES, OF_IPV6, OF_IPV6_STOPPED, OF_KERNEL, OF_NFTABLES, OF_STOPPED,
+    OF_TRACEPOINT, SILENT,
 };
 use crate::ways::{each_other, only_nyc};
 use crate::words::{eventually, same, seconds, seen_as, settled, shell, spawn_at, start};
@@ -67,7 +67,8 @@ fn works(world: &mut World) -> Result<()> {
     let parts = ["tcp/80", "It works: the packet left by to-paris"];
     traced(site, &[&guest, &format!("{server}:80")], 0, &parts)?;
     traced(site, &["way", &format!("{server}:7"), "--udp"], 1, &["udp/7", "no answer came"])?;
-    before.same_as(&Snapshot::of(&site.router)?.unnumbered())
+    before.same_as(&Snapshot::of(&site.router)?.unnumbered())?;
+    each(world, OF_GUESTS)
 }
 
 fn translated(world: &mut World) -> Result<()> {

@@ -1,11 +1,13 @@
 //! The place where a flow ends, and the reason, from all evidence. Pure.
 
+use std::mem;
+
 use nix::errno::Errno;
 
 use super::causes::cause;
 use super::evidence::{Evidence, MetInHook, Packets, Refuser};
 use super::faults::{DETAILS, Ending, FAULTS, filled, owner};
-use super::way::{FORWARD, HOOKS};
+use super::way::{FORWARD, HOOKS, INPUT, OUTPUT};
 use crate::base::duration::duration;
 
 /// Ending of a flow in words.
@@ -37,7 +39,7 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
     }
     let (place, rule, is_pinhole) =
         met.map_or(("", "", false), |met| (&met.place, &met.rule, met.is_pinhole));
-    let (owner, way_out) = owner(place, is_pinhole);
+    let owner = owner(place, is_pinhole);
     let fault = &FAULTS[ending as usize];
     let device = evidence.flow.device.as_ref();
     let from = device.map(|device| device.address.to_string()).unwrap_or_default();
@@ -60,13 +62,18 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
         _ => "",
     };
     let hook = lost(evidence).or_else(|| evidence.forth.last_hook());
+    let (mut incoming, mut outgoing) = (interface(evidence), evidence.outgoing());
+    if ending == Ending::Answer {
+        // The way out is about the answer.
+        mem::swap(&mut incoming, &mut outgoing);
+    }
     // In the order of the names in the table.
     let details: [&str; DETAILS.len()] = [
         &from,
         &to,
         &destination,
-        interface(evidence),
-        evidence.outgoing(),
+        incoming,
+        outgoing,
         why,
         &evidence.not_forwarding,
         portal,
@@ -75,14 +82,18 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
         if evidence.refusal.is_empty() { "a rule or a route" } else { &evidence.refusal },
         evidence.reverse,
         place,
-        owner,
+        owner.name,
         rule,
         hook.map_or("", |hook| HOOKS[hook]),
         peer,
         &age,
         evidence.onward(),
     ];
-    let mut way_out = if met.is_some() { way_out } else { fault.way_out };
+    let mut way_out = fault.way_out;
+    if let Some(met) = met {
+        let is_tunneled = evidence.is_tunnel || evidence.tunnel.is_some();
+        way_out = owner.way_out(met.hook, device.is_some() && evidence.portal.is_some(), is_tunneled);
+    }
     let mut sentence = filled(fault.words, &details);
     let mut name = "";
     if let Some((cause_name, cause)) = cause {
@@ -159,7 +170,8 @@ pub(super) fn lost(evidence: &Evidence) -> Option<usize> {
     }
     // The kernel remembers a connection when its first packet leaves.
     let is_lost = !matches!(evidence.packets, Packets::None(_)) && evidence.connection.is_none();
-    is_lost.then(|| refusing(evidence, 0, None).map_or(FORWARD, |met| met.hook))
+    let hook = [OUTPUT, INPUT, FORWARD].into_iter().find(|hook| evidence.comes_to(*hook));
+    is_lost.then(|| refusing(evidence, 0, None).map_or(hook.unwrap_or(FORWARD), |met| met.hook))
 }
 
 /// Returns the first rule that refused the packet, or the answer; in this hook, if one is given. Never

@@ -218,6 +218,16 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
         evidence.forth = way(&[passed("enters"), passed("entered"), passed("forwards")]);
         evidence.connection = None;
     }),
+    (Ending::Unknown, "It stops in the hook input: something other", |evidence| {
+        untraced(evidence);
+        evidence.route.as_mut().unwrap().is_local = true;
+        evidence.connection = None;
+    }),
+    (Ending::Unknown, "It stops in the hook output: something other", |evidence| {
+        untraced(evidence);
+        (evidence.flow.device, evidence.reverse) = (None, "");
+        evidence.connection = None;
+    }),
     (
         Ending::Unknown,
         "each time: a module or a program in a hook of netfilter (NETFILTER_DROP).",

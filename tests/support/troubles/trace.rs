@@ -8,6 +8,9 @@ const OF_DEVICE: &str = "portals trace 192.168.1.50 192.175.48.10";
 /// Command about a device outside all portals.
 const OF_OTHER: &str = "portals trace 192.168.1.60 192.175.48.10";
 
+/// Command about a device that reaches for a service of this router.
+const TO_ROUTER: &str = "portals trace 192.168.1.60 192.168.1.1:22";
+
 const FAULT: Trouble =
     Trouble { fault: "", command: OF_DEVICE, words: "", at: At::Router, breaks: "", mends: "" };
 
@@ -203,7 +206,46 @@ The answer stops in the chain `inet mine forward` of another program: iifname \"
         mends: "nft delete table inet mine",
         ..FAULT
     },
+    Trouble {
+        fault: "A chain of another program drops the packets of a device to this router",
+        command: TO_ROUTER,
+        words: "✗ input        inet mine input: tcp dport 22 drop
+⋮
+It stops in the chain `inet mine input` of another program: tcp dport 22 drop.
+→ Accept the traffic there.
+",
+        breaks: "nft 'add table inet mine
+            add chain inet mine input { type filter hook input priority -10; }
+            add rule inet mine input tcp dport 22 drop'",
+        mends: "nft delete table inet mine",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of another program drops the packets of this router",
+        command: "portals trace self 192.175.48.10",
+        words: "✗ output       inet mine output: oifname \"uplink\" ip daddr 192.175.48.10 drop
+⋮
+It stops in the chain `inet mine output` of another program: oifname \"uplink\" ip daddr 192.175.48.10 drop.
+→ Accept the traffic there.
+",
+        breaks: "nft 'add table inet mine
+            add chain inet mine output { type filter hook output priority 10; }
+            add rule inet mine output oifname uplink ip daddr 192.175.48.10 drop'",
+        mends: "nft delete table inet mine",
+        ..FAULT
+    },
 ];
+
+/// Faults of one flow from a portal's own LAN.
+pub(crate) const OF_GUESTS: &[Trouble] = &[Trouble {
+    fault: "A device of a portal reaches for a service of this router",
+    command: "portals trace 10.77.1.70 10.77.1.65:22",
+    words: "It stops in the chain `⟨inet portals input⟩` of portals: ⟨…⟩
+→ Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach the rest as well, write \
+            `router = true` under the portal.
+",
+    ..FAULT
+}];
 
 /// Faults of one flow that the kernel counts.
 pub(crate) const OF_KERNEL: &[Trouble] = &[Trouble {
@@ -369,18 +411,45 @@ pub(crate) const OF_IPV6_STOPPED: &[Trouble] = &[Trouble {
 }];
 
 /// Faults of one flow in legacy iptables.
-pub(crate) const OF_IPTABLES: &[Trouble] = &[Trouble {
-    fault: "A chain of iptables drops the packets of a device",
-    words: "✗ forward      mangle FORWARD: -j PORTALS_FORWARD
+pub(crate) const OF_IPTABLES: &[Trouble] = &[
+    Trouble {
+        fault: "A chain of iptables drops the packets of a device",
+        words: "✗ forward      mangle FORWARD: -j PORTALS_FORWARD
                  mangle FORWARD: -j MINE
                  mangle MINE: -s 192.168.1.50/32 -j DROP
 ⋮
 It stops in the chain `mangle MINE` of another program: -s 192.168.1.50/32 -j DROP.
 → Accept the traffic there, or run `portals apply`, which opens what portals needs.
 ",
-    breaks: "iptables-legacy -t mangle -N MINE; iptables-legacy -t mangle -A FORWARD -j MINE
+        breaks: "iptables-legacy -t mangle -N MINE; iptables-legacy -t mangle -A FORWARD -j MINE
         iptables-legacy -t mangle -A MINE -s 192.168.1.50 -j DROP",
-    mends: "iptables-legacy -t mangle -D FORWARD -j MINE; iptables-legacy -t mangle -F MINE
+        mends: "iptables-legacy -t mangle -D FORWARD -j MINE; iptables-legacy -t mangle -F MINE
         iptables-legacy -t mangle -X MINE",
-    ..FAULT
-}];
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of iptables drops the packets of a device to this router",
+        command: TO_ROUTER,
+        words: "✗ input        filter INPUT: -j PORTALS_INPUT
+                 filter INPUT: -s 192.168.1.60/32 -p tcp -m tcp --dport 22 -j DROP
+⋮
+It stops in the chain `filter INPUT` of another program: -s 192.168.1.60/32 -p tcp -m tcp --dport 22 -j DROP.
+→ Accept the traffic there.
+",
+        breaks: "iptables-legacy -A INPUT -s 192.168.1.60 -p tcp --dport 22 -j DROP",
+        mends: "iptables-legacy -D INPUT -s 192.168.1.60 -p tcp --dport 22 -j DROP",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of iptables drops the packets of this router",
+        command: "portals trace self 192.175.48.10",
+        words: "filter OUTPUT: -d 192.175.48.10/32 -j DROP
+⋮
+It stops in the chain `filter OUTPUT` of another program: -d 192.175.48.10/32 -j DROP.
+→ Accept the traffic there.
+",
+        breaks: "iptables-legacy -A OUTPUT -d 192.175.48.10 -j DROP",
+        mends: "iptables-legacy -D OUTPUT -d 192.175.48.10 -j DROP",
+        ..FAULT
+    },
+];
