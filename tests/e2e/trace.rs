@@ -35,6 +35,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
     Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
     Scenario { name: "a trace waits for packets of the device", plots: &[NYC, PARIS], run: live },
+    Scenario { name: "two traces at once", plots: &[NYC, PARIS], run: at_once },
     Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
 ];
 
@@ -171,6 +172,19 @@ fn live(world: &mut World) -> Result<()> {
         same(&format!("{part} in\n{picture}"), picture.contains(part), true)?;
     }
     Ok(())
+}
+
+fn at_once(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(DEVICE)))?;
+    let site = world.site(NYC);
+    let arguments = ["way", &SERVER.to_string()];
+    let mut child = spawned(site, &["way", "192.0.2.77", "--live"])?;
+    eventually("the second trace is refused", || {
+        traced(site, &arguments, 1, &["another `portals trace` is at work on this machine"])
+    })?;
+    same("the first trace has ended", child.try_wait().is_ok_and(|ended| ended.is_some()), false)?;
+    child.kill().and_then(|()| child.wait()).map_err(|error| Error::failed("cannot kill").because(error))?;
+    traced(site, &arguments, 0, &["It works"])
 }
 
 fn killed(world: &mut World) -> Result<()> {

@@ -17,8 +17,11 @@ mod tests;
 mod watch;
 mod way;
 
+use std::time::Duration;
+
 use crate::base::error::{Error, Result};
 use crate::cli::style::Style;
+use crate::engine::journal::{Journal, lock_within};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::site::Site;
@@ -49,12 +52,18 @@ pub struct Choices<'a> {
     pub is_both: bool,
 }
 
+/// Time for another trace to end. One that was killed leaves a process behind that ends soon.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Traces a flow. The portals of `site` must have the exits that are in use.
 pub fn run(site: &Site, kernel: &mut Linux, links: &Links, choices: Choices, style: Style) -> Result<Trace> {
     if choices.is_both && choices.is_live {
         let words = "--both follows a packet of portals, and --live one of the device: give one of the two";
         return Err(Error::wrong(words.to_owned()));
     }
+    let _lock = lock_within(&Journal::open()?.folder().join("trace"), PATIENCE)?.ok_or_else(|| {
+        Error::failed("another `portals trace` is at work on this machine: wait until it ends, for a minute")
+    })?;
     let (flow, portal) = flow::read(site, kernel, links, choices)?;
     let mut far = None;
     if choices.is_both {
