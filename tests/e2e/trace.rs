@@ -35,6 +35,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a trace of a marked device", plots: &[NYC, PARIS], run: marked },
     Scenario { name: "a trace of the router's own traffic", plots: &[NYC, PARIS], run: own },
     Scenario { name: "a trace waits for packets of the device", plots: &[NYC, PARIS], run: live },
+    Scenario { name: "a trace tells which portal takes a flow", plots: &[NYC, PARIS], run: which_portal },
     Scenario { name: "two traces at once", plots: &[NYC, PARIS], run: at_once },
     Scenario { name: "a trace refuses words without a meaning", plots: &[NYC], run: wrong_words },
 ];
@@ -172,6 +173,48 @@ fn live(world: &mut World) -> Result<()> {
         same(&format!("{part} in\n{picture}"), picture.contains(part), true)?;
     }
     Ok(())
+}
+
+/// Portals that take a part of the traffic, and one of a device on the LAN of another.
+const PARTS: &str = r#"exits = ["paris"]
+
+[site.nyc.portal.way]
+interface = "portal0"
+dhcp = false
+exit = "paris"
+to = ["198.18.0.0/15"]
+
+[site.nyc.portal.guest]
+from = ["10.77.1.70"]
+exit = "paris"
+except = ["192.175.48.102"]
+
+[site.nyc.portal.web]
+from = ["192.168.1.50"]
+exit = "paris"
+ports = ["tcp/80"]
+"#;
+
+fn which_portal(world: &mut World) -> Result<()> {
+    start(world, &world.network(|plot| if plot == NYC { PARTS } else { r#"exits = ["nyc"]"# }.to_owned()))?;
+    let site = world.site(NYC);
+    seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
+    let closed = format!("{SERVER}:81");
+    let (server, web, other) = (SERVER.to_string(), format!("{SERVER}:80"), PARIS.own_server().to_string());
+    let guest = NYC.guest().to_string();
+    for (from, to, parts) in [
+        (guest.as_str(), &server, ["portal guest → paris", "It works: the packet left by to-paris"]),
+        (&guest, &other, ["portal0, portal guest, which leaves this packet out (`except`)", "by uplink"]),
+        ("10.77.1.80", &server, ["portal0, portal way, which leaves this packet out (`to`)", "by uplink"]),
+        ("way", &server, ["portal guest → paris", "by to-paris"]),
+        ("192.168.1.50", &web, ["lan0, portal web → paris", "It works: the packet left by to-paris"]),
+        ("192.168.1.50", &server, ["lan0, portal web, which leaves this packet out (`ports`)", "by uplink"]),
+    ] {
+        traced(site, &[from, to], 0, &parts)?;
+    }
+    let left_out = "lan0, portal web, which leaves this packet out (`ports`)";
+    traced(site, &["192.168.1.50", &web, "--udp"], 1, &[left_out, "left by uplink"])?;
+    traced(site, &["192.168.1.50", &closed], 0, &[left_out, "by uplink"])
 }
 
 fn at_once(world: &mut World) -> Result<()> {

@@ -92,7 +92,7 @@ pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
     let mut way_out = fault.way_out;
     if let Some(met) = met {
         let is_tunneled = evidence.is_tunnel || evidence.tunnel.is_some();
-        way_out = owner.way_out(met.hook, device.is_some() && evidence.portal.is_some(), is_tunneled);
+        way_out = owner.way_out(met.hook, device.is_some() && evidence.entered().is_some(), is_tunneled);
     }
     let mut sentence = filled(fault.words, &details);
     let mut name = "";
@@ -188,7 +188,7 @@ fn not_routed(evidence: &Evidence) -> Option<Ending> {
     let reverse = evidence.reverse;
     let is_elsewhere = !reverse.is_empty() && reverse != interface(evidence) && evidence.rp_filter != 0;
     let is_unknown = evidence.refusal.is_empty();
-    Some(match (errno, evidence.refuser, &evidence.portal) {
+    Some(match (errno, evidence.refuser, evidence.entered()) {
         (Errno::EHOSTUNREACH, ..) if !evidence.not_forwarding.is_empty() => Ending::NoForwarding,
         (_, Refuser::Portal, Some(portal)) if portal.obstacle.is_some() => Ending::Blocked,
         (_, Refuser::Portal, Some(_)) => Ending::Closed,

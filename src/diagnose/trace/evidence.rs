@@ -81,6 +81,8 @@ pub(super) struct PortalWords<'a> {
     pub(super) exit: String,
     /// Obstacle that blocks the portal.
     pub(super) obstacle: Option<String>,
+    /// Key of the network file by which the portal leaves the flow out; empty if the flow enters.
+    pub(super) left_out: &'static str,
 }
 
 /// Evidence about a flow.
@@ -92,8 +94,8 @@ pub(super) struct Evidence<'a> {
     pub(super) is_traced: bool,
     /// Portal of the flow.
     pub(super) portal: Option<PortalWords<'a>>,
-    /// Words about an entrance without a portal.
-    pub(super) no_portal: &'static str,
+    /// Set if the entrance is a tunnel of portals.
+    pub(super) is_tunnel: bool,
     /// Set if the interface of the entrance is up.
     pub(super) is_up: bool,
     pub(super) forth: Way<'a>,
@@ -140,6 +142,11 @@ impl Evidence<'_> {
     /// Interface by which the answer went on; without reports of the kernel, the one that a lookup names.
     pub(super) fn onward(&self) -> &str {
         if self.is_traced { self.seen[2] } else { self.reverse }
+    }
+
+    /// Returns the portal that the flow enters.
+    pub(super) fn entered(&self) -> Option<&PortalWords<'_>> {
+        self.portal.as_ref().filter(|portal| portal.left_out.is_empty())
     }
 
     /// Reports whether the way of the packet leads through a hook, as far as its sender and the routes tell.

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::evidence::{Evidence, MetInHook, Packets, PortalWords, Refuser, RouteWords, TunnelWords};
-use super::flow::{Flow, named_link};
+use super::flow::{Flow, left_out, named_link};
 use super::picture::rule_words;
 use super::watch::Watched;
 use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
@@ -27,10 +27,6 @@ use crate::site::{Exit, Portal, Site, SitePeer};
 use crate::state::{FORWARDING6, PRIORITIES, PROTOCOL};
 use crate::system::child::path_of;
 use crate::system::command::Command;
-
-/// Words about entrances without a portal.
-const TUNNEL: &str = "a tunnel from another site";
-const NO_PORTAL: &str = "no portal: the traffic goes the way of this router's own";
 
 /// Settings that let this host forward IPv4 and IPv6: path and name.
 const FORWARDING: [(&str, &str); 2] =
@@ -56,8 +52,8 @@ pub(super) fn evidence<'a>(
     let mut evidence = Evidence {
         packets: mem::replace(&mut watched.packets, Packets::Live),
         is_traced: tracer.is_some(),
-        portal: portal.map(portal_words),
-        no_portal: if is_tunnel { TUNNEL } else { NO_PORTAL },
+        portal: portal.map(|portal| portal_words(portal, &flow)),
+        is_tunnel,
         is_up: watched.is_up,
         seen: [name(forth.outgoing()), name(back.incoming()), name(back.outgoing())],
         forth,
@@ -158,7 +154,7 @@ fn add_counted(evidence: &mut Evidence, counters: &[String; 2], sent: u32) {
     }
 }
 
-fn portal_words(portal: &Portal) -> PortalWords<'_> {
+fn portal_words<'a>(portal: &'a Portal, flow: &Flow) -> PortalWords<'a> {
     let exit = match &portal.exit {
         Exit::Nowhere => {
             let names: Vec<String> = portal.exits.iter().map(ToString::to_string).collect();
@@ -167,7 +163,7 @@ fn portal_words(portal: &Portal) -> PortalWords<'_> {
         exit => exit.to_string(),
     };
     let obstacle = portal.obstacle.as_ref().map(ToString::to_string);
-    PortalWords { name: &portal.name, exit, obstacle }
+    PortalWords { name: &portal.name, exit, obstacle, left_out: left_out(portal, flow) }
 }
 
 /// Asks the kernel for the route of the packet, and looks for the rules that led there.
@@ -179,7 +175,7 @@ fn routes<'a>(
     (from, incoming): (Option<IpAddr>, Option<u32>),
 ) {
     // Without a packet, the mark is the one that the plan gives.
-    let planned = portal.and_then(Portal::mark).filter(|_| has_port(portal, &evidence.flow));
+    let planned = portal.filter(|portal| left_out(portal, &evidence.flow).is_empty()).and_then(Portal::mark);
     let mark = match &evidence.forth.events[..] {
         [] => planned.map_or(0, |mark| mark.value),
         _ => evidence.forth.mark(),
@@ -226,13 +222,6 @@ fn routes<'a>(
             evidence.rp_filter = evidence.rp_filter.max(value.unwrap_or_default());
         }
     }
-}
-
-/// Reports whether the flow's port enters the portal.
-fn has_port(portal: Option<&Portal>, flow: &Flow) -> bool {
-    let Some(portal) = portal else { return false };
-    let is_in = |port: u16| portal.ports().iter().any(|range| (range.first..=range.last).contains(&port));
-    portal.ports().is_empty() || flow.port.is_some_and(is_in)
 }
 
 /// Fills in the rules up to the one that led to the route, or to the refusal.

@@ -147,8 +147,15 @@ impl Picture {
             "entrance",
         );
         match &evidence.portal {
-            Some(portal) => self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]),
-            None => self.line(&[interface, ", ", evidence.no_portal]),
+            Some(portal) if portal.left_out.is_empty() => {
+                self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]);
+            }
+            Some(portal) => {
+                let of_portal = [", portal ", portal.name, ", which leaves this packet out (`"].concat();
+                self.line(&[interface, &of_portal, portal.left_out, "`)"]);
+            }
+            None if evidence.is_tunnel => self.line(&[interface, ", a tunnel from another site"]),
+            None => self.line(&[interface, ", no portal: the traffic goes the way of this router's own"]),
         }
     }
 

@@ -40,8 +40,8 @@ fn works() -> Evidence<'static> {
         },
         packets: Packets::Own,
         is_traced: true,
-        portal: Some(PortalWords { name: "tv", exit: "paris".to_owned(), obstacle: None }),
-        no_portal: "no portal",
+        portal: Some(PortalWords { name: "tv", exit: "paris".to_owned(), obstacle: None, left_out: "" }),
+        is_tunnel: false,
         is_up: true,
         forth: way(&[
             passed("enters"),
