@@ -132,6 +132,10 @@ fn own(world: &mut World) -> Result<()> {
         0,
         &["this router →", "It works: the packet left by to-paris"],
     )?;
+    for itself in ["::1", "127.0.0.1", "192.168.1.1"] {
+        let arrives = format!("It arrives: {itself} is an address of this router itself.");
+        traced(site, &["self", itself], 0, &["→ table local: this router", &arrives])?;
+    }
     let itself = NYC.address.to_string();
     traced(site, &["192.168.1.50", &itself], 0, &["It arrives: ", "is an address of this router itself."])
 }

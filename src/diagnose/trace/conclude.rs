@@ -145,7 +145,7 @@ fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
         Ending::NoForwarding
     } else if evidence.has_vanished() {
         Ending::Vanished
-    } else if evidence.route.as_ref().is_ok_and(|route| route.is_local) || evidence.forth.has_arrived() {
+    } else if evidence.is_local() || evidence.forth.has_arrived() {
         Ending::Here
     } else if matches!(evidence.packets, Packets::None(_)) {
         Ending::Untested

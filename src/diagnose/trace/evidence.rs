@@ -149,10 +149,15 @@ impl Evidence<'_> {
         self.portal.as_ref().filter(|portal| portal.left_out.is_empty())
     }
 
+    /// Reports whether the packet is for this host itself.
+    pub(super) fn is_local(&self) -> bool {
+        self.seen[0] == "lo" || self.route.as_ref().is_ok_and(|route| route.is_local)
+    }
+
     /// Reports whether the way of the packet leads through a hook, as far as its sender and the routes tell.
     pub(super) fn comes_to(&self, hook: usize) -> bool {
         let is_own = self.flow.device.is_none();
-        let is_local = self.route.as_ref().is_ok_and(|route| route.is_local);
+        let is_local = self.is_local();
         match hook {
             PREROUTING => !is_own,
             INPUT => is_local,

@@ -200,7 +200,9 @@ impl Picture {
         let is_source = matches!(self.ending, Ending::ReversePath | Ending::Impossible);
         let is_refused = evidence.route.is_err() || self.ending == Ending::NoForwarding;
         if !is_source {
-            self.begin(mark(is_refused), "rules");
+            // The packet itself counts more than the lookup.
+            let is_over = is_refused && evidence.forth.is_over();
+            self.begin(if is_over { Mark::Told } else { mark(is_refused) }, "rules");
             for rule in &evidence.rules {
                 self.line(&[rule]);
             }

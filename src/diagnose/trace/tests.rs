@@ -149,6 +149,10 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
     (Ending::Here, "1.1.1.1 is an address of this router", |evidence| {
         evidence.route.as_mut().unwrap().is_local = true;
     }),
+    (Ending::Here, "  · rules        112: from 192.168.1.50/32 lookup 7702", |evidence| {
+        (evidence.flow.device, evidence.reverse) = (None, "");
+        (evidence.route, evidence.seen) = (Err(Errno::EINVAL), ["lo", "", ""]);
+    }),
     (Ending::Untested, "out of to-paris. Its firewall was not tested: no module", |evidence| {
         untraced(evidence);
         evidence.packets = Packets::None("no module".to_owned());
