@@ -9,9 +9,9 @@ command! {
         example "portals trace tv 1.1.1.1:443\nportals trace 192.168.1.50 example.net\n\
             portals trace self 9.9.9.9:53 --udp\nportals trace tv 1.1.1.1:443 --live\n\
             portals trace tv 1.1.1.1:443 --both",
-        note "The kernel reports the steps of a packet that portals itself sends, as if it came from the device; \
-            the device may get the answer. Everything that the trace sets up is gone when it ends, even if it \
-            is killed.",
+        note "The kernel reports the steps of a packet that portals itself sends, as if it came from the \
+            device; the device may get the answer. Everything that the trace sets up is gone when it ends, \
+            even if it is killed.",
         status 1 "the flow stops at this router or at the other site, or no answer came"
     {
         /// sender: the name of a portal, the address of a device, or `self` for this router

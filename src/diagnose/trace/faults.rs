@@ -232,8 +232,8 @@ const PROTECTION: &str = "This is the protection of a portal: only the traffic o
                           in use.";
 
 /// Way out for a portal's packets to this router.
-const ROUTER: &str = "Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach the \
-                      rest as well, write `router = true` under the portal.";
+const ROUTER: &str = "Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach \
+                      the rest as well, write `router = true` under the portal.";
 
 /// Way out for packets of portals that another program's firewall refuses to forward.
 const APPLY: &str = "Accept the traffic there, or run `portals apply`, which opens what portals needs.";
@@ -245,8 +245,8 @@ pub(super) fn owner(place: &str, is_pinhole: bool) -> &'static Owner {
 }
 
 impl Owner {
-    /// Returns the way out for a packet that a chain in this hook drops. `is_of_portal` tells whether it enters
-    /// a portal, and `is_of_portals` whether it comes from or goes into a tunnel.
+    /// Returns the way out for a packet that a chain in this hook drops. `is_of_portal` tells whether it
+    /// enters a portal, and `is_of_portals` whether it comes from or goes into a tunnel.
     pub(super) fn way_out(&self, hook: usize, is_of_portal: bool, is_of_portals: bool) -> &'static str {
         match hook {
             INPUT if is_of_portal && self.name == PORTALS => ROUTER,

@@ -174,8 +174,8 @@ fn lowest<'a>(
     lowest
 }
 
-/// Returns the rank of a portal for a flow: portals that leave the flow out come last, and the rules of devices
-/// come before those of interfaces.
+/// Returns the rank of a portal for a flow: portals that leave the flow out come last, and the rules of
+/// devices come before those of interfaces.
 fn rank(portal: &Portal, flow: &Flow, named: Option<&Portal>) -> u8 {
     let is_named = named.is_some_and(|named| named.name == portal.name);
     let is_left_out = !left_out(portal, flow).is_empty();

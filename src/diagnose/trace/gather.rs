@@ -270,8 +270,8 @@ fn leading(
 /// Names of the routes that refuse packets, from the number RTN_BLACKHOLE.
 const KINDS: [&str; 3] = ["blackhole", "unreachable", "prohibit"];
 
-/// Returns the kind of the route, or the action of the rule, that makes the kernel refuse a packet in this way:
-/// their numbers are the same. 0 stands for no refusal.
+/// Returns the kind of the route, or the action of the rule, that makes the kernel refuse a packet in this
+/// way: their numbers are the same. 0 stands for no refusal.
 fn refusing_kind(answer: &Result<Option<RouteAnswer>, Refusal>) -> u8 {
     match answer.as_ref().map_err(|refusal| refusal.errno) {
         Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => libc::RTN_UNREACHABLE,

@@ -175,7 +175,7 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
         evidence.portal.as_mut().unwrap().obstacle = Some("The card is missing.".to_owned());
     }),
     (Ending::NoRoute, "to a route to 1.1.1.1", |evidence| {
-        unrouted(evidence, Errno::ENETUNREACH, Refuser::Other, "")
+        unrouted(evidence, Errno::ENETUNREACH, Refuser::Other, "");
     }),
     (Ending::Unlinked, "the rule `118: from all unreachable` of portals refuses", |evidence| {
         unrouted(evidence, Errno::ENETUNREACH, Refuser::Portal, RULE);

@@ -124,8 +124,8 @@ It stops at the routing decision: the portal way is closed, because its exit par
         words: "                 32766: from all lookup main
                  → refused: No route to host
 ⋮
-It stops at the routing decision: the route `unreachable ⟨10.77.2.0/24⟩` in table main of portals refuses the \
-                packet, because no tunnel leads there now.
+It stops at the routing decision: the route `unreachable ⟨10.77.2.0/24⟩` in table main of portals refuses \
+                the packet, because no tunnel leads there now.
 → See `portals status`. If no agent runs, start it with `portals run`.
 ",
         breaks: "ip link delete to-paris 2>/dev/null || true",
@@ -241,8 +241,8 @@ pub(crate) const OF_GUESTS: &[Trouble] = &[Trouble {
     fault: "A device of a portal reaches for a service of this router",
     command: "portals trace 10.77.1.70 10.77.1.65:22",
     words: "It stops in the chain `⟨inet portals input⟩` of portals: ⟨…⟩
-→ Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach the rest as well, write \
-            `router = true` under the portal.
+→ Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach the rest as well, \
+            write `router = true` under the portal.
 ",
     ..FAULT
 }];
