@@ -387,7 +387,7 @@ pub(crate) const OF_IPV6: &[Trouble] = &[Trouble {
     command: OF_IPV6_DEVICE,
     words: "✗ rules        32766: from all lookup main
                  → refused: Invalid argument
-
+⋮
 It stops at the routing decision: the route `blackhole 2620:4f:8000::10/128` in table main of another \
                 program refuses the packet.
 → See `ip rule` and `ip route show table all`, and change the program that made it.
