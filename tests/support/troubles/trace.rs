@@ -220,10 +220,7 @@ pub(crate) const OF_BOTH: &[Trouble] = &[
     Trouble {
         fault: "The packets vanish on their way to the other site",
         command: OF_BOTH_SITES,
-        words: "at paris:
-no packet of the flow came in
-
-It stops between the sites: the packet left by to-paris, and did not come in at paris.
+        words: "It stops between the sites: the packet left by to-paris, and did not come in at paris.
 → Run `portals doctor` at both sites.
 ",
         at: At::Peer,
@@ -291,7 +288,7 @@ pub(crate) const OF_IPV6: &[Trouble] = &[Trouble {
     command: OF_IPV6_DEVICE,
     words: "✗ rules        32766: from all lookup main
                  → refused: Invalid argument
-
+⋮
 It stops at the routing decision: `32766: from all lookup main` refuses the packet, and does not belong \
                 to portals.
 → See `ip rule` and `ip route show table all`, and change the program that made it.
