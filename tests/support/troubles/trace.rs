@@ -273,8 +273,6 @@ pub(crate) const OF_SILENT: &[Trouble] = &[Trouble {
     command: OF_BOTH_SITES,
     words: "at paris:
 the agent of `paris` does not answer this question: it does not run, or it is of an older version
-
-The packet left by to-paris, and no answer came.
 ",
     ..FAULT
 }];
