@@ -23,6 +23,9 @@ command! {
         /// wait for a packet of the device, instead of sending one
         pub live: bool = "--live";
 
+        /// seconds that --live waits; 60 by default
+        pub wait: Option<u8> = "--wait <seconds>";
+
         /// show both sites of the tunnel: the agent of the other one watches the same packet
         pub both: bool = "--both";
 

@@ -19,7 +19,7 @@ pub(super) fn run(file: &Path, options: &TraceCommand) -> Result<ExitStatus, Err
         from: &options.from,
         to: &options.to,
         is_udp: options.udp,
-        is_live: options.live,
+        live: options.live.then_some(options.wait.unwrap_or(60)),
         is_both: options.both,
     };
     let trace = trace::run(site, kernel, links, choices, Style::for_stdout())?;

@@ -167,8 +167,8 @@ impl<'a> FarTrace<'a> {
         Ok(printable(&String::from_utf8_lossy(&self.text)))
     }
 
-    /// Fetches the next bytes of the text, and waits a moment if there are none. Reports whether the trace has
-    /// ended, and all of its text is here.
+    /// Fetches the next bytes of the text, and waits a moment if there are none. Reports whether the trace
+    /// has ended, and all of its text is here.
     fn step(&mut self) -> Result<bool> {
         self.question.offset = u16::try_from(self.text.len()).unwrap_or(LONGEST_TRACE);
         let Message::Traced(traced) = self.channel.ask(&Message::Trace(self.question))? else {

@@ -153,8 +153,8 @@ pub struct RouteAnswer {
 /// - EACCES: a rule or a route prohibits the packet.
 /// - EINVAL, or EXDEV on kernels before 6.14: the source is impossible here, or a route drops the packet.
 pub fn ask(socket: &mut Socket, packet: &RoutedPacket) -> Result<Option<RouteAnswer>, Refusal> {
-    /// RTM_F_LOOKUP_TABLE: the answer tells the table of the route, and not the table `main`. That of IPv6
-    /// always does, and the kernel refuses the flag there.
+    /// RTM_F_LOOKUP_TABLE: the answer tells the table of the route, and not the table `main`. Answers about
+    /// IPv6 always do, and a request with this flag is refused (`inet6_rtm_valid_getroute_req`).
     const LOOKUP_TABLE: u32 = 0x1000;
     /// RTA_IP_PROTO, RTA_SPORT and RTA_DPORT. Kernels before 4.18 ignore them.
     const PROTOCOL_NUMBER: u16 = 27;

@@ -38,8 +38,8 @@ pub struct ExchangePeer {
 }
 
 impl ExchangePart {
-    /// Derives the part of the site `own`; `None` if the site has no port left, or if it has no link to a site
-    /// that has one.
+    /// Derives the part of the site `own`; `None` if the site has no port left, or if it has no link to a
+    /// site that has one.
     pub(super) fn new(network: &Network, own: &str) -> Option<Self> {
         let mine = &network.sites[own];
         let port = port(mine)?;

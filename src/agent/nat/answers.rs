@@ -23,6 +23,9 @@ use crate::system::logging as log;
 /// Longest time of a trace.
 const LONGEST_TIME: u8 = 30;
 
+/// Seconds that a small router needs to begin and to end a trace.
+const BEGINNING: u8 = 10;
+
 /// Time between two looks at a trace that was ended.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -119,7 +122,9 @@ impl Answers {
         };
         let mut command = Command::new(THIS_PROGRAM);
         command.arg0(c"portals").arg("--config").arg(&self.file);
-        command.args(&["trace", "--live", &trace.from.to_string(), &to]);
+        // It has to draw its picture before it is ended.
+        let wait = trace.seconds.min(LONGEST_TIME).saturating_sub(BEGINNING).max(1).to_string();
+        command.args(&["trace", "--live", "--wait", &wait, &trace.from.to_string(), &to]);
         if trace.is_udp {
             command.arg("--udp");
         }

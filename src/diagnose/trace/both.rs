@@ -11,8 +11,8 @@ use crate::diagnose::ask::{Channel, FarTrace};
 use crate::kernel::inject::UDP;
 use crate::site::Site;
 
-/// Seconds that the other site watches: the probes take five, and small routers need some to begin.
-const WATCHING: u8 = 20;
+/// Seconds that the other site has for its trace: the probes take five, and small routers need ten to begin.
+const WATCHING: u8 = 25;
 
 /// Trace at the other site, or the reason why there is none.
 pub(super) struct Far<'a> {
@@ -99,7 +99,8 @@ impl<'a> Part<'a> {
     /// Returns the words under both pictures, if this site got no answer.
     fn words(&self, own: &str, peer: &str, out: &str) -> LastWords {
         let (good, _) = FAULTS[Ending::Works as usize].words.split_once(':').unwrap_or_default();
-        let (sentence, way_out) = if self.sentence.is_empty() {
+        let (none, _) = FAULTS[Ending::NotSeen as usize].words.split_once('{').unwrap_or_default();
+        let (sentence, way_out) = if self.sentence.is_empty() || self.sentence.starts_with(none) {
             let sentence = [
                 "It stops between the sites: the packet left by ",
                 out,
@@ -132,7 +133,7 @@ fn at(site: &str, sentence: &str) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "waiting for a packet of the flow, up to a minute\n\
+    const TEXT: &str = "waiting for a packet of the flow, up to 15 s\n\
                         10.77.1.1 on to-nyc → 1.1.1.1 icmp\nseen: a packet of the device\n\n  ✓ entrance     \
                         to-nyc\n\nIt stops at x.\n→ Look there.\n";
 
@@ -165,6 +166,8 @@ mod tests {
             "{sentence}"
         );
         assert!(!way_out.is_empty());
+        let unseen = TEXT.replace("It stops at x.", "No packet from 10.77.1.1 to 1.1.1.1 came in meanwhile.");
+        assert_eq!(words(&unseen).0, sentence);
         let hostile = TEXT.replace("It stops", "Ä");
         assert_eq!(words(&hostile).0, "At paris: Ä at x.");
         for end in (0..TEXT.len()).filter(|end| TEXT.is_char_boundary(*end)) {

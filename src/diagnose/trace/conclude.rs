@@ -138,6 +138,10 @@ fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
         Ending::NotEntered
     } else if let Some(hook) = lost(evidence) {
         return match refusing(evidence, 0, Some(hook)) {
+            // The lookup of IPv6 does not see this setting.
+            None if !evidence.is_traced && !evidence.not_forwarding.is_empty() => {
+                (Ending::NoForwarding, None)
+            }
             None => (Ending::Unknown, None),
             met => (Ending::Chain, met),
         };

@@ -93,7 +93,7 @@ pub(super) const FAULTS: [Fault; 22] = [
         way_out: "Run the trace with --live, and use the device meanwhile.",
     },
     Fault {
-        words: "No packet from {from} to {to} came in within a minute.",
+        words: "No packet from {from} to {to} came in meanwhile.",
         way_out: "Use the device while the trace waits. If it was in use, look at its cable or Wi-Fi, and at \
                   its address.",
     },

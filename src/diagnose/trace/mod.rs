@@ -46,8 +46,8 @@ pub struct Choices<'a> {
     pub to: &'a str,
     /// Set if the destination's port is one of UDP.
     pub is_udp: bool,
-    /// Set if the trace waits for packets of the device, and sends none.
-    pub is_live: bool,
+    /// Seconds that the trace waits for packets of the device, and sends none; `None` if it sends packets.
+    pub live: Option<u8>,
     /// Set if the site at the other end of the tunnel watches as well.
     pub is_both: bool,
 }
@@ -57,7 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Traces a flow. The portals of `site` must have the exits that are in use.
 pub fn run(site: &Site, kernel: &mut Linux, links: &Links, choices: Choices, style: Style) -> Result<Trace> {
-    if choices.is_both && choices.is_live {
+    if choices.is_both && choices.live.is_some() {
         let words = "--both follows a packet of portals, and --live one of the device: give one of the two";
         return Err(Error::wrong(words.to_owned()));
     }
@@ -68,11 +68,11 @@ pub fn run(site: &Site, kernel: &mut Linux, links: &Links, choices: Choices, sty
     let mut far = None;
     if choices.is_both {
         // A first packet tells the tunnel, and the addresses in the tunnel.
-        let mut watched = watch::watch(kernel, links, &flow, false)?;
+        let mut watched = watch::watch(kernel, links, &flow, None)?;
         let evidence = gather::evidence(site, kernel, links, (flow.clone(), portal), &mut watched);
         far = Some(Far::begin(site, &evidence));
     }
-    let mut watched = watch::watch(kernel, links, &flow, choices.is_live)?;
+    let mut watched = watch::watch(kernel, links, &flow, choices.live)?;
     let evidence = gather::evidence(site, kernel, links, (flow, portal), &mut watched);
     let mut conclusion = conclude(&evidence);
     let mut text = picture::draw(&evidence, &conclusion, style);

@@ -263,6 +263,11 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
         evidence.route = works().route;
         evidence.not_forwarding = "net.ipv6.conf.all.forwarding".to_owned();
     }),
+    (Ending::NoForwarding, "net.ipv6.conf.all.forwarding is 0", |evidence| {
+        untraced(evidence);
+        evidence.connection = None;
+        evidence.not_forwarding = "net.ipv6.conf.all.forwarding".to_owned();
+    }),
     (Ending::Here, "each time: no program of this router takes it (NO_SOCKET)", |evidence| {
         evidence.route.as_mut().unwrap().is_local = true;
         evidence.drops = drops(&["XDP", "NO_SOCKET"]);

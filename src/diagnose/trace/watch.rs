@@ -32,9 +32,6 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Time for reports before the next look, and for the last reports about an answer.
 const LAST_REPORTS: Duration = Duration::from_millis(100);
 
-/// Time that a trace waits for packets of the device.
-const PATIENCE: Duration = Duration::from_mins(1);
-
 /// Beginning of the line that tells that packets are watched.
 pub(super) const WAITING: &str = "waiting for a packet of the flow";
 
@@ -61,7 +58,7 @@ pub(super) struct Watched {
 }
 
 /// Watches packets of a flow.
-pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: bool) -> Result<Watched> {
+pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, live: Option<u8>) -> Result<Watched> {
     let (source, link) = match &flow.device {
         Some(device) => {
             let lacks = || Error::failed("this router lacks the interface of that portal");
@@ -78,7 +75,7 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         mark: PacketMark {
             addresses: (source, flow.to),
             protocol: flow.protocol,
-            ports: [(!is_live).then_some(own_port), flow.port],
+            ports: [live.is_none().then_some(own_port), flow.port],
         },
         packets: Packets::None(String::new()),
         tracer: None,
@@ -96,11 +93,11 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         }
         let family = Family::of(flow.to);
         watched.counters[0] = counters(kernel, family);
-        if is_live {
+        if let Some(seconds) = live {
             watched.packets = Packets::Live;
             // Another site that has asked for this trace learns from it that packets are watched.
-            complain!("{WAITING}, up to a minute");
-            watched.is_settled(PATIENCE);
+            complain!("{WAITING}, up to {seconds} s");
+            watched.is_settled(Duration::from_secs(seconds.into()));
         } else {
             watched.send(kernel, flow, own_port);
         }

@@ -95,9 +95,10 @@ mod tests {
         let lines = "Ip6InNoRoutes                   \t11\nXfrmInPolBlock          \t12\n";
         assert_eq!((value(lines, "InNoRoutes"), value(lines, "XfrmInPolBlock")), (11, 12));
         let interfaces = "Inter-|   Receive                                                |  Transmit\n \
-             face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo \
-             colls carrier compressed\n\
-             lo: 100 1 0 5 0 0 0 0 100 1 0 6 0 0 0 0\n lan0: 1000 10 0 13 0 0 0 0 2000 20 0 14 0 0 0 0\n";
+             face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop \
+             fifo colls carrier compressed\n\
+             lo: 100 1 0 5 0 0 0 0 100 1 0 6 0 0 0 0\n\
+             lan0: 1000 10 0 13 0 0 0 0 2000 20 0 14 0 0 0 0\n";
         assert_eq!((value(interfaces, RECEIVED), value(interfaces, SENT)), (13, 20));
         assert_eq!(value("\nIp:\nIp: 1\nTcpExt: a b\n", "InNoRoutes"), 0, "torn files");
     }

@@ -316,10 +316,7 @@ pub(crate) const OF_BOTH: &[Trouble] = &[
     Trouble {
         fault: "The packets vanish on their way to the other site",
         command: OF_BOTH_SITES,
-        words: "at paris:
-no packet of the flow came in
-
-It stops between the sites: the packet left by to-paris, and did not come in at paris.
+        words: "It stops between the sites: the packet left by to-paris, and did not come in at paris.
 → Run `portals doctor` at both sites.
 ",
         at: At::Peer,
@@ -372,8 +369,6 @@ pub(crate) const OF_SILENT: &[Trouble] = &[Trouble {
     command: OF_BOTH_SITES,
     words: "at paris:
 the agent of `paris` does not answer this question: it does not run, or it is of an older version
-
-The packet left by to-paris, and no answer came.
 ",
     ..FAULT
 }];

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A hint has no body, and is not authenticated. An answer is as long as its question, so a helper that
-//! answers a forged source never sends more than it got. Only pieces of network files, and answers to questions
-//! of commands, are longer; they stay inside the tunnels, where no source is forged.
+//! answers a forged source never sends more than it got. Only pieces of network files, and answers to
+//! questions of commands, are longer; they stay inside the tunnels, where no source is forged.
 //!
 //! An echo and its answer have bytes behind the tag that are not encrypted: they only take room on the path.
 
