@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use wg_portals::base::net::{Family, Table};
+use wg_portals::base::net::{Family, IfName, Table};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::commands::as_commands::Script;
 use wg_portals::commands::plan::head;
@@ -17,9 +17,9 @@ use wg_portals::engine::load::Files;
 use wg_portals::firewall::xtables::IptablesProgram;
 use wg_portals::firewall::{Chain, ForeignChain, RestrictiveRules, TableFamily};
 use wg_portals::nat::helper::{RelaySide, RelayedLink};
-use wg_portals::plan::{plan, relayed_links};
+use wg_portals::plan::{bridged, plan, relayed_links};
 use wg_portals::services;
-use wg_portals::site::facts::{Facts, HostFirewalls};
+use wg_portals::site::facts::{Facts, HostFirewalls, LinkSort, Master, Tie};
 use wg_portals::site::{Exit, ExitChoices, Site};
 use wg_portals::state::State;
 use wg_portals::state::diff::diff;
@@ -188,6 +188,28 @@ fn a_network_of_the_host_that_a_peer_shares_is_refused_with_the_line_to_write() 
     let taken = "site `oslo` has the network 10.77.3.0/24, but 10.77.3.0/24 is already connected to this \
                  router: change `subnet`, or the `address` of the portal there, or renumber this network";
     assert!(told("10.77.3.0/24").unwrap_err().starts_with(taken));
+}
+
+/// Where packets to the internet might leave by a bridge, portals opens no way on it.
+#[test]
+fn a_bridge_with_devices_lets_packets_stay_on_it_unless_it_is_an_uplink() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/device");
+    let network = support::network(&fs::read_to_string(case.join("network.toml")).unwrap());
+    let ways = |lan: &str, change: fn(&mut Facts)| {
+        let (mut facts, resolved) = support::facts(&fs::read_to_string(case.join("nyc.facts.toml")).unwrap());
+        let bridge: IfName = "br-lan".parse().unwrap();
+        let master = Master { interface: bridge.clone(), sort: LinkSort::Bridge, holds_uplink: false };
+        facts.ties.insert("eth1".parse().unwrap(), Tie { master: Some(master), ..Tie::default() });
+        facts.behind.insert(bridge, [lan.parse().unwrap()].into());
+        change(&mut facts);
+        bridged(&support::files(&network, "nyc", None).view(&facts, &resolved).unwrap()).len()
+    };
+    assert_eq!(ways("192.168.1.0/24", |_| {}), 1);
+    assert_eq!(ways("192.168.7.0/24", |_| {}), 0, "no device is there");
+    assert_eq!(ways("192.168.1.0/24", |facts| facts.uplink6 = "br-lan".parse().ok()), 0);
+    assert_eq!(ways("192.168.1.0/24", |facts| facts.uplink = None), 0);
+    let one_arm = |facts: &mut Facts| facts.uplink.as_mut().unwrap().interface = "br-lan".parse().unwrap();
+    assert_eq!(ways("192.168.1.0/24", one_arm), 0);
 }
 
 #[test]

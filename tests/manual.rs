@@ -49,6 +49,22 @@ fn the_man_page_matches_the_command_line() {
     );
 }
 
+#[test]
+fn a_shell_takes_examples_as_they_are_meant() {
+    let mut count = 0;
+    let mut open: Vec<&CommandLine> = vec![CLI];
+    while let Some(command) = open.pop() {
+        open.extend(command.commands);
+        for line in command.example.lines() {
+            count += 1;
+            for word in line.split(' ').filter(|word| !matches!(*word, ">" | "|")) {
+                assert!(!word.contains(['<', '>', '|', '&', ';', '$', '*', '?']), "`{word}` in `{line}`");
+            }
+        }
+    }
+    assert!(count > 30, "{count} examples");
+}
+
 /// Returns the whole page, in the macros of man(7).
 fn man_page(program: &CommandLine) -> String {
     let mut page = format!(

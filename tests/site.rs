@@ -204,8 +204,8 @@ fn only_listed_keys_sign() {
     assert!(!words.status.success(), "a key is never overwritten");
 }
 
-/// The program syncs the key and its folder (1, 2), then the file and its folder (3, 4). The file that names a key is in
-/// place if only the sync of its folder fails.
+/// The program syncs the key and its folder (1, 2), then the file and its folder (3, 4). The file that names
+/// a key is in place if only the sync of its folder fails.
 #[test]
 fn a_disk_that_fails_leaves_no_file_without_its_new_key() {
     let folder = Folder::new("disk", NETWORK);

@@ -17,8 +17,8 @@ const HEAD: &str = "\
 
 `portals doctor` checks the network file, this machine and its links, and names what is wrong: `✗` is a fault,
 `!` a fact to know, `-` something that could not be checked. `portals trace` follows one flow, and says where
-it stops. The tests make every fault in these tables for real, and compare the words. `⟨…⟩` stands for text
-that differs, and `⋮` for more lines.
+it stops; with `--both`, it says at which of two sites. The tests make every fault in these tables for real,
+and compare the words. `⟨…⟩` stands for text that differs, and `⋮` for more lines.
 ";
 
 #[test]
@@ -60,6 +60,7 @@ fn cell(words: &str) -> String {
     let lines = words.lines().map(|line| {
         let line = line
             .trim_start()
+            .replace(" --config /run/demo/network.toml", "")
             .replace("/run/demo", "/etc/portals")
             .replace('&', "&amp;")
             .replace('<', "&lt;")

@@ -81,6 +81,8 @@ pub struct Agent {
     journal: Journal,
     /// Errors of the last attempt, so that the log has each of them once.
     complaint: Option<Vec<String>>,
+    /// Time of the last repair of rules that keep portals closed, and the repaired things in words.
+    put_back: Option<(Instant, String)>,
     _place: Lock,
 }
 
@@ -120,6 +122,7 @@ impl Agent {
             kernel,
             journal,
             complaint: None,
+            put_back: None,
             _place: place,
         };
         let names = &mut agent.sources.names;

@@ -12,9 +12,9 @@ use crate::engine::load::Files;
 use crate::plan::lockout_warnings;
 use crate::services;
 use crate::site::{Site, UNRESOLVED};
-use crate::state::WireGuardBackend;
-use crate::state::step::Step;
+use crate::state::step::{FirewallStep, RoutingStep, Step};
 use crate::state::words::count;
+use crate::state::{RuleAction, WireGuardBackend};
 use crate::system::logging as log;
 use crate::system::open_files;
 
@@ -31,6 +31,25 @@ impl From<Applied> for ChangeReport {
     }
 }
 
+/// Returns in words the rules that keep portals closed, if a repair had to add them; `None` if it has only
+/// followed a change of the host.
+fn put_back(steps: &[Step]) -> Option<String> {
+    let (mut rules, mut is_closed) = (0, false);
+    for step in steps {
+        match step {
+            Step::Routing(RoutingStep::AddRule(rule)) => {
+                rules += 1;
+                is_closed |= rule.action == RuleAction::Unreachable;
+            }
+            Step::Firewall(FirewallStep::ChangeFirewall { from: None, .. }) => {
+                return Some("the firewall table".to_owned());
+            }
+            _ => {}
+        }
+    }
+    is_closed.then(|| count(rules, "policy rule"))
+}
+
 impl Agent {
     /// Puts back the state that other programs have taken away, unless repairs pause.
     pub(super) fn repair(&mut self) {
@@ -38,8 +57,12 @@ impl Agent {
             return;
         }
         let applied = self.attempt("another program had changed something").unwrap_or_default();
-        let flapping = self.sources.flap_damping.repaired(&applied.steps, Instant::now());
+        let now = Instant::now();
+        let flapping = self.sources.flap_damping.repaired(&applied.steps, now);
         let culprit = self.sources.monitor.take_culprit().unwrap_or_else(|| "another program".to_owned());
+        if let Some(things) = put_back(&applied.steps) {
+            self.put_back = Some((now, [&things, " that ", &culprit, " had removed"].concat()));
+        }
         if let Some(repair) = flapping {
             log::warn!(
                 "{culprit} undoes a repair again and again: {repair}; from now on it is repaired once a \

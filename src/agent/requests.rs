@@ -112,6 +112,10 @@ impl Agent {
             file_problem: exchange.problem(),
             is_rotating: exchange.is_rotating,
             sessions: sources.sessions.tell(now),
+            put_back: self
+                .put_back
+                .clone()
+                .map(|(at, words)| (now.saturating_duration_since(at).as_secs(), words)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod files;
 mod join;
+mod questions;
 mod rotate;
 
 use std::fs;

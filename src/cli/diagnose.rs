@@ -8,6 +8,8 @@ command! {
     /// Find out what is wrong, and what to do: checks the network file, this machine and its links. Changes
     /// nothing, needs no agent, and checks without root as much as it can.
     pub struct DoctorCommand = "doctor",
+        note "Each line begins with a sign: ✓ is as it must be, ! is a fact to know and no fault, ✗ is a \
+            fault, and - was not checked. A line with → is the way out.",
         status 1 "something is wrong"
     {
         /// print the findings as JSON

@@ -3,8 +3,8 @@
 /// Words that ask for help.
 pub(super) const HELP: [&str; 3] = ["--help", "-h", "help"];
 
-/// Words between two names that are for the eye alone.
-pub(super) const ARROWS: [&str; 2] = ["->", "→"];
+/// Word between two names that is for the eye alone. A shell would take an arrow of ASCII for a redirection.
+pub(super) const ARROW: &str = "→";
 
 /// Command, or the program itself, with its arguments.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ pub mod output;
 mod parse;
 mod phone;
 mod service;
+pub mod shell;
 mod site;
 pub mod style;
 mod trace;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::line::{ARROWS, CommandLine, Count, HELP};
+use super::line::{ARROW, CommandLine, Count, HELP};
 use super::{CLI, help};
 use crate::config::suggest;
 
@@ -61,7 +61,7 @@ impl<'a> Words<'a> {
         let mut options_ended = false;
         let mut rest = words.iter();
         while let Some(&word) = rest.next() {
-            if ARROWS.contains(&word) {
+            if word == ARROW {
                 continue;
             }
             if options_ended || word == "-" || !(HELP.contains(&word) || word.starts_with('-')) {

@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 
 use crate::base::net::{Family, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
+use crate::cli::shell::quoted;
 use crate::engine::load::Files;
 use crate::firewall::text;
 use crate::firewall::xtables;
@@ -321,9 +322,4 @@ fn write_rule(script: &mut String, verb: &str, rule: &Rule) -> fmt::Result {
         "ip {option}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}",
         rule.priority
     )
-}
-
-/// Quotes a text as one word for any POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -5,24 +5,25 @@ use std::path::Path;
 use super::ExitStatus;
 use crate::base::json::JsonText;
 use crate::cli::DoctorCommand;
-use crate::cli::output::{self, say};
-use crate::cli::style::Style;
-use crate::diagnose::{examine, finding};
+use crate::cli::output::say;
+use crate::diagnose::examine;
+use crate::diagnose::finding::{self, Findings};
 use crate::state::words::count;
 
-/// Prints the findings. The exit status tells whether something is wrong.
+/// Prints each finding as it comes, or all as JSON. The exit status tells whether something is wrong.
 pub(super) fn run(file: &Path, options: &DoctorCommand) -> ExitStatus {
-    let findings = examine(options.file.as_deref().unwrap_or(file), options.file.is_some());
-    let faults = findings.iter().filter(|finding| finding.verdict == finding::Verdict::Wrong).count();
+    let file_alone = options.file.as_deref();
+    let mut findings = Findings::about(file, options.json);
+    examine(file_alone.unwrap_or(file), file_alone.is_some(), &mut findings);
+    let faults = findings.faults();
     if options.json {
         let mut json = JsonText::default();
         json.begin("", '{');
         json.put("wrong", &faults);
-        finding::json(&mut json, &findings);
+        finding::json(&mut json, &findings.all);
         json.end('}');
         say!("{}", json.finish());
     } else {
-        output::print(format_args!("{}", finding::for_people(&findings, Style::for_stdout())));
         match faults {
             0 => say!("nothing is wrong, as far as this command can tell"),
             faults => say!("{}", count(faults, "fault")),

@@ -40,16 +40,15 @@ use std::process::ExitCode;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::output::{complain, say};
+use crate::cli::shell::{command_for, default_file, is_of_platform, shell_word, start_command};
 use crate::cli::{Cli, Command};
 use crate::control::ChangeReport;
 use crate::engine::journal::{Journal, Lock};
 use crate::engine::locked_file::Signing;
 use crate::state::words::count;
+use crate::system::child::THIS_PROGRAM;
 use crate::system::entropy;
 use crate::system::platform::{self, ServiceAction};
-
-/// Executable file of this program. The path at which it was started may be hidden in a namespace.
-const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Exit status of this program. Scripts of its users rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,32 +141,6 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
     }
 }
 
-/// Returns the network file that a command without `--config` uses.
-fn default_file() -> PathBuf {
-    platform::folder().join(platform::NETWORK_FILE)
-}
-
-/// Returns a command for this network file, to be copied into a shell.
-fn command_for(command: &str, file: &Path) -> String {
-    if is_of_platform(file) {
-        return command.to_owned();
-    }
-    [command, " --config ", &shell_word(file)].concat()
-}
-
-/// Returns the command that starts the agent with this network file on this platform.
-fn start_command(file: &Path) -> String {
-    let of_platform = is_of_platform(file).then(platform::start_command).flatten();
-    of_platform.map_or_else(|| command_for("portals run", file), str::to_owned)
-}
-
-/// Returns a path as a word for a shell, quoted if it needs quotes.
-fn shell_word(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte);
-    if path.bytes().all(is_plain) { path.into_owned() } else { as_commands::quoted(&path) }
-}
-
 /// Waits until the kernel can give random numbers for a key, and tells the user about the wait.
 fn wait_for_random_numbers() {
     if !entropy::is_ready() {
@@ -195,11 +168,6 @@ fn show_nothing_to_do(file: &Path) {
 /// Returns an absolute path, which an agent with another working directory can use.
 fn absolute(file: &Path) -> Result<PathBuf> {
     std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))
-}
-
-/// Reports whether the agent that starts at boot uses this network file.
-fn is_of_platform(file: &Path) -> bool {
-    file == default_file()
 }
 
 /// Reports whether an agent runs on this machine.

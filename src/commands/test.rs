@@ -8,8 +8,7 @@ use crate::base::json::JsonText;
 use crate::base::text::append;
 use crate::cli;
 use crate::cli::output;
-use crate::cli::style::Style;
-use crate::diagnose::finding::{self, Verdict};
+use crate::diagnose::finding::{self, Findings};
 use crate::diagnose::test::{self, Subject};
 use crate::engine::here::Here;
 use crate::site::Site;
@@ -26,20 +25,18 @@ pub(super) fn run(file: &Path, options: &cli::TestCommand) -> Result<ExitStatus,
     let Some(portal) = site.portals.iter().find(|portal| portal.name == options.portal) else {
         return Err(unknown(site, &options.portal).into());
     };
-    let findings = test::run(&Subject { site, portal }, kernel, options.cut).0;
+    let mut findings = Findings::about(file, options.json);
+    test::run(&Subject { site, portal }, kernel, options.cut, &mut findings);
     if options.json {
         let mut json = JsonText::default();
         json.begin("", '{');
         json.text("portal", &portal.name);
         json.text("exit", &portal.exit);
-        finding::json(&mut json, &findings);
+        finding::json(&mut json, &findings.all);
         json.end('}');
         output::print(format_args!("{}\n", json.finish()));
-    } else {
-        output::print(format_args!("{}", finding::for_people(&findings, Style::for_stdout())));
     }
-    let is_wrong = findings.iter().any(|finding| finding.verdict == Verdict::Wrong);
-    Ok(if is_wrong { ExitStatus::Failed } else { ExitStatus::Done })
+    Ok(if findings.faults() == 0 { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 fn unknown(site: &Site, portal: &str) -> Error {

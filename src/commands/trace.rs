@@ -15,8 +15,13 @@ pub(super) fn run(file: &Path, options: &TraceCommand) -> Result<ExitStatus, Err
     let mut here = Here::open(file)?;
     here.choose_observed()?;
     let Here { kernel, links, site, .. } = &mut *here;
-    let choices =
-        Choices { from: &options.from, to: &options.to, is_udp: options.udp, is_live: options.live };
+    let choices = Choices {
+        from: &options.from,
+        to: &options.to,
+        is_udp: options.udp,
+        live: options.live.then_some(options.wait.unwrap_or(60)),
+        is_both: options.both,
+    };
     let trace = trace::run(site, kernel, links, choices, Style::for_stdout())?;
     output::print(format_args!("{}", trace.text));
     Ok(if trace.is_good { ExitStatus::Done } else { ExitStatus::Failed })

@@ -36,6 +36,8 @@ pub struct AgentStatus {
     pub is_rotating: bool,
     /// Sessions with the other ends of tunnels that have been heard.
     pub sessions: Vec<SessionStatus>,
+    /// Last repair of rules that keep portals closed: seconds since then, and the repaired things.
+    pub put_back: Option<(u64, String)>,
 }
 
 /// Session with the other end of a tunnel.
@@ -137,6 +139,9 @@ impl AgentStatus {
                 }
             }
         }
+        if let Some((since, words)) = &self.put_back {
+            tell(all, "put-back", "", *since, &harmless(words));
+        }
         fields
     }
 
@@ -179,6 +184,7 @@ impl AgentStatus {
             }
             "file-problem" => self.file_problem = Some(harmless(words)),
             "rotating" => self.is_rotating = true,
+            "put-back" => self.put_back = Some((since, harmless(words))),
             "session" => self.sessions.push(SessionStatus {
                 interface: words.parse().ok()?,
                 key: name.parse().ok()?,
@@ -271,6 +277,7 @@ mod tests {
             file_problem: Some("the network file was changed here".to_owned()),
             is_rotating: true,
             sessions: [(None, None), (Some(5), Some(17))].map(session).into(),
+            put_back: Some((90, "3 policy rules that another program had removed".to_owned())),
         }
     }
 

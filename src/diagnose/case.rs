@@ -70,12 +70,12 @@ impl Live {
         if !geteuid().is_root() {
             findings.not_checked(
                 CHECK,
-                "Tunnels, routes, firewall and links need root: run `sudo portals doctor`.",
+                "Tunnels, routes, firewall and links need root: run `sudo portals doctor{config}`.",
                 &[],
             );
             return None;
         }
-        if case.network.is_none() || findings.0.iter().any(Finding::is_about_key) {
+        if case.network.is_none() || findings.all.iter().any(Finding::is_about_key) {
             findings.not_checked(
                 CHECK,
                 "Tunnels, routes, firewall and links are checked once the file and the key are right.",

@@ -20,7 +20,11 @@ pub(super) fn signature(case: &Case, findings: &mut Findings) {
     const WHY: &str = "Other sites take only a signed file, so the sites have different files until then.";
     let Some((text, network)) = &case.network else { return };
     let Some(FileReport { serial, signature }) = FileReport::of(text, network) else { return };
-    let push = if case.file_only { "portals sign FILE" } else { "portals push" };
+    let (push, push_or_pull) = if case.file_only {
+        ("portals sign FILE", "portals sign FILE\nOr drop the change at the site: portals pull")
+    } else {
+        ("portals push{config}", "portals push{config}\nOr drop the change: portals pull{config}")
+    };
     match signature {
         FileSignature::By(_) => {
             findings.ok(CHECK, "The network file is signed; its serial is {0}.", &[&serial]);
@@ -39,14 +43,14 @@ pub(super) fn signature(case: &Case, findings: &mut Findings) {
                 check: CHECK,
                 seen: "The network file was edited by hand after it was signed.",
                 why: WHY,
-                way_out: "{0}\nOr drop the change: portals pull",
+                way_out: push_or_pull,
             },
-            &[&push],
+            &[],
         ),
         FileSignature::Missing => {
             findings.wrong(
-                &Words { check: CHECK, seen: "The network file is not signed.", why: WHY, way_out: "{0}" },
-                &[&push],
+                &Words { check: CHECK, seen: "The network file is not signed.", why: WHY, way_out: push },
+                &[],
             );
         }
     }
@@ -102,7 +106,7 @@ pub(super) fn key(case: &Case, findings: &mut Findings) {
                 check: KEY,
                 seen: "{0} does not hold a key.",
                 why: "A key is 44 characters of base64 on one line.",
-                way_out: "Bring back the file from a backup, or make a new key: portals init",
+                way_out: "Bring back the file from a backup, or make a new key: portals init{config}",
             },
             &[&shown],
         );
@@ -127,8 +131,8 @@ pub(super) fn others(live: &mut Live, findings: &mut Findings) {
     let Some(agent) = live.agent() else { return };
     for SiteFile { site, relation, .. } in &agent.files {
         let (words, way_out) = match relation {
-            Relation::Newer => ("has a newer network file", "portals pull"),
-            Relation::Older => ("has an older network file", "portals push"),
+            Relation::Newer => ("has a newer network file", "portals pull{config}"),
+            Relation::Older => ("has an older network file", "portals push{config}"),
             Relation::Conflict => (
                 "has another network file with the same serial",
                 "Decide which file is right, and run at a site that has it: portals push",
@@ -143,9 +147,9 @@ pub(super) fn others(live: &mut Live, findings: &mut Findings) {
                 check: CHECK,
                 seen: "{0} {1}.",
                 why: "Sites with different files may disagree about keys, ports and networks.",
-                way_out: "{2}",
+                way_out,
             },
-            &[&site, &words, &way_out],
+            &[&site, &words],
         );
     }
     if let Some(problem) = &agent.file_problem {

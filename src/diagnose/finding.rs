@@ -1,8 +1,13 @@
 //! Findings of checks: the observation, its reason, and the way out, for people and as JSON.
 
 use std::fmt::{Display, Write as _};
+use std::path::Path;
 
+use super::modules;
 use crate::base::json::JsonText;
+use crate::base::text::printable;
+use crate::cli::output;
+use crate::cli::shell::command_for;
 use crate::cli::style::Style;
 
 /// Name of the check of this site's key.
@@ -50,7 +55,7 @@ impl Finding {
     }
 
     /// Appends the lines for people: mark, check and observation, then the reason and the way out.
-    pub fn line(&self, text: &mut String, style: Style) {
+    fn line(&self, text: &mut String, style: Style) {
         let mark = match self.verdict {
             Verdict::Ok => style.good("✓"),
             Verdict::Note => style.notable("!"),
@@ -96,9 +101,28 @@ pub struct Words {
 
 /// Findings so far.
 #[derive(Debug, Default)]
-pub struct Findings(pub Vec<Finding>);
+pub struct Findings {
+    /// All findings.
+    pub all: Vec<Finding>,
+    /// Option of commands that stands for `{config}` in ways out; empty if they use the same network file
+    /// without it.
+    config: String,
+    /// Style of the lines for people, which are printed at once; none = nothing is printed.
+    style: Option<Style>,
+}
 
 impl Findings {
+    /// Returns findings about a network file, which are printed at once, or as JSON at the end.
+    pub fn about(file: &Path, is_json: bool) -> Self {
+        let style = if is_json { None } else { Some(Style::for_stdout()) };
+        Self { all: Vec::new(), config: command_for("", file), style }
+    }
+
+    /// Returns the number of faults.
+    pub fn faults(&self) -> usize {
+        self.all.iter().filter(|finding| finding.verdict == Verdict::Wrong).count()
+    }
+
     /// Adds the finding that all is well.
     pub fn ok(&mut self, check: &'static str, seen: &'static str, values: &[&dyn Display]) {
         self.add(Verdict::Ok, &Words { check, seen, why: "", way_out: "" }, values);
@@ -114,9 +138,13 @@ impl Findings {
         self.add(Verdict::Wrong, words, values);
     }
 
-    /// Adds a fault in words that name the way out themselves.
+    /// Adds a fault in the words of an error, which name the way out at their end. The package of a missing
+    /// module comes in its place.
     pub fn fault(&mut self, check: &'static str, words: &dyn Display) {
-        self.add(Verdict::Wrong, &Words { check, seen: "{0}", why: "", way_out: "" }, &[words]);
+        let text = words.to_string();
+        let package = modules::way_out(&text);
+        let (seen, way_out) = if package.is_empty() { parted(&text) } else { (&*text, package) };
+        self.add(Verdict::Wrong, &Words { check, seen: "{0}", why: "", way_out: "{1}" }, &[&seen, &way_out]);
     }
 
     /// Adds the finding that a check could not look, and the reason.
@@ -127,34 +155,54 @@ impl Findings {
     /// Adds a finding.
     #[inline(never)]
     pub fn add(&mut self, verdict: Verdict, words: &Words, values: &[&dyn Display]) {
-        let (seen, way_out) = (filled(words.seen, values), filled(words.way_out, values));
-        self.0.push(Finding { check: words.check, verdict, seen, why: words.why, way_out });
+        // Other users name programs, and other programs name interfaces.
+        let text = |text: &str| printable(&filled(text, values, &self.config));
+        let (seen, way_out) = (text(words.seen), text(words.way_out));
+        let finding = Finding { check: words.check, verdict, seen, why: words.why, way_out };
+        if let Some(style) = self.style {
+            let mut lines = String::new();
+            finding.line(&mut lines, style);
+            output::print(format_args!("{lines}"));
+        }
+        self.all.push(finding);
     }
 }
 
-/// Puts values in the places of a text.
-fn filled(text: &str, values: &[&dyn Display]) -> String {
+/// Beginnings of ways out at the end of an error. A command comes without its verb.
+const VERBS: [&str; 9] =
+    ["run: ", "choose ", "correct ", "create ", "give ", "install ", "remove it", "rename ", "write "];
+
+/// Parts the words of an error from the way out behind them, which is empty if they name none.
+fn parted(words: &str) -> (&str, String) {
+    for (at, _) in words.match_indices([':', ';']) {
+        let rest = words[at + 1..].trim_start();
+        if VERBS.iter().any(|verb| rest.starts_with(verb)) {
+            let mut way_out = rest.strip_prefix(VERBS[0]).unwrap_or(rest).to_owned();
+            if way_out.len() == rest.len() {
+                way_out[..1].make_ascii_uppercase();
+            }
+            return (&words[..at], way_out);
+        }
+    }
+    (words, String::new())
+}
+
+/// Puts values in the places of a text, and the option of commands in place of `{config}`.
+fn filled(text: &str, values: &[&dyn Display], config: &str) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let (place, behind) = after.split_once('}').unwrap_or_default();
-        if let Some(value) = place.parse().ok().and_then(|place: usize| values.get(place)) {
+        if place == "config" {
+            filled.push_str(config);
+        } else if let Some(value) = place.parse().ok().and_then(|place: usize| values.get(place)) {
             let _ = write!(filled, "{value}");
         }
         rest = behind;
     }
     filled.push_str(rest);
     filled
-}
-
-/// Returns the lines of all findings for people.
-pub fn for_people(findings: &[Finding], style: Style) -> String {
-    let mut text = String::new();
-    for finding in findings {
-        finding.line(&mut text, style);
-    }
-    text
 }
 
 /// Adds the member `findings`, the list of all findings.
@@ -170,6 +218,15 @@ pub fn json(json: &mut JsonText, findings: &[Finding]) {
 mod tests {
     use super::*;
 
+    /// Returns the lines of all findings for people.
+    fn for_people(findings: &[Finding]) -> String {
+        let mut text = String::new();
+        for finding in findings {
+            finding.line(&mut text, Style::PLAIN);
+        }
+        text
+    }
+
     fn findings() -> Vec<Finding> {
         let mut findings = Findings::default();
         findings.ok("clock", "The clock is {0}.", &[&"right"]);
@@ -178,13 +235,49 @@ mod tests {
         let words = Words { check: "key", seen: "Broken.", why: "", way_out: "chmod 600 \"a\"" };
         findings.wrong(&words, &[]);
         findings.not_checked("links", "This check needs root.", &[]);
-        findings.0
+        findings.all
     }
 
     #[test]
     fn values_have_their_places() {
-        assert_eq!(filled("{1} is {0}, and {1}; {7}", &[&1, &"x"]), "x is 1, and x; ");
-        assert_eq!(filled("nothing", &[]), "nothing");
+        assert_eq!(filled("{1} is {0}, and {1}; {7}", &[&1, &"x"], ""), "x is 1, and x; ");
+        assert_eq!(filled("nothing", &[], ""), "nothing");
+        assert_eq!(filled("portals push{config}", &[], " --config a"), "portals push --config a");
+    }
+
+    #[test]
+    fn errors_are_parted_from_their_ways_out() {
+        for (words, seen, way_out) in [
+            (
+                "no such file /a:b; create it with `portals init`",
+                "no such file /a:b",
+                "Create it with `portals init`",
+            ),
+            (
+                "/a is not read: it belongs to user 7; run: chown 0 /a",
+                "/a is not read: it belongs to user 7",
+                "chown 0 /a",
+            ),
+            (
+                "the program dnsmasq is missing: install dnsmasq",
+                "the program dnsmasq is missing",
+                "Install dnsmasq",
+            ),
+            ("a.toml:7: unknown key `run: x`", "a.toml:7: unknown key `run: x`", ""),
+            ("cannot write: no space:", "cannot write: no space:", ""),
+            ("", "", ""),
+        ] {
+            assert_eq!(parted(words), (seen, way_out.to_owned()), "{words}");
+        }
+    }
+
+    #[test]
+    fn control_characters_of_others_reach_no_terminal() {
+        let mut findings = Findings::default();
+        let words = Words { check: "ports", seen: "{0} has it.", why: "", way_out: "End {0}:\nkill 7" };
+        findings.wrong(&words, &[&"a\u{1b}[2Jb"]);
+        let expected = "✗ ports: a\u{fffd}[2Jb has it.\n  → End a\u{fffd}[2Jb:\n    kill 7\n";
+        assert_eq!(for_people(&findings.all), expected);
     }
 
     #[test]
@@ -193,7 +286,7 @@ mod tests {
                         ! DNS: Seen.\n    It matters.\n  → Do this:\n    uci commit\n\
                         ✗ key: Broken.\n  → chmod 600 \"a\"\n\
                         - links: This check needs root.\n";
-        assert_eq!(for_people(&findings(), Style::PLAIN), expected);
+        assert_eq!(for_people(&findings()), expected);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Checks of the host: clock, random numbers, disk, and the abilities of its kernel.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -7,6 +8,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
 use crate::engine::host::WIREGUARD;
+use crate::kernel::builtin::check_tun;
 use crate::kernel::link::HostLink;
 use crate::kernel::sysctl;
 use crate::site::facts::Firmware;
@@ -30,7 +32,8 @@ pub(super) fn clock(case: &Case, findings: &mut Findings) {
         Some(Firmware::EdgeOs) => "configure\nset system ntp server pool.ntp.org\ncommit; save; exit",
         Some(Firmware::OpenWrt) => "/etc/init.d/sysntpd restart",
         Some(Firmware::UniFi) => "systemctl restart systemd-timesyncd",
-        None => "timedatectl set-ntp true",
+        None if Path::new("/run/systemd/system").exists() => "timedatectl set-ntp true",
+        None => "Start a time service, such as chronyd.",
     };
     findings.wrong(
         &Words {
@@ -78,8 +81,8 @@ pub(super) fn disk(case: &Case, findings: &mut Findings) {
                 check: CHECK,
                 seen: "{0} is read-only.",
                 why: WHY,
-                way_out: "Look for errors of the disk: dmesg | tail. If there are none: mount -o \
-                          remount,rw /",
+                way_out: "Look for errors of the disk: dmesg | tail. If there are none, make the file \
+                          system writable that `df {0}` names: mount -o remount,rw MOUNTPOINT",
             },
             &[&folder],
         );
@@ -134,6 +137,13 @@ pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
     if live.report.wireguard == WireGuardBackend::Kernel {
         return findings.ok(CHECK, "The kernel's WireGuard is at work.", &[]);
     }
+    if let Err(error) = check_tun() {
+        return findings.fault(CHECK, &error);
+    }
+    // Without an agent, nothing is at work.
+    if !live.report.agent {
+        return;
+    }
     let way_out = if std::env::var_os(WIREGUARD).is_some() {
         "Unset PORTALS_WIREGUARD, which demands it.".to_owned()
     } else {
@@ -143,7 +153,8 @@ pub(super) fn wireguard(live: &mut Live, findings: &mut Findings) {
                 "Install the WireGuard package for your model: github.com/WireGuard/wireguard-vyatta-ubnt"
                     .to_owned()
             }
-            _ => "modprobe wireguard; if that fails, install a newer kernel".to_owned(),
+            Some(Firmware::UniFi) => "Update the firmware: UniFi OS has WireGuard since 1.11.".to_owned(),
+            None => "modprobe wireguard; if that fails, install a newer kernel".to_owned(),
         }
     };
     findings.note(
@@ -170,7 +181,8 @@ pub(super) fn forwarding(live: &mut Live, findings: &mut Findings) {
                 check: CHECK,
                 seen: "This machine does not forward packets (net.ipv4.ip_forward is 0).",
                 why: "Nothing that enters a portal gets any further.",
-                way_out: "portals apply\nIf it is off again later, find who sets it: grep -r ip_forward \
+                way_out: "sysctl -w net.ipv4.ip_forward=1\n\
+                          If it is off again later, find who sets it: grep -r ip_forward \
                           /etc/sysctl*",
             },
             &[],

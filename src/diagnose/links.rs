@@ -3,7 +3,7 @@
 use super::case::Live;
 use super::finding::{Findings, Words};
 use crate::cli::amounts::duration;
-use crate::engine::status::LinkReport;
+use crate::engine::status::{LinkEnd, LinkReport};
 
 const CHECK: &str = "links";
 
@@ -39,6 +39,17 @@ fn down(live: &Live, link: &LinkReport, age: Option<String>, findings: &mut Find
             tried.push_str(sentence);
             tried.push('\n');
         }
+    }
+    if link.end == LinkEnd::Unresolved {
+        return findings.wrong(
+            &Words {
+                check: CHECK,
+                seen: "The link to {0} is down: the name of its `endpoint` is not resolved.",
+                why: "This machine cannot dial it, and it does not dial this machine.",
+                way_out: "{1}See `endpoint` above.",
+            },
+            &[&name, &tried],
+        );
     }
     let Some(endpoint) = link.endpoint else {
         return findings.wrong(

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
+use crate::base::text::{append, push_all};
 use crate::engine::here::Here;
 use crate::system::disk::{self, FileOrigin};
 
@@ -16,7 +17,8 @@ const SETTINGS: [&str; 2] = ["ManageForeignRoutes", "ManageForeignRoutingPolicyR
 /// Checks that systemd-networkd leaves our routes and rules alone.
 pub(super) fn networkd(_: &Case, findings: &mut Findings) {
     const CHECK: &str = "networkd";
-    if !Path::new("/run/systemd/netif").exists() {
+    // The folder alone is there even where networkd never ran.
+    if !Path::new("/run/systemd/netif/state").exists() {
         return;
     }
     let mut text = "\n".to_owned();
@@ -43,33 +45,39 @@ pub(super) fn networkd(_: &Case, findings: &mut Findings) {
                       back.",
                 way_out: "mkdir -p /etc/systemd/networkd.conf.d\nprintf \
                           '[Network]\\nManageForeignRoutes=no\\nManageForeignRoutingPolicyRules=no\\n' \
-                          >/etc/systemd/networkd.conf.d/portals.conf\nsystemctl restart systemd-networkd",
+                          >/etc/systemd/networkd.conf.d/portals.conf\nsystemctl try-restart systemd-networkd",
             },
             &[],
         );
     }
 }
 
-/// Checks that NetworkManager does not manage interfaces to which portals gives addresses.
+/// Checks that NetworkManager does not manage interfaces to which portals gives addresses. Its settings are
+/// given in a section of their own, because a second `unmanaged-devices` would replace the first.
 pub(super) fn network_manager(live: &mut Live, findings: &mut Findings) {
     let Here { site, links, .. } = &*live.here;
+    let (mut names, mut devices, mut orders) = (String::new(), String::new(), String::new());
     for portal in site.portals.iter().filter(|portal| portal.has_wire()) {
         let Some(name) = portal.entrance_interface() else { continue };
         let Some(link) = links.get(name) else { continue };
         let path = format!("/run/NetworkManager/devices/{}", link.index);
         let state = disk::text_or_empty(Path::new(&path), FileOrigin::Host);
         if state.lines().any(|line| line == "managed=true" || line == "managed=1") {
-            findings.wrong(
-                &Words {
-                    check: "NetworkManager",
-                    seen: "NetworkManager manages {0}, to which portals gives its address.",
-                    why: "It removes addresses that it did not give, and the portal's devices lose their \
-                          router.",
-                    way_out: "printf '[keyfile]\\nunmanaged-devices=interface-name:{0}\\n' \
-                              >/etc/NetworkManager/conf.d/portals.conf\nsystemctl reload NetworkManager",
-                },
-                &[&name],
-            );
+            append(&mut names, name);
+            push_all(&mut devices, &["interface-name:", name.as_str(), ";"]);
+            push_all(&mut orders, &["\nnmcli device set ", name.as_str(), " managed no"]);
         }
+    }
+    if !names.is_empty() {
+        findings.wrong(
+            &Words {
+                check: "NetworkManager",
+                seen: "NetworkManager manages {0}, to which portals gives its address.",
+                why: "It removes addresses that it did not give, and the portal's devices lose their router.",
+                way_out: "printf '[device-portals]\\nmatch-device={1}\\nmanaged=0\\n' \
+                          >/etc/NetworkManager/conf.d/portals.conf{2}",
+            },
+            &[&names, &devices, &orders],
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Diagnosis: checks of the network file, the host and the live state. Each says what was seen, why it
 //! matters, and the way out. Checks only read.
 
+pub mod ask;
 mod case;
-mod dns;
 mod file;
 pub mod finding;
 mod firewall;
@@ -11,18 +11,21 @@ mod host;
 mod knocks;
 mod links;
 mod managers;
+mod modules;
 mod mtu;
 mod platform;
 mod portals;
 mod processes;
+mod programs;
 mod reach;
 pub mod test;
 pub mod trace;
+mod versions;
 
 use std::path::Path;
 
 use case::{Case, Live};
-use finding::{Finding, Findings};
+use finding::Findings;
 
 /// Checks that need nothing but the network file.
 const OF_FILE: &[fn(&Case, &mut Findings)] = &[file::signature, file::endpoints];
@@ -49,33 +52,36 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     host::forwarding,
     host::uplink,
     firewall::guard,
+    firewall::bridges,
     managers::network_manager,
     reach::own_endpoint,
     reach::ports,
+    reach::mappings,
     reach::seen,
     links::links,
     knocks::unknown_keys,
     mtu::paths,
+    mtu::segments,
     portals::portals,
     portals::rules,
-    dns::programs,
-    dns::ports,
+    programs::programs,
+    versions::programs,
+    programs::ports,
+    programs::questions,
 ];
 
 /// Examines this machine, or only a file. Changes nothing.
-pub fn examine(file: &Path, file_only: bool) -> Vec<Finding> {
-    let mut findings = Findings::default();
-    let case = Case::open(file, file_only, &mut findings);
-    run(OF_FILE, &case, &mut findings);
+pub fn examine(file: &Path, file_only: bool, findings: &mut Findings) {
+    let case = Case::open(file, file_only, findings);
+    run(OF_FILE, &case, findings);
     if !file_only {
-        run(OF_HOST, &case, &mut findings);
-        if let Some(mut live) = Live::look(&case, &mut findings) {
+        run(OF_HOST, &case, findings);
+        if let Some(mut live) = Live::look(&case, findings) {
             for check in OF_SITE {
-                check(&mut live, &mut findings);
+                check(&mut live, findings);
             }
         }
     }
-    findings.0
 }
 
 fn run(checks: &[fn(&Case, &mut Findings)], case: &Case, findings: &mut Findings) {

@@ -1,7 +1,10 @@
 //! Check of the path through each tunnel, and outside it, by echoes that may not be taken apart on the way.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
 
 use super::case::Live;
 use super::finding::{Findings, Words};
@@ -39,7 +42,14 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
         let path = EchoPath { interface: link.interface.clone(), from, to, mark: None };
         let Ok(mut echo) = live.here.kernel.echo_socket(&path) else { continue };
         let (most, name) = (site.mtu_of(tunnel), &link.peer);
-        match measured(&mut *echo, most) {
+        let verdict = match measured(&mut *echo, most) {
+            Ok(verdict) => verdict,
+            Err(errno) => {
+                unsent(CHECK, name, &path, errno, findings);
+                continue;
+            }
+        };
+        match verdict {
             MtuVerdict::Whole => {
                 findings.ok(CHECK, "Packets of {0} bytes reach {1} through the tunnel.", &[&most, name]);
             }
@@ -67,6 +77,47 @@ pub(super) fn paths(live: &mut Live, findings: &mut Findings) {
                 },
                 &[name],
             ),
+        }
+    }
+}
+
+/// Adds the fault that this machine itself does not let echoes to a far end leave.
+pub(super) fn unsent(
+    check: &'static str,
+    name: &dyn Display,
+    path: &EchoPath,
+    errno: Errno,
+    findings: &mut Findings,
+) {
+    let reason = if errno == Errno::EPERM { "its own firewall refuses them" } else { errno.desc() };
+    findings.wrong(
+        &Words {
+            check,
+            seen: "This machine sends no pings to {0} out of {1}: {2}.",
+            why: "Nothing is known about the path; portals measures with pings.",
+            way_out: "Find the reason: portals trace self {3}{config}",
+        },
+        &[name, &path.interface, &reason, &path.to],
+    );
+}
+
+/// Tells the size of segments of TCP through tunnels. Rules of others cannot make it larger: the kernel only
+/// ever lowers the option (`tcpmss_mangle_packet`, and `nft_exthdr_tcp_set_eval` since Linux 4.14).
+pub(super) fn segments(live: &mut Live, findings: &mut Findings) {
+    // While rules are missing, this would be no fact.
+    if !live.steps.is_empty() {
+        return;
+    }
+    let site = &live.here.site;
+    let mut said = Vec::new();
+    for tunnel in site.tunnels.values() {
+        let mtu = site.mtu_of(tunnel);
+        if !said.contains(&mtu) {
+            said.push(mtu);
+            // The headers of IP and TCP.
+            let (least, most) = (mtu.saturating_sub(60), mtu.saturating_sub(40));
+            let seen = "TCP in tunnels carries at most {0} bytes a packet, {1} with IPv6.";
+            findings.ok("MSS", seen, &[&most, &least]);
         }
     }
 }
@@ -119,16 +170,17 @@ fn swallows(echo: &mut dyn EchoSocket, large: usize) -> Option<bool> {
 }
 
 /// Measures the largest packet that passes through a tunnel with this MTU in bytes.
-pub(super) fn measured(echo: &mut dyn EchoSocket, most: u32) -> MtuVerdict {
+///
+/// # Errors
+/// If this machine itself does not let the packets leave.
+pub(super) fn measured(echo: &mut dyn EchoSocket, most: u32) -> Result<MtuVerdict, Errno> {
     let mut search = MtuSearch::new(most);
     loop {
         let large = usize::try_from(search.size()).unwrap_or(SMALL);
-        let Ok(numbers) = echo.ask_in(SMALL).and_then(|small| Ok([small, echo.ask_in(large)?])) else {
-            return MtuVerdict::Silent;
-        };
+        let numbers = [echo.ask_in(SMALL)?, echo.ask_in(large)?];
         let [small, large] = hears(echo, numbers);
         if let Some(verdict) = search.heard(small, large) {
-            return verdict;
+            return Ok(verdict);
         }
     }
 }

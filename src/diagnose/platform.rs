@@ -1,29 +1,38 @@
 //! Checks of the platform: the agent, the boot hook, and offload that bypasses the kernel's rules.
 
-use std::fs;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::case::{Case, Live};
 use super::finding::{Findings, Words};
+use super::programs::is_of_service;
 use crate::base::text::append;
+use crate::cli::amounts::duration;
+use crate::cli::shell::start_command;
 use crate::site::facts::Firmware;
-use crate::state::words;
+use crate::state::{WireGuardBackend, words};
 use crate::system::disk::{self, FileOrigin};
-use crate::system::{packages, platform};
+use crate::system::packages;
+use crate::system::platform::{self, ServiceManager};
 
 /// Time in which an agent repairs a difference, with room for a busy machine.
 const REPAIR: Duration = Duration::from_secs(3);
 
+/// Age in seconds up to which a repair is told: a day.
+const RECENT: u64 = 24 * 60 * 60;
+
 /// Largest number of differences that are named.
 const MOST: usize = 8;
 
-/// Checks that the agent runs, and that all its services do.
+/// Beginnings of failures whose facts other checks tell.
+const TOLD: [&str; 2] = ["the clock of this machine", "the path to "];
+
+/// Checks that the agent runs, and tells its failures.
 pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
     const CHECK: &str = "agent";
     if !live.report.agent {
-        let way_out = platform::start_command().unwrap_or("portals run");
+        let way_out = start_command(&live.here.files.file);
         return findings.wrong(
             &Words {
                 check: CHECK,
@@ -45,7 +54,6 @@ pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
             &[],
         );
     };
-    findings.ok(CHECK, "", &[]);
     if let Some(left) = agent.unconfirmed {
         findings.note(
             &Words {
@@ -57,11 +65,29 @@ pub(super) fn agent(live: &mut Live, findings: &mut Findings) {
             &[&left],
         );
     }
-    // Others check clock and paths themselves.
+    if let Some((since, things)) = &agent.put_back
+        && *since < RECENT
+    {
+        findings.note(
+            &Words {
+                check: CHECK,
+                seen: "{0} ago the agent put back {1}.",
+                why: "Until then, one layer of protection less kept portals closed.",
+                way_out: "Nothing, unless it happens again: the log has the time of each repair.",
+            },
+            &[&duration(*since), things],
+        );
+    }
+    let mut is_well = true;
     for failure in &agent.failures {
-        if !failure.starts_with("the clock of this machine") {
+        let is_told = TOLD.iter().any(|part| failure.starts_with(part)) || is_of_service(live, failure);
+        if !is_told {
             findings.fault(CHECK, failure);
+            is_well = false;
         }
+    }
+    if is_well {
+        findings.ok(CHECK, "", &[]);
     }
 }
 
@@ -90,12 +116,17 @@ pub(super) fn drift(live: &mut Live, findings: &mut Findings) {
     if live.report.agent {
         let installed = platform::layout_here().is_some_and(|layout| platform::is_installed(&layout));
         let log = if installed { "portals logs" } else { "portals run writes it to standard error" };
-        let way_out =
-            "If the file was edited: portals reload\nElse another program may undo it; see the log: {2}";
+        let way_out = "If the file was edited: portals reload{config}\n\
+             Else another program may undo it; see the log: {2}";
         findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &log]);
     } else {
-        let way_out = "Start the agent; or, once: portals apply";
-        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes]);
+        // The built-in WireGuard is a part of the agent.
+        let way_out = match live.report.wireguard {
+            WireGuardBackend::Kernel => "{2}\nOr, once: portals apply{config}",
+            WireGuardBackend::BuiltIn => "{2}",
+        };
+        let start = start_command(&live.here.files.file);
+        findings.wrong(&Words { check: CHECK, seen: SEEN, why: WHY, way_out }, &[&points, &changes, &start]);
     }
 }
 
@@ -107,36 +138,44 @@ fn exists(path: &str) -> bool {
 pub(super) fn hook(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "boot";
     let Some(layout) = platform::layout_here() else { return };
-    if let Some(command) = packages::removal_command(Path::new("/")) {
-        let words = "Portals is a package, which starts the agent at boot (removal:";
-        return findings.ok(CHECK, "{0} {1}).", &[&words, &command]);
-    }
-    let mut missing = String::new();
-    if !exists(&layout.program) {
-        append(&mut missing, &layout.program);
-    }
-    for file in &layout.files {
-        if disk::text_or_empty(Path::new(&file.path), FileOrigin::Host) != file.text {
-            append(&mut missing, &file.path);
+    // The files of a package are at other places; its links have other targets.
+    let is_package = packages::removal_command(Path::new("/")).is_some();
+    let (mut missing, mut changed) = (String::new(), String::new());
+    if !is_package {
+        if !exists(&layout.program) {
+            append(&mut missing, &layout.program);
+        }
+        for file in &layout.files {
+            let text = disk::text_or_empty(Path::new(&file.path), FileOrigin::Host);
+            if text.is_empty() {
+                append(&mut missing, &file.path);
+            } else if text != file.text {
+                append(&mut changed, &file.path);
+            }
         }
     }
     for link in &layout.links {
-        if !fs::read_link(&link.path).is_ok_and(|target| target == Path::new(&link.target)) {
+        if !exists(&link.path) {
             append(&mut missing, &link.path);
         }
     }
-    if missing.is_empty() {
+    let way_out = match layout.keeper {
+        _ if !is_package => "portals install",
+        ServiceManager::Procd => "/etc/init.d/portals enable; /etc/init.d/portals-guard enable",
+        _ => "systemctl enable portals portals-guard",
+    };
+    if !missing.is_empty() {
+        let why = "After the next start of this machine, the portals do not open.";
+        let seen = "Missing, of what starts the agent at boot: {0}.";
+        findings.wrong(&Words { check: CHECK, seen, why, way_out }, &[&missing]);
+    }
+    if !changed.is_empty() {
+        let why = "An older portals or a person has written it.";
+        let seen = "Other than this portals installs it: {0}.";
+        findings.note(&Words { check: CHECK, seen, why, way_out }, &[&changed]);
+    }
+    if missing.is_empty() && changed.is_empty() {
         findings.ok(CHECK, "The agent starts at boot ({0}).", &[&layout.platform]);
-    } else {
-        findings.wrong(
-            &Words {
-                check: CHECK,
-                seen: "Missing or changed, of what starts the agent at boot: {0}.",
-                why: "After the next start of this machine, the portals do not open.",
-                way_out: "portals install",
-            },
-            &[&missing],
-        );
     }
     let udm_boot = ["/etc/systemd/system/udm-boot.service", "/lib/systemd/system/udm-boot.service"];
     if case.firmware == Some(Firmware::UniFi) && !udm_boot.into_iter().any(exists) {
@@ -153,33 +192,61 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
     }
 }
 
+/// Reports whether a line of EdgeOS's or of OpenWrt's configuration switches offload on. In hardware, OpenWrt
+/// offloads only if it offloads at all.
+fn switches_on(line: &str) -> bool {
+    /// Values that firewall4 takes for true, and EdgeOS's one.
+    const ON: [&str; 6] = ["1", "on", "true", "yes", "enabled", "enable"];
+    match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["hwnat", value] | ["option", "flow_offloading", value] => {
+            ON.contains(&value.trim_matches(['\'', '"']))
+        }
+        _ => false,
+    }
+}
+
 /// Looks for offload that moves packets past the rules of portals.
 pub(super) fn offload(case: &Case, findings: &mut Findings) {
     const CHECK: &str = "offload";
     const WHY: &str = "Offloaded packets pass the rules of portals by, and can leave by the wrong way.";
-    let (path, signs, seen, way_out): (_, &[&str], _, _) = match case.firmware {
+    let (path, seen, way_out) = match case.firmware {
         Some(Firmware::EdgeOs) => (
             "/config/config.boot",
-            &["hwnat enable"],
             "Hardware NAT (hwnat) is on.",
             "configure\nset system offload hwnat disable\ncommit; save; exit",
         ),
         Some(Firmware::OpenWrt) => (
             "/etc/config/firewall",
-            &["option flow_offloading '1'", "option flow_offloading_hw '1'"],
             "Flow offloading is on.",
             "uci set firewall.@defaults[0].flow_offloading=0\n\
-             uci set firewall.@defaults[0].flow_offloading_hw=0\n\
              uci commit firewall; /etc/init.d/firewall restart",
         ),
         _ => return,
     };
     let text = disk::text_or_empty(Path::new(path), FileOrigin::Host);
-    // Tabs and several blanks stand between words.
-    let has = |sign: &&str| text.lines().any(|line| line.split_whitespace().eq(sign.split(' ')));
-    if signs.iter().any(has) {
+    if text.lines().any(switches_on) {
         findings.wrong(&Words { check: CHECK, seen: "{0}", why: WHY, way_out: "{1}" }, &[&seen, &way_out]);
     } else {
         findings.ok(CHECK, "", &[]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offload_is_on_in_any_spelling() {
+        for (line, is_on) in [
+            ("\toption flow_offloading '1'", true),
+            ("option flow_offloading 1", true),
+            ("  option  flow_offloading \"true\"", true),
+            ("option flow_offloading '0'", false),
+            ("option flow_offloading_hw '1'", false),
+            ("        hwnat enable", true),
+            ("hwnat disable", false),
+        ] {
+            assert_eq!(switches_on(line), is_on, "{line}");
+        }
     }
 }

@@ -72,8 +72,8 @@ pub(super) fn portals(live: &mut Live, findings: &mut Findings) {
     }
 }
 
-/// Names policy rules of other programs that come before those of portals. The rules that keep a portal closed
-/// are told with the portal.
+/// Names policy rules of other programs that come before those of portals. The rules that keep a portal
+/// closed are told with the portal.
 pub(super) fn rules(live: &mut Live, findings: &mut Findings) {
     let site = &live.here.site;
     let obstacles: Vec<String> =

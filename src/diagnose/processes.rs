@@ -1,8 +1,9 @@
 //! Processes that have a UDP port.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::base::text::printable_line;
 use crate::system::disk::{self, FileOrigin};
 
 /// Process that has a UDP port.
@@ -32,13 +33,21 @@ pub(super) fn owners_of(port: u16) -> Vec<PortOwner> {
             if inodes.iter().any(|inode| target == Path::new(inode)) {
                 let text = |name| disk::text_or_empty(&process.join(name), FileOrigin::Kernel);
                 let number = process.file_name().unwrap_or_default().to_string_lossy();
-                let words = format!("{} (process {number})", text("comm").trim());
+                let words = format!("{} (process {number})", printable_line(text("comm").trim()));
                 owners.push(PortOwner { words, arguments: text("cmdline") });
                 break;
             }
         }
     }
     owners
+}
+
+/// Reports whether a process of this name runs.
+pub(super) fn runs(name: &str) -> bool {
+    let processes = disk::entries("/proc".as_ref()).unwrap_or_default();
+    let has_name =
+        |process: &PathBuf| disk::text_or_empty(&process.join("comm"), FileOrigin::Kernel).trim() == name;
+    processes.iter().any(has_name)
 }
 
 /// Returns the name of the socket in a line of /proc/net/udp, if its local address ends like this: fields are
@@ -65,5 +74,17 @@ mod tests {
         assert!(owners.iter().any(|owner| owner.words.ends_with(&number)), "{}", owners.len());
         drop(socket);
         assert!(owners_of(port).is_empty());
+    }
+
+    #[test]
+    fn the_name_of_an_owner_is_one_line() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let name = fs::read_to_string("/proc/self/comm").unwrap();
+        fs::write("/proc/self/comm", "a\x1b[2J\n✓ b").unwrap();
+        let owners = owners_of(port);
+        fs::write("/proc/self/comm", name.trim()).unwrap();
+        let words = format!("a\u{fffd}[2J\u{fffd}✓ b (process {})", std::process::id());
+        assert!(owners.iter().any(|owner| owner.words == words));
     }
 }

@@ -73,6 +73,38 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
     }
 }
 
+/// Tells the outcome of port mappings at the home router, each once.
+pub(super) fn mappings(live: &mut Live, findings: &mut Findings) {
+    const CHECK: &str = "port mapping";
+    let Some(agent) = live.agent() else { return };
+    let mut said: Vec<&str> = Vec::new();
+    for link in &agent.links {
+        let words = link.port_mapping.as_str();
+        if words.is_empty() || said.contains(&words) {
+            continue;
+        }
+        said.push(words);
+        if !SECOND_NAT.iter().any(|part| words.contains(part)) {
+            findings.ok(CHECK, "{0}.", &[&words]);
+            continue;
+        }
+        findings.note(
+            &Words {
+                check: CHECK,
+                seen: "{0}.",
+                why: "A port that is forwarded in your router alone does not reach it from the internet.",
+                way_out: "If both routers are yours, forward the port in both, or let one of them be a \
+                          bridge (a modem). If the other NAT is your provider's, ask for a public address.",
+            },
+            &[&words],
+        );
+    }
+}
+
+/// Parts of the words for a home router that is itself behind a NAT
+/// ([`MappingState`](crate::nat::mapping::MappingState)).
+const SECOND_NAT: [&str; 2] = ["behind a second NAT", "has no public address itself"];
+
 /// Asks other sites under which address they see this machine.
 pub(super) fn seen(live: &mut Live, findings: &mut Findings) {
     let expected = match &live.entry().endpoint {

@@ -34,8 +34,11 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         let link = |name, peer: &SitePeer| {
             let mut report =
                 link_report(name, interface, tunnel.table.is_some(), &statistics, peer.public_key, now);
-            report.end =
-                if report.endpoint.is_some_and(|to| is_own(site, to.ip())) { LinkEnd::Itself } else { end };
+            report.end = match report.endpoint {
+                Some(to) if is_own(site, to.ip()) => LinkEnd::Itself,
+                None if end == LinkEnd::Member && peer.endpoint.is_some() => LinkEnd::Unresolved,
+                _ => end,
+            };
             report
         };
         for (name, peer) in &tunnel.peers {

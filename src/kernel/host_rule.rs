@@ -130,11 +130,6 @@ impl HostRule {
         self.action == action::LOOKUP && self.table == table.0
     }
 
-    /// Reports whether the rule refuses the packet with an ICMP message.
-    pub fn refuses(&self) -> bool {
-        self.action == action::UNREACHABLE
-    }
-
     /// Returns the rule as `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
     pub fn words(&self) -> String {
         let mut text = self.priority.to_string();

@@ -8,6 +8,7 @@ pub mod builtin;
 pub mod conntrack;
 pub(crate) mod constant;
 mod datagram;
+pub mod drops;
 pub mod echo;
 pub mod fake;
 pub mod generic;

@@ -20,14 +20,16 @@ use crate::state::{PROTOCOL, Reach, Route, RouteTarget};
 /// as `None` again, so that a [`Route`] has only one form.
 const IPV6_DEFAULT_METRIC: NonZeroU32 = NonZeroU32::new(1024).unwrap();
 
-/// A route of any protocol that leads out of one interface or to nowhere.
+/// A route of any protocol that leads out of one interface, or refuses packets.
 #[derive(Debug, Clone)]
 pub struct HostRoute {
     /// Routing table of the route.
     pub table: Table,
     /// Network that the route leads to.
     pub destination: Cidr,
-    /// Number of the interface that the route leads out of; `None` for an unreachable destination.
+    /// Kind of the route (RTN_*).
+    pub kind: u8,
+    /// Number of the interface that the route leads out of; `None` for a route that refuses packets.
     pub device: Option<u32>,
     /// Next hop, unless the destination is on the link.
     pub gateway: Option<IpAddr>,
@@ -46,6 +48,7 @@ impl HostRoute {
             return None;
         }
         let target = match self.device {
+            None if self.kind != libc::RTN_UNREACHABLE => return None,
             None => RouteTarget::Unreachable,
             Some(index) => RouteTarget::Device {
                 interface: names.get(&index)?.clone(),
@@ -80,7 +83,8 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
     Ok(routes)
 }
 
-/// Lists the unicast and unreachable routes that match a filter (address family, protocol, table).
+/// Lists the routes out of one interface, and those that refuse packets, that match a filter (address family,
+/// protocol, table, kind). Kernels before 4.20 send others as well.
 pub fn list(socket: &mut Socket, filter: RoutingHeader) -> Result<Vec<HostRoute>> {
     match socket.dump(filter.request().message(libc::RTM_GETROUTE)) {
         // A host that never had an address has no table main (`inet_dump_fib` in net/ipv4/fib_frontend.c).
@@ -149,7 +153,8 @@ pub struct RouteAnswer {
 /// - EACCES: a rule or a route prohibits the packet.
 /// - EINVAL, or EXDEV on kernels before 6.14: the source is impossible here, or a route drops the packet.
 pub fn ask(socket: &mut Socket, packet: &RoutedPacket) -> Result<Option<RouteAnswer>, Refusal> {
-    /// RTM_F_LOOKUP_TABLE: the answer tells the table of the route, and not the table `main`.
+    /// RTM_F_LOOKUP_TABLE: the answer tells the table of the route, and not the table `main`. Answers about
+    /// IPv6 always do, and a request with this flag is refused (`inet6_rtm_valid_getroute_req`).
     const LOOKUP_TABLE: u32 = 0x1000;
     /// RTA_IP_PROTO, RTA_SPORT and RTA_DPORT. Kernels before 4.18 ignore them.
     const PROTOCOL_NUMBER: u16 = 27;
@@ -159,7 +164,7 @@ pub fn ask(socket: &mut Socket, packet: &RoutedPacket) -> Result<Option<RouteAns
         family: Some(family),
         destination_length: family.bits(),
         source_length: packet.from.map_or(0, |_| family.bits()),
-        flags: LOOKUP_TABLE,
+        flags: if family == Family::V4 { LOOKUP_TABLE } else { 0 },
         ..RoutingHeader::default()
     }
     .request()
@@ -221,13 +226,14 @@ impl Decode for HostRoute {
         }
         let device = match header.kind {
             libc::RTN_UNICAST => Some(device?),
-            // IPv6 shows unreachable routes on the loopback interface.
-            libc::RTN_UNREACHABLE => None,
+            // IPv6 shows these routes on the loopback interface.
+            libc::RTN_UNREACHABLE | libc::RTN_PROHIBIT | libc::RTN_BLACKHOLE => None,
             _ => return None,
         };
         Some(Self {
             table: Table(table),
             destination: Cidr::new(destination, header.destination_length)?,
+            kind: header.kind,
             device,
             gateway,
             source,

@@ -16,6 +16,9 @@ use nix::unistd::Pid;
 /// Folders of programs, in addition to `PATH`: the `PATH` of boot hooks may lack them.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
 
+/// Executable file of this program. The path at which it was started may be hidden in a namespace.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// Capability to change the network (CAP_NET_ADMIN of linux/capability.h).
 pub const NET_ADMIN: u8 = 12;
 

@@ -14,6 +14,8 @@
 
 mod access;
 mod advertisements;
+mod asked;
+mod bridged;
 mod chains;
 mod clock;
 mod commands;
@@ -66,6 +68,7 @@ mod systemd;
 mod tested;
 mod time;
 mod trace;
+mod traced_both;
 #[allow(dead_code, reason = "scenarios take single tables")]
 #[path = "../support/troubles/mod.rs"]
 mod troubles;
@@ -118,6 +121,7 @@ const CORE: &[&[Scenario]] = &[
     ipv6::leaks::SCENARIOS,
     ipv6::forged::SCENARIOS,
     ipv6::host::SCENARIOS,
+    asked::SCENARIOS,
     chains::SCENARIOS,
     nat::IN_THE_LAB,
     join::IN_THE_LAB,
@@ -168,6 +172,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     nat::CHANGES,
     nat::HABITS,
     trace::SCENARIOS,
+    traced_both::SCENARIOS,
 ];
 
 /// Scenarios that need a kernel with WireGuard: the built-in one needs an agent, and a foreign peer has none.
@@ -222,7 +227,12 @@ const NEEDY: &[Needy] = &[
         core: false,
     },
     Needy {
-        lists: &[entrances::WITH_BRIDGES, nat::KINDS_WITH_BRIDGES, nat::PAIRS_WITH_BRIDGES],
+        lists: &[
+            entrances::WITH_BRIDGES,
+            bridged::SCENARIOS,
+            nat::KINDS_WITH_BRIDGES,
+            nat::PAIRS_WITH_BRIDGES,
+        ],
         need: "bridges in this kernel",
         is_met: entrances::has_bridges,
         core: true,

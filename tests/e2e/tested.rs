@@ -3,11 +3,11 @@
 use std::net::UdpSocket;
 use std::thread;
 
-use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NYC, OSLO, PARIS, SERVER, World};
 
 use crate::Scenario;
-use crate::filters::swallow_large_packets;
+use crate::filters::{has_nftables, swallow_large_packets};
 use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -22,6 +22,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: asked,
     },
     Scenario { name: "portals test finds a leak", plots: &[NYC, PARIS], run: leak },
+    Scenario { name: "portals test finds broken IPv6", plots: &[NYC, PARIS], run: ipv6 },
+    Scenario { name: "portals test finds a path that loses packets", plots: &[NYC, PARIS], run: lossy },
+    Scenario {
+        name: "portals test measures each direction, and both together if the agent there is old",
+        plots: &[NYC, PARIS],
+        run: speed,
+    },
     Scenario {
         name: "portals test finds a path that swallows large packets",
         plots: &[NYC, PARIS],
@@ -64,7 +71,8 @@ fn good(world: &mut World) -> Result<()> {
         "✓ delay: paris answers after ",
         "; 0 of 10 packets were lost.\n",
         "✓ MTU: Packets of 1280 bytes pass.\n✓ speed: ",
-        " Mbit/s there, and as much back at the same time.\n",
+        " Mbit/s to paris, and ",
+        " Mbit/s from there.\n",
         "- address: ",
         "- DNS: This machine answers no queries of the portal's devices.\n",
         "✓ IPv6: A device's packets are refused.\n",
@@ -145,8 +153,92 @@ fn narrow(world: &mut World) -> Result<()> {
     tells(world, &[], 1, &lines)
 }
 
+/// IPv6 that leaves by another way, or nowhere although the exit takes it.
+fn ipv6(world: &mut World) -> Result<()> {
+    world.add_ipv6()?;
+    begin(world)?;
+    tells(world, &[], 0, &["✓ IPv6: A device's packets leave by to-paris.\n"])?;
+    world.site(NYC).kill_agent();
+    let router = &world.site(NYC).router;
+    shell(router, "ip -6 rule add iif portal0 lookup main priority 50")?;
+    let lines =
+        ["✗ IPv6: A device's packets leave by uplink.\n", "  → `portals plan` shows what is missing.\n"];
+    tells(world, &[], 1, &lines)?;
+    shell(
+        &world.site(NYC).router,
+        "ip -6 rule del priority 50; ip -6 rule add iif portal0 unreachable priority 50",
+    )?;
+    tells(world, &[], 1, &["✗ IPv6: A device's packets are refused.\n", "    The exit takes them, "])
+}
+
+fn lossy(world: &mut World) -> Result<()> {
+    begin(world)?;
+    // One of four echoes is lost: those whose number is a multiple of 4, or of which three came before.
+    let rules = if has_nftables() {
+        "nft add table ip lossy; \
+         nft add chain ip lossy input '{ type filter hook input priority -200; }'; \
+         nft add rule ip lossy input icmp type echo-request @th,62,2 0 drop"
+    } else {
+        "iptables-legacy -t mangle -A INPUT -p icmp --icmp-type 8 -m length --length 64 \
+         -m statistic --mode nth --every 4 --packet 3 -j DROP"
+    };
+    shell(&world.site(PARIS).router, rules)?;
+    let lines = [
+        "✗ delay: paris answers after ",
+        "; 2 of 10 packets were lost.\n",
+        "  → Look at the uplinks of both sites.\n",
+    ];
+    tells(world, &[], 1, &lines)
+}
+
+/// Returns the speed to Paris and from there in Mbit/s.
+fn speeds(world: &mut World) -> Result<[f64; 2]> {
+    let told = succeeds(world.site(NYC), &["test", "way"])?;
+    let line = told.lines().find_map(|line| line.strip_prefix("✓ speed: ")).unwrap_or_default();
+    let rates = line.strip_suffix(" Mbit/s from there.").and_then(|line| {
+        let (up, down) = line.split_once(" Mbit/s to paris, and ")?;
+        Some([up.parse().ok()?, down.parse().ok()?])
+    });
+    rates.ok_or_else(|| Error::failed(format!("no speeds in {told}")))
+}
+
+fn speed(world: &mut World) -> Result<()> {
+    begin(world)?;
+    // Of the long packets to nyc, 100 a second come through: 1 Mbit/s.
+    let rule = if has_nftables() {
+        "nft add table ip slow; \
+         nft add chain ip slow forward '{ type filter hook forward priority 0; }'; \
+         nft add rule ip slow forward oifname nyc ip length gt 1000 limit rate over 100/second drop"
+    } else {
+        "iptables-legacy -A FORWARD -o nyc -m length --length 1000:65535 -m limit --limit 100/s -j ACCEPT; \
+         iptables-legacy -A FORWARD -o nyc -m length --length 1000:65535 -j DROP"
+    };
+    shell(&world.internet, rule)?;
+    let [up, down] = speeds(world)?;
+    same(&format!("{down} from there is far less than {up}"), down > 0.0 && down * 2.0 < up, true)?;
+    // An agent of an older version hears no questions.
+    let deaf = if has_nftables() {
+        "nft add table ip deaf; nft add chain ip deaf input '{ type filter hook input priority -200; }'; \
+         nft add rule ip deaf input udp dport 52075 drop"
+    } else {
+        "iptables-legacy -t mangle -A INPUT -p udp --dport 52075 -j DROP"
+    };
+    shell(&world.site(PARIS).router, deaf)?;
+    let both = " Mbit/s there, and as much back at the same time. The agent of paris, ";
+    tells(world, &[], 0, &[both])
+}
+
 fn gone(world: &mut World) -> Result<()> {
     begin(world)?;
+    let router = world.site(NYC).router.clone();
+    let refuse = "nft 'add table inet mine; add chain inet mine out { type filter hook output priority 0; }
+        add rule inet mine out oifname to-paris icmp type echo-request drop' 2>/dev/null ||
+        iptables-legacy -A OUTPUT -o to-paris -p icmp -j DROP";
+    shell(&router, refuse)?;
+    let line =
+        "✗ exit: This machine sends no pings to paris out of to-paris: its own firewall refuses them.\n";
+    tells(world, &[], 1, &[line])?;
+    shell(&router, "nft delete table inet mine || iptables-legacy -D OUTPUT -o to-paris -p icmp -j DROP")?;
     world.set_cut(NYC, PARIS, true)?;
     tells(world, &[], 1, &["✗ exit: paris does not answer.\n", "✓ way: "])
 }

@@ -15,7 +15,7 @@ use crate::plan::priorities::loopback;
 use crate::plan::sets::{
     ENTRANCES, OWN, RESOLVERS, Rules, add, coming, coming_in, families_of, networks_in, resolvers, to_in,
 };
-use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
+use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site};
 
 /// UDP and TCP port of a resolver (RFC 1035 § 4.2).
 pub(super) const DNS: u16 = 53;
@@ -37,17 +37,31 @@ pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
 fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
     let enters = classifier::has_devices(portal) && portal.to.is_empty() && portal.exit != Exit::Direct;
     let Some(who) = classifier::condition(portal, Family::V4).filter(|_| enters) else { return Vec::new() };
-    let is_asked = |protocol| {
-        let holds = |ports: &Ports| ports.protocol == protocol && (ports.first..=ports.last).contains(&DNS);
-        portal.ports().is_empty() || portal.ports().iter().any(holds)
-    };
     let mut asking = Vec::new();
     for (protocol, port) in [(Protocol::Udp, UdpPort(DNS, DNS)), (Protocol::Tcp, TcpPort(DNS, DNS))] {
-        if is_asked(protocol) {
+        if takes_queries(portal, protocol) {
             asking.push([who.clone(), port]);
         }
     }
     asking
+}
+
+/// Reports whether the ports of a portal let queries in by a protocol.
+fn takes_queries(portal: &Portal, protocol: Protocol) -> bool {
+    let holds = |ports: &Ports| ports.protocol == protocol && (ports.first..=ports.last).contains(&DNS);
+    portal.ports().is_empty() || portal.ports().iter().any(holds)
+}
+
+/// Returns the key of the file that keeps the queries of a portal's devices out of it, so that they leave via
+/// the site's own uplink; `None` if they go through the exit.
+pub fn kept_out_by(portal: &Portal) -> Option<&'static str> {
+    if portal.exit == Exit::Direct || portal.entrance == Entrance::Own || portal.resolver().len() != 0 {
+        None
+    } else if !portal.to.is_empty() {
+        Some("to")
+    } else {
+        (!takes_queries(portal, Protocol::Udp)).then_some("ports")
+    }
 }
 
 /// Adds the rules for queries that meet a condition, one rule for each protocol.

@@ -29,6 +29,8 @@ use crate::state::TUNNEL_MARK;
 
 /// Set of the ways from interfaces all of whose traffic enters a portal, to the exits of those portals.
 const PATHS: &str = "paths";
+/// Set of the ways of packets that stay on a bridge with devices of portals.
+const BRIDGED: &str = "bridged";
 /// Set of tunnels all of whose peers use this site as an exit.
 const GUESTS: &str = "guests";
 /// Set of networks that are not the internet.
@@ -106,6 +108,7 @@ fn interface_sets(sets: &mut Sets, site: &Site) {
     add_interfaces(sets, GUESTS, guest_tunnels(site));
     add_interfaces(sets, strays::PARTLY, strays::partly(site));
     add_set(sets, SetName(PATHS.to_owned()), Set::InterfacePairs(paths(site)));
+    add_set(sets, SetName(BRIDGED.to_owned()), Set::InterfacePairs(bridged(site)));
 }
 
 fn network_sets(sets: &mut Sets, site: &Site) {
@@ -134,6 +137,29 @@ fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
     paths
 }
 
+/// Returns the ways of packets that come in on a bridge with devices of portals, and leave on it. They pass
+/// the rules where the kernel filters bridged packets as it does routed ones
+/// (`net.bridge.bridge-nf-call-iptables`). A bridge that is the uplink is left out, and so is one that could
+/// be it while no uplink is known: packets to the internet would take such a way as well.
+pub fn bridged(site: &Site) -> SortedSet<(IfName, IfName)> {
+    let mut ways = SortedSet::new();
+    let knows_uplink = site.uplinks().next().is_some();
+    for (bridge, networks) in &site.host.bridges {
+        let is_there = |source: &Cidr| networks.iter().any(|network| network.overlaps(*source));
+        let has_devices = site.portals.iter().any(|portal| match &portal.entrance {
+            Entrance::From(sources) => knows_uplink && sources.iter().any(is_there),
+            Entrance::Mac { .. } => knows_uplink && !networks.is_empty(),
+            entrance => entrance.interface() == Some(bridge),
+        });
+        let is_uplink =
+            site.host.uplink6.as_ref() == Some(bridge) || site.uplinks().any(|uplink| uplink == bridge);
+        if has_devices && !is_uplink {
+            ways.insert((bridge.clone(), bridge.clone()));
+        }
+    }
+    ways
+}
+
 fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
     let all_exit_here = |tunnel: &SiteTunnel| tunnel.ends().all(|(_, peer)| peer.exits_here);
     site.tunnels.iter().filter(|(_, tunnel)| all_exit_here(tunnel)).map(|(name, _)| name.clone()).collect()
@@ -154,6 +180,9 @@ fn forward(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
         dhcp(rules, site, &leaving_in(TUNNELS));
         dhcp(rules, site, &coming_in(TUNNELS));
+    }
+    if !bridged(site).is_empty() {
+        add(rules, [InterfacePair(SetName(BRIDGED.to_owned()))], Accept);
     }
     inbound::forward(rules, site);
     // Single devices come before the whole interface that they are behind.
@@ -243,7 +272,7 @@ fn input(rules: &mut Rules, site: &Site) {
     refuse_the_rest(rules, site);
 }
 
-/// Adds the rule that lets linked sites exchange the network file with this one.
+/// Adds the rule that lets linked sites exchange the network file with this one, and ask it questions.
 fn exchanged(rules: &mut Rules, site: &Site) {
     if let Some(exchange) = &site.exchange {
         let port = UdpPort(exchange.port, exchange.port);

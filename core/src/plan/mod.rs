@@ -37,6 +37,8 @@ use crate::firewall::{
 };
 use crate::site::{Obstacle, Site, families};
 use crate::state::State;
+pub use dns::kept_out_by;
+pub use firewall::bridged;
 pub use lockout::lockout_warnings;
 pub use observed::{LEAST, take_up_exits, widths};
 pub use relayed_links::relayed_links;

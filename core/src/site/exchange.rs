@@ -1,24 +1,26 @@
-//! Exchange of the network file between linked sites.
+//! Packets between linked sites, through their tunnels: the exchange of the network file, and questions of
+//! commands.
 
 use std::net::IpAddr;
 
 use super::ids::site_address;
-use super::links::linked;
-use crate::base::net::PublicKey;
+use super::links::{linked, networks_of};
+use crate::base::net::{Cidr, PublicKey};
+use crate::base::sorted::SortedSet;
 use crate::config::model::{Name, Network, SiteConfig, question_port};
 
-/// Part of a site in the exchange of the network file.
+/// Part of a site in the packets between linked sites. Files are exchanged only in networks with admin keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangePart {
     /// Id of this site.
     pub id: u8,
-    /// UDP port at which it exchanges files, at its address in the tunnels.
+    /// UDP port at which it exchanges files and answers questions, at its address in the tunnels.
     pub port: u16,
     /// Sites with a link to this one, in the order of their names.
     pub peers: Vec<ExchangePeer>,
 }
 
-/// Site that exchanges files with this one.
+/// Site with a link to this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangePeer {
     /// Id of the site.
@@ -29,21 +31,24 @@ pub struct ExchangePeer {
     pub key: PublicKey,
     /// Its address in the tunnels.
     pub address: IpAddr,
-    /// UDP port at which it exchanges files.
+    /// Its UDP port for these packets.
     pub port: u16,
+    /// All networks behind the site.
+    pub networks: SortedSet<Cidr>,
 }
 
 impl ExchangePart {
-    /// Derives the part of the site `own`; `None` if the network has no admin key, if the site has no port
-    /// left, or if it has no link to a site that has one.
+    /// Derives the part of the site `own`; `None` if the site has no port left, or if it has no link to a
+    /// site that has one.
     pub(super) fn new(network: &Network, own: &str) -> Option<Self> {
         let mine = &network.sites[own];
-        let port = port(mine).filter(|_| !network.admins.is_empty())?;
+        let port = port(mine)?;
         let mut peers = Vec::new();
         for (name, peer) in linked(network, own) {
             if let Some(port) = self::port(peer) {
                 let (id, key, address) = (peer.id, peer.public_key, site_address(network, peer.id));
-                peers.push(ExchangePeer { id, name: name.clone(), key, address, port });
+                let networks = networks_of(network, name);
+                peers.push(ExchangePeer { id, name: name.clone(), key, address, port, networks });
             }
         }
         (!peers.is_empty()).then_some(Self { id: mine.id, port, peers })
@@ -107,18 +112,17 @@ mod tests {
     }
 
     #[test]
-    fn linked_sites_exchange_their_files() {
-        let admin = format!("\"{}\"", public_key(&Secret::new([9; 32])));
-        let network_of = |port| network(&admin, port);
+    fn linked_sites_know_each_other() {
+        let network_of = |port| network("", port);
         let paris = ExchangePart::new(&network_of(51000), "paris").unwrap();
         let peers: Vec<_> = paris.peers.iter().map(|peer| (peer.id, peer.name.as_str(), peer.port)).collect();
         assert_eq!((paris.id, paris.port, peers), (2, 51255, vec![(1, "nyc", 52075), (3, "rome", 52075)]));
         let nyc = ExchangePart::new(&network_of(51000), "nyc").unwrap();
         assert_eq!((nyc.port, nyc.peers.len()), (52075, 1));
         assert_eq!((nyc.peers[0].address, nyc.peers[0].port), ("10.77.2.1".parse().unwrap(), 51255));
+        assert_eq!(nyc.peers[0].networks, ["10.77.2.0/24".parse().unwrap()].into());
         // Paris has no port left.
         assert_eq!(ExchangePart::new(&network_of(65400), "paris"), None);
         assert_eq!(ExchangePart::new(&network_of(65400), "nyc"), None);
-        assert_eq!(ExchangePart::new(&network("", 51000), "paris"), None, "nobody signs files");
     }
 }

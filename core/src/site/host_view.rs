@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use crate::base::net::{Cidr, IfName};
-use crate::base::sorted::SortedSet;
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model;
-use crate::site::facts::Neighbours;
-use crate::site::facts::{Facts, Uplink};
+use crate::site::facts::{Facts, LinkSort, Neighbours, Uplink};
 use crate::state::WireGuardBackend;
 
 /// Host of a site.
@@ -22,6 +21,8 @@ pub struct HostView {
     pub local_networks: SortedSet<Cidr>,
     /// IPv4 addresses of the host on interfaces that are not ours, where the host's own resolver may answer.
     pub own_addresses: SortedSet<IpAddr>,
+    /// Bridges that have ports, with the networks on them.
+    pub bridges: SortedMap<IfName, SortedSet<Cidr>>,
     /// Set if the host has IPv6.
     pub ipv6: bool,
     /// Known devices whose addresses a portal names.
@@ -33,6 +34,13 @@ pub struct HostView {
 impl HostView {
     /// Makes the view of a host whose site's network has these subnets.
     pub(super) fn new(subnets: &[Cidr], facts: &Facts, uplink: Option<Uplink>) -> Self {
+        let mut bridges = SortedMap::new();
+        for tie in facts.ties.values() {
+            if let Some(master) = tie.master.as_ref().filter(|master| master.sort == LinkSort::Bridge) {
+                let name = &master.interface;
+                bridges.insert(name.clone(), facts.behind.get(name).cloned().unwrap_or_default());
+            }
+        }
         let is_inside = |network: Cidr| subnets.iter().any(|subnet| subnet.overlaps(network));
         Self {
             uplink,
@@ -42,6 +50,7 @@ impl HostView {
             // not from the host.
             local_networks: facts.local.iter().copied().filter(|local| !is_inside(*local)).collect(),
             own_addresses: facts.own.iter().copied().filter(|own| !is_inside(Cidr::host(*own))).collect(),
+            bridges,
             ipv6: facts.ipv6,
             neighbours: facts.neighbours.clone(),
             wireguard: facts.wireguard.unwrap_or(WireGuardBackend::BuiltIn),

@@ -99,7 +99,7 @@ pub struct Site {
     pub relays: Vec<Relay>,
     /// Links behind NAT: those that this site searches a path for, and those that it helps with.
     pub nat: SiteNat,
-    /// Exchange of the network file with linked sites; `None` if there is none.
+    /// Packets between this site and linked ones, through their tunnels; `None` if there are none.
     pub exchange: Option<ExchangePart>,
     /// Way of this router's NTP requests via its uplink, where its own traffic enters a portal; `None` if
     /// they need none.

@@ -1,10 +1,11 @@
-//! Exchange of the network file with linked sites, through the tunnels.
+//! Exchange of the network file with linked sites, through the tunnels, and their questions.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::source::Task;
+use super::answers::Answers;
 use super::keys::{PairKeys, random};
 use crate::base::moment::{earlier, is_due};
 use crate::base::sorted::SortedMap;
@@ -39,8 +40,9 @@ pub(in crate::agent) struct StagedKey {
 /// Exchange of the network file.
 #[derive(Debug, Default)]
 pub(in crate::agent) struct FileExchange {
-    /// Part of this site and its address in the tunnels; `None` if it exchanges no files.
+    /// Part of this site and its address in the tunnels; `None` if it has no linked site.
     part: Option<(ExchangePart, IpAddr)>,
+    /// State machine; `None` if the network has no admin keys.
     machine: Option<Exchange>,
     keys: PairKeys,
     /// UDP ports from which linked sites were heard last, by id. The own file may name another port for a
@@ -51,6 +53,7 @@ pub(in crate::agent) struct FileExchange {
     /// Problem with the own file, or with the last file that was offered, in a sentence.
     problem: Option<String>,
     staged: Option<StagedKey>,
+    pub(super) answers: Answers,
     /// Set while a new key of this site is not in force for good.
     pub(in crate::agent) is_rotating: bool,
 }
@@ -65,10 +68,9 @@ impl FileExchange {
         };
         let is_known = self.is_staged() || self.machine.is_some() && self.text == files.text;
         if !is_known {
-            let Some(own) = self.own_file(files) else { return };
-            match &mut self.machine {
-                Some(machine) => machine.follow_file(own, now),
-                None => self.machine = Some(Exchange::new(own)),
+            match (self.own_file(files), &mut self.machine) {
+                (Some(own), Some(machine)) => machine.follow_file(own, now),
+                (own, machine) => *machine = own.map(Exchange::new),
             }
         }
         let (mut keys, mut ids) = (SortedMap::new(), Vec::new());
@@ -82,13 +84,14 @@ impl FileExchange {
             machine.follow_peers(&ids, now);
         }
         self.part = Some((part.clone(), site.address));
+        self.answers.file.clone_from(&files.file);
     }
 
     /// Returns the own file for the state machine; `None` if its network has no admin keys.
     fn own_file(&mut self, files: &Files) -> Option<OwnFile> {
+        self.problem = None;
         let standing = own_standing(&files.text, &files.network)?;
         self.text.clone_from(&files.text);
-        self.problem = None;
         if standing == OwnStanding::Edited {
             self.report(
                 "the network file was changed here and is not signed: run `portals push` where the admin \
@@ -183,14 +186,15 @@ impl FileExchange {
         files
     }
 
-    /// Returns the UDP port of this site, if it exchanges files.
+    /// Returns the UDP port of this site, if it has linked sites.
     pub(super) fn port(&self) -> Option<u16> {
         self.part.as_ref().map(|(part, _)| part.port)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let until = self.staged.as_ref().map(|staged| staged.until);
-        earlier(self.machine.as_ref()?.deadline(), until)
+        let machine = self.machine.as_ref().and_then(Exchange::deadline);
+        earlier(machine, earlier(until, self.answers.deadline()))
     }
 
     /// Takes a packet, if a linked site has sent it through its tunnel. Returns the packets to send.
@@ -202,14 +206,23 @@ impl FileExchange {
         let (part, own) = self.part.as_ref()?;
         let header = Header::decode(&heard.packet)?;
         let peer = part.peers.iter().find(|peer| peer.id == header.from)?;
-        if !matches!(header.kind, Kind::Offer | Kind::Fetch | Kind::Piece)
+        let is_question = matches!(header.kind, Kind::Echo | Kind::Trace);
+        if !(is_question || matches!(header.kind, Kind::Offer | Kind::Fetch | Kind::Piece))
             || header.to != part.id
             || heard.to != SocketAddr::new(*own, part.port)
             || ip_of(&heard.from) != peer.address
         {
             return None;
         }
-        let message = self.keys.of(peer.id)?.open(&header, &heard.packet)?;
+        let key = self.keys.of(peer.id)?;
+        let message = key.open(&header, &heard.packet)?;
+        if is_question {
+            // A command asks, from a port of its own.
+            let (answer, length) = self.answers.answer(peer, header.number(), &message, now)?;
+            let mut packet = key.seal(part.id, peer.id, random(), &answer);
+            packet.resize(packet.len().max(length), 0);
+            return Some(vec![HelperPacket { from: heard.to, to: heard.from, packet }]);
+        }
         self.ports.insert(peer.id, heard.from.port());
         let packets = self.machine.as_mut()?.receive(header.from, header.number(), message, now, &mut random);
         Some(self.sealed(packets))
@@ -217,6 +230,7 @@ impl FileExchange {
 
     /// Returns the packets that are due.
     pub(super) fn turn(&mut self, now: Instant) -> Vec<HelperPacket> {
+        self.answers.turn(now);
         let packets = self.machine.as_mut().map(|machine| machine.turn(now, &mut random));
         self.sealed(packets.unwrap_or_default())
     }

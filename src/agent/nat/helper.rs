@@ -1,5 +1,5 @@
 //! Helper of other sites: answers their questions, relays their links, and calls a site whose peer looks for
-//! it. The exchange of the network file shares its port.
+//! it. The packets between linked sites share its port.
 
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -274,6 +274,7 @@ impl Source for HelperPorts {
         for (_, socket) in &self.sockets {
             all.push(socket.descriptor());
         }
+        all.extend(self.exchange.answers.descriptor());
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -1,5 +1,6 @@
 //! Links behind NAT: searches for their paths, and the helper for other sites' searches.
 
+mod answers;
 mod check;
 mod exchange;
 mod helper;

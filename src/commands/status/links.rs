@@ -38,8 +38,12 @@ pub(super) fn phone_line(text: &mut String, PhoneReport { link, exit }: &PhoneRe
 fn session(text: &mut String, link: &LinkReport) {
     let endpoint = match link.endpoint {
         Some(endpoint) => endpoint.to_string(),
-        None if link.end == LinkEnd::Missing => "no tunnel".to_owned(),
-        None => "waiting to be dialled".to_owned(),
+        None => match link.end {
+            LinkEnd::Missing => "no tunnel",
+            LinkEnd::Unresolved => "name has no address",
+            _ => "waiting to be dialled",
+        }
+        .to_owned(),
     };
     let (received, sent) = (bytes(link.received), bytes(link.sent));
     let _ = write!(text, "{endpoint:<24} {:<22} in {received}, out {sent}", sign_of_life(link));

@@ -242,6 +242,8 @@ fn a_machine_without_an_agent_names_the_command_that_starts_it() {
     assert!(text.starts_with(head) && text.contains("  no tunnel  "), "{text}");
     report.links[0].end = LinkEnd::Member;
     assert!(shown(&report).contains("  waiting to be dialled  "), "the kernel's tunnel waits");
+    report.links[0].end = LinkEnd::Unresolved;
+    assert!(shown(&report).contains("  name has no address  "), "nobody can dial it");
     assert!(!shown(&Report::example()).contains("start it"));
 }
 

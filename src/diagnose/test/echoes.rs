@@ -1,34 +1,23 @@
-//! Echoes to the far end of an exit: delay, loss, the largest packets that pass, and speed.
+//! Echoes to the far end of an exit: delay, loss, and the largest packets that pass.
 
-use std::fmt::{self, Display};
-use std::time::{Duration, Instant};
+use std::fmt::Display;
+use std::time::Instant;
 
-use super::{EXIT, Subject};
-use crate::base::moment::{after, has_come};
+use super::words::{Short, micros};
+use super::{EXIT, Subject, speed};
 use crate::diagnose::finding::{Findings, Words};
-use crate::diagnose::mtu::{SMALL, hears, measured};
+use crate::diagnose::mtu::{SMALL, hears, measured, unsent};
 use crate::engine::mtu_search::MtuVerdict;
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;
 use crate::site::Exit;
-use crate::system::wait::wait_for_input;
 
 /// Number of echoes for delay and loss.
 const ECHOES: u32 = 10;
 
 /// Number of lost echoes in a row, from the first on, after which nothing is expected any more.
 const SILENT: u32 = 3;
-
-/// Time for the test of the speed.
-const SPEED_TIME: Duration = Duration::from_secs(2);
-
-/// Time without an answer after which echoes count as lost where the speed is measured.
-const PAUSE: Duration = Duration::from_millis(400);
-
-/// Number of echoes that are on their way at first, and at most.
-const FIRST_WINDOW: usize = 8;
-const MOST_WAITING: usize = 1000;
 
 /// Number of lost echoes of ten that are no fault: radio links lose some.
 const FEW: u32 = 1;
@@ -44,13 +33,20 @@ pub(super) fn test(
     let exit = &subject.portal.exit;
     let tunnel = subject.site.tunnels.get(&path.interface);
     let is_provider = tunnel.is_some_and(|tunnel| tunnel.provider.is_some());
-    if let Ok(mut echo) = kernel.echo_socket(path)
+    let mut echo = kernel.echo_socket(path);
+    if let Ok(echo) = &mut echo
+        && let Err(errno) = echo.ask_in(SMALL)
+    {
+        unsent(EXIT, exit, path, errno, findings);
+        return false;
+    }
+    if let Ok(mut echo) = echo
         && test_delay(exit, &mut *echo, findings)
     {
         if let Some(tunnel) = tunnel {
             let width = test_width(&mut *echo, subject.site.mtu_of(tunnel), findings);
             if !is_provider {
-                test_speed(&mut *echo, width, findings);
+                speed::test(subject, path, &mut *echo, width, findings);
             }
         }
         return true;
@@ -99,7 +95,7 @@ fn test_delay(exit: &Exit, echo: &mut dyn EchoSocket, findings: &mut Findings) -
 /// Tests which packets pass through a tunnel with this MTU. Returns the size of the largest in bytes.
 fn test_width(echo: &mut dyn EchoSocket, most: u32, findings: &mut Findings) -> u32 {
     const CHECK: &str = "MTU";
-    match measured(echo, most) {
+    match measured(echo, most).unwrap_or(MtuVerdict::Silent) {
         MtuVerdict::Whole => findings.ok(CHECK, "Packets of {0} bytes pass.", &[&most]),
         MtuVerdict::Silent => {
             findings.not_checked(CHECK, "Packets of {0} bytes get no answer.", &[&most]);
@@ -118,69 +114,4 @@ fn test_width(echo: &mut dyn EchoSocket, most: u32, findings: &mut Findings) -> 
         }
     }
     most
-}
-
-/// Tests the speed there and back at the same time, by echoes of this size: the kernel of the other end
-/// answers them, so that no agent has to. The number on their way grows while they come back.
-fn test_speed(echo: &mut dyn EchoSocket, bytes: u32, findings: &mut Findings) {
-    let size = usize::try_from(bytes).unwrap_or(SMALL);
-    let begun = Instant::now();
-    let end = after(begun, SPEED_TIME);
-    let (mut window, mut waiting, mut answered) = (FIRST_WINDOW, 0, 0);
-    while !has_come(end) {
-        // A full queue of the interface gets room in a moment.
-        while waiting < window && echo.ask_in(size).is_ok() {
-            waiting += 1;
-        }
-        let Ok(_) = wait_for_input(&[echo.descriptor()], Some(after(Instant::now(), PAUSE))) else { return };
-        let heard = echo.answers().len();
-        answered += heard;
-        if heard == 0 {
-            // All of them are lost, or the path is much slower than it seemed.
-            (window, waiting) = (FIRST_WINDOW.max(window / 2), 0);
-        } else {
-            (window, waiting) = (MOST_WAITING.min(window + heard), waiting.saturating_sub(heard));
-        }
-    }
-    let kilobits = (answered * size) as u64 * 8000 / u64::from(micros(begun.elapsed()));
-    let speed = Short(u32::try_from(kilobits).unwrap_or(u32::MAX), " Mbit/s");
-    findings.ok("speed", "{0} there, and as much back at the same time.", &[&speed]);
-}
-
-/// Thousandths of a unit, in words with one decimal below ten.
-pub(super) struct Short(pub(super) u32, pub(super) &'static str);
-
-impl Display for Short {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(thousandths, unit) = self;
-        write!(f, "{}", thousandths / 1000)?;
-        if *thousandths < 10_000 {
-            write!(f, ".{}", thousandths / 100 % 10)?;
-        }
-        f.write_str(unit)
-    }
-}
-
-/// Returns a time of less than an hour in microseconds.
-pub(super) fn micros(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(0) * 1_000_000 + time.subsec_micros()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_are_short() {
-        for (kilobits, words) in [(0, "0.0 Mbit/s"), (9_999, "9.9 Mbit/s"), (94_500, "94 Mbit/s")] {
-            assert_eq!(Short(kilobits, " Mbit/s").to_string(), words);
-        }
-    }
-
-    #[test]
-    fn times_are_short() {
-        for (time, words) in [(0, "0.0 ms"), (9_999, "9.9 ms"), (10_000, "10 ms"), (1_500_000, "1500 ms")] {
-            assert_eq!(Short(micros(Duration::from_micros(time)), " ms").to_string(), words);
-        }
-    }
 }

@@ -4,7 +4,9 @@
 mod address;
 mod echoes;
 mod names;
+mod speed;
 mod way;
+mod words;
 
 use std::net::IpAddr;
 
@@ -32,14 +34,12 @@ impl Subject<'_> {
 }
 
 /// Runs all tests. With `cut`, the link to the exit is cut for a moment: the agent puts it back.
-pub fn run(subject: &Subject, kernel: &mut Linux, cut: bool) -> Findings {
-    let mut findings = Findings::default();
+pub fn run(subject: &Subject, kernel: &mut Linux, cut: bool, findings: &mut Findings) {
     if let Some(obstacle) = &subject.portal.obstacle {
         let words = Words { check: "portal", seen: "{0}", why: "The portal is closed.", way_out: "" };
-        findings.wrong(&words, &[obstacle]);
-        return findings;
+        return findings.wrong(&words, &[obstacle]);
     }
-    way::test(subject, kernel, &mut findings);
+    way::test(subject, kernel, findings);
     match &subject.portal.exit {
         Exit::Nowhere => {
             let seen = "No exit of the portal's list is up.";
@@ -48,17 +48,16 @@ pub fn run(subject: &Subject, kernel: &mut Linux, cut: bool) -> Findings {
         }
         Exit::Direct => findings.ok(EXIT, "The portal leaves by this site's own uplink.", &[]),
         exit @ Exit::Tunnel { .. } => {
-            let is_reached = far_end(subject.site, exit)
-                .is_none_or(|path| echoes::test(subject, &path, kernel, &mut findings));
+            let is_reached =
+                far_end(subject.site, exit).is_none_or(|path| echoes::test(subject, &path, kernel, findings));
             if is_reached {
-                address::test(subject, &mut findings);
-                names::test(subject, &mut findings);
+                address::test(subject, findings);
+                names::test(subject, findings);
             }
         }
     }
-    way::test_ipv6(subject, kernel, &mut findings);
+    way::test_ipv6(subject, kernel, findings);
     if cut {
-        way::test_cut(subject, kernel, &mut findings);
+        way::test_cut(subject, kernel, findings);
     }
-    findings
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::Subject;
-use super::echoes::{Short, micros};
+use super::words::{Short, micros};
 use crate::diagnose::finding::{Findings, Verdict, Words};
 use crate::site::RESOLVER_PORT;
 use crate::system::resolver::time_of_answer;

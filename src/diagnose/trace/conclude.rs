@@ -1,35 +1,45 @@
 //! The place where a flow ends, and the reason, from all evidence. Pure.
 
+use std::mem;
+
 use nix::errno::Errno;
 
-use super::evidence::{Evidence, MetInHook, Packets};
+use super::causes::cause;
+use super::evidence::{Evidence, MetInHook, Packets, Refuser};
 use super::faults::{DETAILS, Ending, FAULTS, filled, owner};
-use super::way::{FORWARD, HOOKS};
+use super::way::{FORWARD, HOOKS, INPUT, OUTPUT};
 use crate::base::duration::duration;
 
 /// Ending of a flow in words.
 #[derive(Debug)]
-pub(super) struct Conclusion {
+pub(super) struct Conclusion<'a> {
     pub(super) ending: Ending,
+    /// Kernel's name for the cause of a drop; may be empty.
+    pub(super) cause: &'a str,
+    pub(super) words: LastWords,
+}
+
+/// Words under a picture.
+#[derive(Debug)]
+pub(super) struct LastWords {
     /// Place and reason.
     pub(super) sentence: String,
     /// Way out; may be empty.
     pub(super) way_out: String,
-}
-
-impl Conclusion {
-    /// Reports whether the flow works, as far as this router is concerned.
-    pub(super) fn is_good(&self) -> bool {
-        matches!(self.ending, Ending::Works | Ending::Here | Ending::Untested)
-    }
+    /// Set if the flow works, as far as this router is concerned.
+    pub(super) is_good: bool,
 }
 
 /// Finds the place where the flow ends, and puts it into words.
-pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
-    let (ending, met) = ending(evidence);
+pub(super) fn conclude<'a>(evidence: &'a Evidence<'_>) -> Conclusion<'a> {
+    let (mut ending, met) = ending(evidence);
+    let cause = cause(evidence, ending);
+    if cause.is_some() && ending == Ending::NoAnswer {
+        ending = Ending::NotSent;
+    }
     let (place, rule, is_pinhole) =
         met.map_or(("", "", false), |met| (&met.place, &met.rule, met.is_pinhole));
-    let (owner, way_out) = owner(place, is_pinhole);
+    let owner = owner(place, is_pinhole);
     let fault = &FAULTS[ending as usize];
     let device = evidence.flow.device.as_ref();
     let from = device.map(|device| device.address.to_string()).unwrap_or_default();
@@ -51,40 +61,59 @@ pub(super) fn conclude(evidence: &Evidence) -> Conclusion {
         Packets::None(why) => why,
         _ => "",
     };
+    let hook = lost(evidence).or_else(|| evidence.forth.last_hook());
+    let (mut incoming, mut outgoing) = (interface(evidence), evidence.outgoing());
+    if ending == Ending::Answer {
+        // The way out is about the answer.
+        mem::swap(&mut incoming, &mut outgoing);
+    }
     // In the order of the names in the table.
     let details: [&str; DETAILS.len()] = [
         &from,
         &to,
         &destination,
-        interface(evidence),
-        evidence.outgoing(),
+        incoming,
+        outgoing,
         why,
-        evidence.not_forwarding.unwrap_or_default(),
+        &evidence.not_forwarding,
         portal,
         exit,
         obstacle.unwrap_or_default(),
-        last_rule(evidence),
+        if evidence.refusal.is_empty() { "a rule or a route" } else { &evidence.refusal },
         evidence.reverse,
         place,
-        owner,
+        owner.name,
         rule,
-        lost(evidence).map_or("", |hook| HOOKS[hook]),
+        hook.map_or("", |hook| HOOKS[hook]),
         peer,
         &age,
         evidence.onward(),
     ];
-    let way_out = if met.is_some() { way_out } else { fault.way_out };
-    Conclusion { ending, sentence: filled(fault.words, &details), way_out: filled(way_out, &details) }
+    let mut way_out = fault.way_out;
+    if let Some(met) = met {
+        let is_tunneled = evidence.is_tunnel || evidence.tunnel.is_some();
+        way_out = owner.way_out(met.hook, device.is_some() && evidence.entered().is_some(), is_tunneled);
+    }
+    let mut sentence = filled(fault.words, &details);
+    let mut name = "";
+    if let Some((cause_name, cause)) = cause {
+        name = cause_name;
+        let words = filled(cause.words, &details);
+        for part in [" The kernel dropped a packet each time: ", &words, " (", name, ")."] {
+            sentence.push_str(part);
+        }
+        if !cause.way_out.is_empty() {
+            way_out = cause.way_out;
+        }
+    }
+    let is_good = matches!(ending, Ending::Works | Ending::Here | Ending::Untested);
+    let words = LastWords { sentence, way_out: filled(way_out, &details), is_good };
+    Conclusion { ending, cause: name, words }
 }
 
 /// Returns the interface that the packet came in on.
 fn interface<'a>(evidence: &'a Evidence) -> &'a str {
     evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str())
-}
-
-/// Returns the rule that led to the route.
-fn last_rule<'a>(evidence: &'a Evidence) -> &'a str {
-    evidence.rules.last().map_or("a route", String::as_str)
 }
 
 /// Finds the place where the flow ends, with the rule of a chain that dropped the packet or the answer. Never
@@ -109,10 +138,18 @@ fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
         Ending::NotEntered
     } else if let Some(hook) = lost(evidence) {
         return match refusing(evidence, 0, Some(hook)) {
+            // The lookup of IPv6 does not see this setting.
+            None if !evidence.is_traced && !evidence.not_forwarding.is_empty() => {
+                (Ending::NoForwarding, None)
+            }
             None => (Ending::Unknown, None),
             met => (Ending::Chain, met),
         };
-    } else if evidence.route.as_ref().is_ok_and(|route| route.is_local) || evidence.forth.has_arrived() {
+    } else if evidence.has_vanished() && !evidence.not_forwarding.is_empty() {
+        Ending::NoForwarding
+    } else if evidence.has_vanished() {
+        Ending::Vanished
+    } else if evidence.is_local() || evidence.forth.has_arrived() {
         Ending::Here
     } else if matches!(evidence.packets, Packets::None(_)) {
         Ending::Untested
@@ -137,7 +174,8 @@ pub(super) fn lost(evidence: &Evidence) -> Option<usize> {
     }
     // The kernel remembers a connection when its first packet leaves.
     let is_lost = !matches!(evidence.packets, Packets::None(_)) && evidence.connection.is_none();
-    is_lost.then(|| refusing(evidence, 0, None).map_or(FORWARD, |met| met.hook))
+    let hook = [OUTPUT, INPUT, FORWARD].into_iter().find(|hook| evidence.comes_to(*hook));
+    is_lost.then(|| refusing(evidence, 0, None).map_or(hook.unwrap_or(FORWARD), |met| met.hook))
 }
 
 /// Returns the first rule that refused the packet, or the answer; in this hook, if one is given. Never
@@ -153,13 +191,16 @@ fn not_routed(evidence: &Evidence) -> Option<Ending> {
     let errno = *evidence.route.as_ref().err()?;
     let reverse = evidence.reverse;
     let is_elsewhere = !reverse.is_empty() && reverse != interface(evidence) && evidence.rp_filter != 0;
-    Some(match (errno, &evidence.portal) {
-        (Errno::EHOSTUNREACH, _) if evidence.not_forwarding.is_some() => Ending::NoForwarding,
-        (Errno::EINVAL | Errno::EXDEV, _) if is_elsewhere => Ending::ReversePath,
-        (Errno::EINVAL | Errno::EXDEV, _) => Ending::Impossible,
-        (_, Some(portal)) if evidence.is_ours && portal.obstacle.is_some() => Ending::Blocked,
-        (_, Some(_)) if evidence.is_ours => Ending::Closed,
-        (Errno::ENETUNREACH, _) if !last_rule(evidence).ends_with(" unreachable") => Ending::NoRoute,
+    let is_unknown = evidence.refusal.is_empty();
+    Some(match (errno, evidence.refuser, evidence.entered()) {
+        (Errno::EHOSTUNREACH, ..) if !evidence.not_forwarding.is_empty() => Ending::NoForwarding,
+        (_, Refuser::Portal, Some(portal)) if portal.obstacle.is_some() => Ending::Blocked,
+        (_, Refuser::Portal, Some(_)) => Ending::Closed,
+        (_, Refuser::Portal | Refuser::Link, _) => Ending::Unlinked,
+        (Errno::EINVAL | Errno::EXDEV, ..) if is_unknown && is_elsewhere => Ending::ReversePath,
+        // The kernel checks no source of IPv6.
+        (Errno::EINVAL | Errno::EXDEV, ..) if is_unknown && evidence.flow.to.is_ipv4() => Ending::Impossible,
+        (Errno::ENETUNREACH, ..) if is_unknown => Ending::NoRoute,
         _ => Ending::Refused,
     })
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use nix::errno::Errno;
 
 use super::flow::Flow;
-use super::way::Way;
+use super::way::{FORWARD, INPUT, OUTPUT, PREROUTING, Way};
 use crate::base::net::Table;
 use crate::kernel::conntrack::Connection;
 
@@ -35,6 +35,17 @@ pub(super) struct MetInHook {
     pub(super) refuses: bool,
 }
 
+/// Owner of the rule or the route that refuses a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refuser {
+    /// Another program, or nobody.
+    Other,
+    /// The rules of a portal.
+    Portal,
+    /// Portals: the route holds packets to another site back.
+    Link,
+}
+
 /// Answer of the kernel to a route lookup, in words.
 #[derive(Debug)]
 pub(super) struct RouteWords<'a> {
@@ -55,6 +66,8 @@ pub(super) struct TunnelWords<'a> {
     pub(super) peer: &'a str,
     /// Address at which the other end was last heard, or is dialled.
     pub(super) endpoint: Option<SocketAddr>,
+    /// Words for an other end without such an address.
+    pub(super) unknown: &'static str,
     /// Seconds since the last handshake.
     pub(super) age: Option<u64>,
     /// Set if the session can be used.
@@ -70,6 +83,8 @@ pub(super) struct PortalWords<'a> {
     pub(super) exit: String,
     /// Obstacle that blocks the portal.
     pub(super) obstacle: Option<String>,
+    /// Key of the network file by which the portal leaves the flow out; empty if the flow enters.
+    pub(super) left_out: &'static str,
 }
 
 /// Evidence about a flow.
@@ -81,6 +96,8 @@ pub(super) struct Evidence<'a> {
     pub(super) is_traced: bool,
     /// Portal of the flow.
     pub(super) portal: Option<PortalWords<'a>>,
+    /// Set if the entrance is a tunnel of portals.
+    pub(super) is_tunnel: bool,
     /// Set if the interface of the entrance is up.
     pub(super) is_up: bool,
     pub(super) forth: Way<'a>,
@@ -93,17 +110,20 @@ pub(super) struct Evidence<'a> {
     pub(super) seen: [&'a str; 3],
     /// Connection that the kernel tracks.
     pub(super) connection: Option<Connection>,
-    /// Policy rules that the packet meets, in order, up to the one that led to the route.
+    /// Policy rules that the packet meets, in order, up to the one that led to the route, or to the refusal.
     pub(super) rules: Vec<String>,
-    /// Set if the last of these rules belongs to portals.
-    pub(super) is_ours: bool,
+    /// Rule or route that refuses the packet, in words; empty if none does, or if it is not known.
+    pub(super) refusal: String,
+    pub(super) refuser: Refuser,
     pub(super) route: Result<RouteWords<'a>, Errno>,
     /// Interface that answers to the device leave by; empty if there is none.
     pub(super) reverse: &'a str,
-    /// Effective value of `rp_filter`, and whether it is that of the interface.
+    /// Effective value of `rp_filter`.
     pub(super) rp_filter: u8,
-    /// Kernel setting that switches forwarding on, if it is off.
-    pub(super) not_forwarding: Option<&'static str>,
+    /// Kernel setting that switches forwarding on, if it is off; empty otherwise.
+    pub(super) not_forwarding: String,
+    /// Names of the kernel's drops that came with each packet of portals' own, the most telling first.
+    pub(super) drops: &'a [String],
     pub(super) tunnel: Option<TunnelWords<'a>>,
 }
 
@@ -124,6 +144,35 @@ impl Evidence<'_> {
     /// Interface by which the answer went on; without reports of the kernel, the one that a lookup names.
     pub(super) fn onward(&self) -> &str {
         if self.is_traced { self.seen[2] } else { self.reverse }
+    }
+
+    /// Returns the portal that the flow enters.
+    pub(super) fn entered(&self) -> Option<&PortalWords<'_>> {
+        self.portal.as_ref().filter(|portal| portal.left_out.is_empty())
+    }
+
+    /// Reports whether the packet is for this host itself.
+    pub(super) fn is_local(&self) -> bool {
+        self.seen[0] == "lo" || self.route.as_ref().is_ok_and(|route| route.is_local)
+    }
+
+    /// Reports whether the way of the packet leads through a hook, as far as its sender and the routes tell.
+    pub(super) fn comes_to(&self, hook: usize) -> bool {
+        let is_own = self.flow.device.is_none();
+        let is_local = self.is_local();
+        match hook {
+            PREROUTING => !is_own,
+            INPUT => is_local,
+            FORWARD => !is_own && !is_local,
+            OUTPUT => is_own,
+            _ => is_own || !is_local,
+        }
+    }
+
+    /// Reports whether the packet came to no hook behind one that it has passed.
+    pub(super) fn has_vanished(&self) -> bool {
+        let has_come = !self.forth.events.is_empty() && !matches!(self.packets, Packets::None(_));
+        has_come && !self.forth.is_over() && !self.has_answer()
     }
 
     /// Reports whether an answer came.

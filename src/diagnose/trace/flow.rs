@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::Choices;
 use crate::base::error::{Error, Result};
-use crate::base::net::{Family, IfName, Mac};
+use crate::base::net::{Cidr, Family, IfName, Mac};
+use crate::config::model::{Ports, Protocol};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::kernel::{address, inject, neighbour, route};
@@ -143,17 +144,61 @@ fn device<'a>(
     }
     let found = neighbours.iter().find(|neighbour| neighbour.address == address);
     let mac = found.map_or(Mac([0; 6]), |neighbour| neighbour.mac);
-    let portal = named.or_else(|| site.portals.iter().find(|portal| takes(portal, address, mac)));
+    let rank = |portal: &Portal| rank(portal, flow, named);
+    let portal = named.or_else(|| lowest(site, &|portal| takes(portal, address, mac), &rank));
     let interface = portal.and_then(Portal::entrance_interface);
     // The device itself, and not the routes, tells where it is.
     let interface = match interface.or_else(|| named_link(links, found.map(|neighbour| neighbour.index))) {
         Some(interface) => interface.clone(),
         None => interface_to(kernel, links, address)?,
     };
-    let of_interface = |portal: &&Portal| portal.entrance_interface() == Some(&interface);
-    let portal = portal.or_else(|| site.portals.iter().find(of_interface));
+    let comes_in =
+        |portal: &Portal| takes(portal, address, mac) || portal.entrance_interface() == Some(&interface);
+    let portal = lowest(site, &comes_in, &rank).or(named);
     flow.device = Some(Device { address, mac, interface });
     Ok(portal)
+}
+
+/// Returns the portal of the lowest rank among those that take a device in.
+fn lowest<'a>(
+    site: &'a Site,
+    takes: &dyn Fn(&Portal) -> bool,
+    rank: &dyn Fn(&Portal) -> u8,
+) -> Option<&'a Portal> {
+    let mut lowest: Option<&Portal> = None;
+    for portal in &site.portals {
+        if takes(portal) && lowest.is_none_or(|lowest| rank(portal) < rank(lowest)) {
+            lowest = Some(portal);
+        }
+    }
+    lowest
+}
+
+/// Returns the rank of a portal for a flow: portals that leave the flow out come last, and the rules of
+/// devices come before those of interfaces.
+fn rank(portal: &Portal, flow: &Flow, named: Option<&Portal>) -> u8 {
+    let is_named = named.is_some_and(|named| named.name == portal.name);
+    let is_left_out = !left_out(portal, flow).is_empty();
+    u8::from(is_left_out) << 2 | u8::from(portal.entrance_interface().is_some()) << 1 | u8::from(!is_named)
+}
+
+/// Returns the key of the network file by which a portal leaves a flow out; empty if the flow enters.
+pub(super) fn left_out(portal: &Portal, flow: &Flow) -> &'static str {
+    let has = |networks: &[Cidr]| networks.iter().any(|network| network.contains(flow.to));
+    let is_tcp = flow.protocol == inject::TCP;
+    let is_in = |port: u16, ports: &Ports| {
+        is_tcp == (ports.protocol == Protocol::Tcp) && (ports.first..=ports.last).contains(&port)
+    };
+    let has_port = || flow.port.is_some_and(|port| portal.ports().iter().any(|ports| is_in(port, ports)));
+    if has(&portal.except) {
+        "except"
+    } else if !portal.to.is_empty() && !has(&portal.to) {
+        "to"
+    } else if !portal.ports().is_empty() && !has_port() {
+        "ports"
+    } else {
+        ""
+    }
 }
 
 /// Returns a device that enters a portal: one that the kernel knows, if there is one. Never inlined, for the

@@ -7,22 +7,24 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::evidence::{Evidence, MetInHook, Packets, PortalWords, RouteWords, TunnelWords};
-use super::flow::{Flow, named_link};
+use super::evidence::{Evidence, MetInHook, Packets, PortalWords, Refuser, RouteWords, TunnelWords};
+use super::flow::{Flow, left_out, named_link};
 use super::picture::rule_words;
 use super::watch::Watched;
-use super::way::{FORWARD, HOOKS, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
+use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING, PacketMark, Way};
 use crate::base::error::Result;
 use crate::base::net::{Family, IfName};
 use crate::firewall::xtables::counters::{self, MetRule};
 use crate::kernel::host_rule::{self, HostRule};
 use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
+use crate::kernel::netlink::{Refusal, Socket};
 use crate::kernel::nftables::trace::{EventKind, TraceEvent, Tracer};
-use crate::kernel::route::{self, RouteAnswer, RoutedPacket};
+use crate::kernel::route::{self, HostRoute, RouteAnswer, RoutedPacket};
+use crate::kernel::rtnetlink::RoutingHeader;
 use crate::kernel::{Kernel as _, sysctl};
 use crate::site::{Exit, Portal, Site, SitePeer};
-use crate::state::{FORWARDING6, PRIORITIES};
+use crate::state::{FORWARDING6, PRIORITIES, PROTOCOL};
 use crate::system::child::path_of;
 use crate::system::command::Command;
 
@@ -44,13 +46,14 @@ pub(super) fn evidence<'a>(
     let addresses = addresses.unwrap_or((flow.to, *source));
     let answer = PacketMark { addresses, protocol: flow.protocol, ports: [flow.port, None] };
     let (forth, back) = (Way::of(mark, &watched.events), Way::of(&answer, &watched.events));
-    let mut met = [reported(tracer.as_mut(), &forth), reported(tracer.as_mut(), &back)];
-    add_counted(&mut met[0], &watched.counters, watched.sent, flow.device.is_none());
+    let met = [reported(tracer.as_mut(), &forth), reported(tracer.as_mut(), &back)];
     let name = |index| name_of(links, index);
+    let is_tunnel = flow.device.as_ref().is_some_and(|device| site.tunnels.contains_key(&device.interface));
     let mut evidence = Evidence {
         packets: mem::replace(&mut watched.packets, Packets::Live),
         is_traced: tracer.is_some(),
-        portal: portal.map(portal_words),
+        portal: portal.map(|portal| portal_words(portal, &flow)),
+        is_tunnel,
         is_up: watched.is_up,
         seen: [name(forth.outgoing()), name(back.incoming()), name(back.outgoing())],
         forth,
@@ -58,16 +61,19 @@ pub(super) fn evidence<'a>(
         met,
         connection,
         rules: Vec::new(),
-        is_ours: false,
+        refusal: String::new(),
+        refuser: Refuser::Other,
         route: Err(Errno::EINVAL),
         reverse: "",
         rp_filter: 0,
-        not_forwarding: None,
+        not_forwarding: String::new(),
+        drops: &watched.drops,
         tunnel: None,
         flow,
     };
     let from = Some(*source).filter(|source| !source.is_unspecified());
     routes(&mut evidence, kernel, links, portal, (from, *incoming));
+    add_counted(&mut evidence, &watched.counters, watched.sent);
     evidence.tunnel = tunnel(site, kernel, &evidence);
     evidence
 }
@@ -119,16 +125,17 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Adds the rules of iptables that the packets met.
-fn add_counted(met: &mut Vec<MetInHook>, counters: &[String; 2], sent: u32, is_own: bool) {
+fn add_counted(evidence: &mut Evidence, counters: &[String; 2], sent: u32) {
     /// Hooks of a packet in order, with the tables of each.
-    const TABLES: [(usize, &str, &[&str]); 4] = [
+    const TABLES: [(usize, &str, &[&str]); 5] = [
         (PREROUTING, "PREROUTING", &["raw", "mangle", "nat"]),
         (OUTPUT, "OUTPUT", &["raw", "mangle", "nat", "filter"]),
+        (INPUT, "INPUT", &["mangle", "filter"]),
         (FORWARD, "FORWARD", &["mangle", "filter"]),
         (POSTROUTING, "POSTROUTING", &["mangle", "nat"]),
     ];
     for (hook, chain, tables) in TABLES {
-        if is_own == matches!(hook, PREROUTING | FORWARD) && hook != POSTROUTING {
+        if !evidence.comes_to(hook) {
             continue;
         }
         for table in tables {
@@ -139,14 +146,15 @@ fn add_counted(met: &mut Vec<MetInHook>, counters: &[String; 2], sent: u32, is_o
             {
                 // A policy that accepts says nothing.
                 if refuses || !rule.starts_with("policy") {
-                    met.push(MetInHook { hook, place, rule, is_pinhole: false, refuses });
+                    let met = MetInHook { hook, place, rule, is_pinhole: false, refuses };
+                    evidence.met[0].push(met);
                 }
             }
         }
     }
 }
 
-fn portal_words(portal: &Portal) -> PortalWords<'_> {
+fn portal_words<'a>(portal: &'a Portal, flow: &Flow) -> PortalWords<'a> {
     let exit = match &portal.exit {
         Exit::Nowhere => {
             let names: Vec<String> = portal.exits.iter().map(ToString::to_string).collect();
@@ -155,7 +163,7 @@ fn portal_words(portal: &Portal) -> PortalWords<'_> {
         exit => exit.to_string(),
     };
     let obstacle = portal.obstacle.as_ref().map(ToString::to_string);
-    PortalWords { name: &portal.name, exit, obstacle }
+    PortalWords { name: &portal.name, exit, obstacle, left_out: left_out(portal, flow) }
 }
 
 /// Asks the kernel for the route of the packet, and looks for the rules that led there.
@@ -167,7 +175,7 @@ fn routes<'a>(
     (from, incoming): (Option<IpAddr>, Option<u32>),
 ) {
     // Without a packet, the mark is the one that the plan gives.
-    let planned = portal.and_then(Portal::mark).filter(|_| has_port(portal, &evidence.flow));
+    let planned = portal.filter(|portal| left_out(portal, &evidence.flow).is_empty()).and_then(Portal::mark);
     let mark = match &evidence.forth.events[..] {
         [] => planned.map_or(0, |mark| mark.value),
         _ => evidence.forth.mark(),
@@ -183,8 +191,10 @@ fn routes<'a>(
     let family = Family::of(packet.to);
     let answer = route::ask(kernel.route(), &packet);
     let rules = host_rule::list(kernel.route(), family).unwrap_or_default();
-    let interface = evidence.flow.device.as_ref().map_or("lo", |device| device.interface.as_str());
-    (evidence.rules, evidence.is_ours) = leading(&host_rule::met(&rules, &packet, interface), &answer);
+    let interface = if incoming.is_some() { name_of(links, incoming) } else { "lo" };
+    let met = host_rule::met(&rules, &packet, interface);
+    let refusing = refusing_routes(kernel.route(), packet.to, refusing_kind(&answer));
+    leading(evidence, &met, &answer, &refusing);
     evidence.route = match answer {
         Ok(Some(answer)) => Ok(RouteWords {
             is_local: answer.kind == libc::RTN_LOCAL,
@@ -198,7 +208,12 @@ fn routes<'a>(
     let Some(device) = &evidence.flow.device else { return };
     let setting = |path: &str| sysctl::read(path).ok().flatten()?.parse::<u8>().ok();
     let (path, name) = FORWARDING[usize::from(family == Family::V6)];
-    evidence.not_forwarding = (setting(path) == Some(0)).then_some(name);
+    let of_interface = ["net/ipv4/conf/", interface, "/forwarding"].concat();
+    if setting(path) == Some(0) {
+        name.clone_into(&mut evidence.not_forwarding);
+    } else if family == Family::V4 && setting(&of_interface) == Some(0) {
+        evidence.not_forwarding = of_interface.replace('/', ".");
+    }
     if family == Family::V4 {
         let back = route::lookup(kernel.route(), device.address, None, None);
         evidence.reverse = name_of(links, back.and_then(|route| route.device));
@@ -209,41 +224,72 @@ fn routes<'a>(
     }
 }
 
-/// Reports whether the flow's port enters the portal.
-fn has_port(portal: Option<&Portal>, flow: &Flow) -> bool {
-    let Some(portal) = portal else { return false };
-    let is_in = |port: u16| portal.ports().iter().any(|range| (range.first..=range.last).contains(&port));
-    portal.ports().is_empty() || flow.port.is_some_and(is_in)
-}
-
-/// Returns the words of the rules up to the one that led to the route, and whether that one is ours.
+/// Fills in the rules up to the one that led to the route, or to the refusal.
 fn leading(
+    evidence: &mut Evidence,
     met: &[&HostRule],
-    answer: &Result<Option<RouteAnswer>, crate::kernel::netlink::Refusal>,
-) -> (Vec<String>, bool) {
-    let is_last = |rule: &HostRule| match answer {
-        Ok(Some(answer)) => rule.looks_into(answer.table),
-        Err(refusal) if refusal.errno == Errno::ENETUNREACH => rule.refuses(),
-        // The first table that is ours refuses what it has no route for.
-        Err(refusal) if refusal.errno == Errno::EHOSTUNREACH => is_of_portals(rule),
-        _ => false,
-    };
-    let mut words = Vec::new();
+    answer: &Result<Option<RouteAnswer>, Refusal>,
+    refusing: &[HostRoute],
+) {
+    let kind = refusing_kind(answer);
     for rule in met {
-        let is_last = is_last(rule);
+        let mut refusal: Option<&HostRoute> = None;
+        for route in refusing.iter().filter(|route| rule.looks_into(route.table)) {
+            if refusal.is_none_or(|other| other.destination.length() < route.destination.length()) {
+                refusal = Some(route);
+            }
+        }
+        let is_portals = PRIORITIES.contains(&rule.priority);
+        let words = rule.words();
+        let mut is_last = matches!(answer, Ok(Some(answer)) if rule.looks_into(answer.table));
+        if rule.action == kind {
+            is_last = true;
+            evidence.refusal = ["the rule `", &words, "`"].concat();
+            evidence.refuser = if is_portals { Refuser::Portal } else { Refuser::Other };
+        } else if let Some(route) = refusal {
+            is_last = true;
+            let name = KINDS[usize::from(kind - libc::RTN_BLACKHOLE)];
+            let (to, table) = (route.destination.to_string(), route.table.to_string());
+            evidence.refusal = ["the route `", name, " ", &to, "` in table ", &table].concat();
+            evidence.refuser = match (route.protocol == PROTOCOL, is_portals) {
+                (false, _) => Refuser::Other,
+                (true, true) => Refuser::Portal,
+                (true, false) => Refuser::Link,
+            };
+        }
         // The kernel's own rule for its addresses comes first, and says nothing.
         if is_last || rule.priority != 0 {
-            words.push(rule.words());
+            evidence.rules.push(words);
         }
         if is_last {
-            return (words, is_of_portals(rule));
+            return;
         }
     }
-    (words, false)
 }
 
-fn is_of_portals(rule: &HostRule) -> bool {
-    PRIORITIES.contains(&rule.priority)
+/// Names of the routes that refuse packets, from the number RTN_BLACKHOLE.
+const KINDS: [&str; 3] = ["blackhole", "unreachable", "prohibit"];
+
+/// Returns the kind of the route, or the action of the rule, that makes the kernel refuse a packet in this
+/// way: their numbers are the same. 0 stands for no refusal.
+fn refusing_kind(answer: &Result<Option<RouteAnswer>, Refusal>) -> u8 {
+    match answer.as_ref().map_err(|refusal| refusal.errno) {
+        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => libc::RTN_UNREACHABLE,
+        Err(Errno::EACCES) => libc::RTN_PROHIBIT,
+        Err(Errno::EINVAL | Errno::EXDEV) => libc::RTN_BLACKHOLE,
+        _ => 0,
+    }
+}
+
+/// Returns the routes of all tables that refuse packets to a destination in this way.
+fn refusing_routes(socket: &mut Socket, to: IpAddr, kind: u8) -> Vec<HostRoute> {
+    if kind == 0 {
+        return Vec::new();
+    }
+    let filter = RoutingHeader { family: Some(Family::of(to)), kind, ..RoutingHeader::default() };
+    let mut routes = route::list(socket, filter).unwrap_or_default();
+    routes.retain(|route| route.kind == kind && route.destination.contains(to));
+    routes
 }
 
 /// Returns the tunnel that the packet goes into.
@@ -258,6 +304,10 @@ fn tunnel<'a>(site: &'a Site, kernel: &mut Linux, evidence: &Evidence) -> Option
     Some(TunnelWords {
         peer: name,
         endpoint: statistics.and_then(|peer| peer.endpoint),
+        unknown: match peer.endpoint {
+            Some(_) => ", whose name is not resolved",
+            None => ", which has not dialled",
+        },
         age: statistics.and_then(|peer| peer.age(now)).map(|age| age.as_secs()),
         is_up: statistics.is_some_and(|peer| peer.alive(now)),
     })

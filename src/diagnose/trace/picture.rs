@@ -2,28 +2,37 @@
 
 use std::fmt::Write as _;
 
-use super::conclude::{Conclusion, conclude, lost};
+use super::conclude::{Conclusion, LastWords, lost};
 use super::evidence::{Evidence, Packets};
 use super::faults::Ending;
 use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING};
 use crate::base::duration::duration;
+use crate::base::text::printable_line as printable;
 use crate::cli::style::Style;
 use crate::kernel::inject;
 use crate::kernel::nftables::trace::EventKind;
 
-/// Draws the picture: its text, and the conclusion.
-pub(super) fn draw(evidence: &Evidence, style: Style) -> (String, Conclusion) {
-    let conclusion = conclude(evidence);
+/// Draws the picture, without its last sentence.
+pub(super) fn draw(evidence: &Evidence, conclusion: &Conclusion, style: Style) -> String {
     let mut picture = Picture { text: String::new(), style, ending: conclusion.ending, station: None };
     picture.head(evidence);
-    picture.stations(evidence);
-    let (sentence, way_out) = (printable(&conclusion.sentence), printable(&conclusion.way_out));
-    let sentence = if conclusion.is_good() { style.good(&sentence) } else { style.bad(&sentence) };
-    picture.push(&["\n", &sentence, "\n"]);
-    if !way_out.is_empty() {
-        picture.push(&["→ ", &way_out, "\n"]);
+    picture.stations(evidence, conclusion.cause);
+    picture.text
+}
+
+impl LastWords {
+    /// Writes the last sentence under a picture, and the way out.
+    pub(super) fn write(&self, text: &mut String, style: Style) {
+        let sentence = printable(&self.sentence);
+        let sentence = if self.is_good { style.good(&sentence) } else { style.bad(&sentence) };
+        let arrow = if self.way_out.is_empty() { "" } else { "→ " };
+        for part in ["\n", &sentence, "\n", arrow, &printable(&self.way_out)] {
+            text.push_str(part);
+        }
+        if !arrow.is_empty() {
+            text.push('\n');
+        }
     }
-    (picture.text, conclusion)
 }
 
 /// Mark of a station.
@@ -107,7 +116,7 @@ impl Picture {
         self.push(&[&title, "\nseen: ", packets, lookup]);
     }
 
-    fn stations(&mut self, evidence: &Evidence) {
+    fn stations(&mut self, evidence: &Evidence, cause: &str) {
         self.entrance(evidence);
         if self.ending == Ending::Down || self.ending == Ending::NotSeen {
             return;
@@ -121,6 +130,12 @@ impl Picture {
         for hook in [INPUT, FORWARD, POSTROUTING] {
             self.hook(evidence, hook);
         }
+        if matches!(self.ending, Ending::Vanished | Ending::NotSent) {
+            self.begin(Mark::Stops, "kernel");
+            let by = if cause.is_empty() { "" } else { ": " };
+            self.line(&["dropped it", by, cause]);
+            return;
+        }
         self.tunnel(evidence);
         self.answer(evidence);
     }
@@ -133,7 +148,14 @@ impl Picture {
             "entrance",
         );
         match &evidence.portal {
-            Some(portal) => self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]),
+            Some(portal) if portal.left_out.is_empty() => {
+                self.line(&[interface, ", portal ", portal.name, " → ", &portal.exit]);
+            }
+            Some(portal) => {
+                let of_portal = [", portal ", portal.name, ", which leaves this packet out (`"].concat();
+                self.line(&[interface, &of_portal, portal.left_out, "`)"]);
+            }
+            None if evidence.is_tunnel => self.line(&[interface, ", a tunnel from another site"]),
             None => self.line(&[interface, ", no portal: the traffic goes the way of this router's own"]),
         }
     }
@@ -177,9 +199,11 @@ impl Picture {
     /// Writes the policy rules, the route, and the verdict of the reverse-path filter.
     fn routing(&mut self, evidence: &Evidence) {
         let is_source = matches!(self.ending, Ending::ReversePath | Ending::Impossible);
-        let is_refused = evidence.route.is_err();
+        let is_refused = evidence.route.is_err() || self.ending == Ending::NoForwarding;
         if !is_source {
-            self.begin(mark(is_refused), "rules");
+            // The packet itself counts more than the lookup.
+            let is_over = is_refused && evidence.forth.is_over();
+            self.begin(if is_over { Mark::Told } else { mark(is_refused) }, "rules");
             for rule in &evidence.rules {
                 self.line(&[rule]);
             }
@@ -209,7 +233,7 @@ impl Picture {
         let mut line = tunnel.peer.to_owned();
         match tunnel.endpoint {
             Some(endpoint) => _ = write!(line, " at {endpoint}"),
-            None => line.push_str(", which has not dialled"),
+            None => line.push_str(tunnel.unknown),
         }
         self.begin(mark(self.ending == Ending::NoHandshake), "tunnel");
         match tunnel.age {
@@ -236,11 +260,6 @@ impl Picture {
             self.line(&[&met.place, ": ", &met.rule]);
         }
     }
-}
-
-/// Returns a text without control characters, which a terminal would obey: other programs name chains.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// Returns a rule in words: its text, or its effect and its number.

@@ -10,7 +10,9 @@ use crate::base::error::{Error, Result};
 use crate::base::moment::after;
 use crate::base::net::{Family, Mac};
 use crate::base::random;
+use crate::cli::output::complain;
 use crate::kernel::conntrack::{self, Connection};
+use crate::kernel::drops::DropWatch;
 use crate::kernel::inject::{Injector, Probe};
 use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::link::Links;
@@ -30,8 +32,8 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Time for reports before the next look, and for the last reports about an answer.
 const LAST_REPORTS: Duration = Duration::from_millis(100);
 
-/// Time that a trace waits for packets of the device.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Beginning of the line that tells that packets are watched.
+pub(super) const WAITING: &str = "waiting for a packet of the flow";
 
 /// Result of watching.
 pub(super) struct Watched {
@@ -51,10 +53,12 @@ pub(super) struct Watched {
     pub(super) counters: [String; 2],
     /// Number of packets that were sent.
     pub(super) sent: u32,
+    /// Names of the drops that came with each packet, without a rule of a firewall.
+    pub(super) drops: Vec<String>,
 }
 
 /// Watches packets of a flow.
-pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: bool) -> Result<Watched> {
+pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, live: Option<u8>) -> Result<Watched> {
     let (source, link) = match &flow.device {
         Some(device) => {
             let lacks = || Error::failed("this router lacks the interface of that portal");
@@ -71,7 +75,7 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         mark: PacketMark {
             addresses: (source, flow.to),
             protocol: flow.protocol,
-            ports: [(!is_live).then_some(own_port), flow.port],
+            ports: [live.is_none().then_some(own_port), flow.port],
         },
         packets: Packets::None(String::new()),
         tracer: None,
@@ -79,6 +83,7 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         connection: None,
         counters: [String::new(), String::new()],
         sent: 1,
+        drops: Vec::new(),
     };
     if watched.is_up {
         if kernel.has_nftables() {
@@ -88,9 +93,11 @@ pub(super) fn watch(kernel: &mut Linux, links: &Links, flow: &Flow, is_live: boo
         }
         let family = Family::of(flow.to);
         watched.counters[0] = counters(kernel, family);
-        if is_live {
+        if let Some(seconds) = live {
             watched.packets = Packets::Live;
-            watched.is_settled(PATIENCE);
+            // Another site that has asked for this trace learns from it that packets are watched.
+            complain!("{WAITING}, up to {seconds} s");
+            watched.is_settled(Duration::from_secs(seconds.into()));
         } else {
             watched.send(kernel, flow, own_port);
         }
@@ -140,14 +147,20 @@ impl Watched {
         match injector {
             Ok(injector) => {
                 self.packets = Packets::Own;
+                let incoming = flow.device.as_ref().map_or("", |device| device.interface.as_str());
+                let mut drops = DropWatch::begin(Family::of(flow.to), incoming);
                 for attempt in 1..=ATTEMPTS {
                     self.sent = attempt;
+                    drops.before();
                     // The route lookup finds a route that refuses this router's own packet.
                     let _ = injector.send(&probe, mac);
+                    self.hear();
+                    drops.after();
                     if self.is_settled(ANSWER) {
                         break;
                     }
                 }
+                self.drops = drops.names();
             }
             Err(refusal) => {
                 let why = &refusal.to_string();

@@ -98,6 +98,11 @@ impl<'a> Way<'a> {
         (event.kind == EventKind::Drop).then_some(*hook)
     }
 
+    /// Returns the hook that the packet came to last.
+    pub(super) fn last_hook(&self) -> Option<usize> {
+        self.events.last().map(|(_, hook)| *hook)
+    }
+
     /// Reports whether the packet came to a hook.
     pub(super) fn reached(&self, hook: usize) -> bool {
         self.events.iter().any(|(_, of)| *of == hook)

@@ -97,6 +97,8 @@ pub enum LinkEnd {
     Provider,
     /// This machine itself: the endpoint is one of its own addresses.
     Itself,
+    /// Site whose name, its endpoint, has no address yet.
+    Unresolved,
     /// None: the tunnel does not exist.
     Missing,
 }

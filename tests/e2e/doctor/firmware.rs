@@ -3,14 +3,13 @@
 use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, World};
 
-use super::network;
 use crate::Scenario;
 use crate::firmware::Machine;
 use crate::troubles::doctor::{
-    FLOW_OFFLOADING, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, HWNAT, KEPT_BY_OPENWRT, WITHOUT_UDM_BOOT,
+    FLOW_OFFLOADING, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, HWNAT, KEPT_BY_OPENWRT, WITHOUT_TUN, WITHOUT_UDM_BOOT,
 };
 use crate::troubles::{Trouble, has_words};
-use crate::words::same;
+use crate::words::{portal, same};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "doctor: faults of EdgeOS", plots: &[NYC], run: edgeos },
@@ -27,7 +26,7 @@ fn edgeos(world: &mut World) -> Result<()> {
 fn openwrt(world: &mut World) -> Result<()> {
     let skeleton = "mkdir -p etc/config etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d
         touch lib/functions/procd.sh etc/config/firewall";
-    each(world, skeleton, "/etc/portals", &[FLOW_OFFLOADING, KEPT_BY_OPENWRT])
+    each(world, skeleton, "/etc/portals", &[FLOW_OFFLOADING, KEPT_BY_OPENWRT, WITHOUT_TUN])
 }
 
 fn unifi(world: &mut World) -> Result<()> {
@@ -37,12 +36,12 @@ fn unifi(world: &mut World) -> Result<()> {
 
 /// Installs portals without a fault, then makes one fault after the other, and demands its words.
 fn each(world: &mut World, skeleton: &str, folder: &str, troubles: &[Trouble]) -> Result<()> {
-    world.install(&network(world))?;
+    world.install(&world.network(|_| portal(NYC, r#""direct""#)))?;
     let mut machine = Machine::new(world.site(NYC), skeleton)?;
     machine.configure(folder)?;
     machine.boot("if [ -e /data ]; then mkdir -p /run/systemd/system; fi")?;
     machine.run("/root/portals install --no-start")?;
-    let doctor = || machine.run("/root/portals doctor || true");
+    let doctor = || machine.run("PORTALS_WIREGUARD=built-in /root/portals doctor || true");
     let text = doctor()?;
     same(&format!("boot and offload in {text}"), text.contains("✓ boot: The agent starts at boot ("), true)?;
     for trouble in troubles {

@@ -46,7 +46,7 @@ fn said(site: &DemoSite, command: &[&str]) -> Result<(String, Option<i32>)> {
 }
 
 /// Waits until nothing is wrong.
-fn is_well(site: &DemoSite) -> Result<()> {
+pub(crate) fn is_well(site: &DemoSite) -> Result<()> {
     eventually("nothing is wrong", || {
         let (text, status) = doctor(site, &[])?;
         same(&format!("exit status of the doctor, who says\n{text}"), status, Some(0))?;
@@ -68,7 +68,7 @@ pub(crate) fn names(site: &DemoSite, trouble: &Trouble) -> Result<()> {
     })
 }
 
-fn host(world: &World, at: At) -> Namespace {
+pub(crate) fn host(world: &World, at: At) -> Namespace {
     let site = |plot| world.sites().iter().find(|site| site.plot == plot).expect("a site of this world");
     match at {
         At::Router => site(NYC).router.clone(),
@@ -132,6 +132,10 @@ fn of_stopped(world: &mut World) -> Result<()> {
         world.site(NYC).stop_agent()?;
         shell(&world.site(NYC).router, &[&setting(), trouble.breaks].concat())?;
         names(world.site(NYC), trouble)?;
+        if trouble.breaks.is_empty() {
+            let (text, _) = doctor(world.site(NYC), &[])?;
+            same(&format!("a WireGuard at work in {text}"), text.contains("! WireGuard"), false)?;
+        }
         println!("named: {}", trouble.fault);
         world.site(NYC).start_agent()?;
     }
@@ -146,6 +150,9 @@ fn forms(world: &mut World) -> Result<()> {
     let (json, status) = doctor(site, &["--json"])?;
     same("exit status", status, Some(0))?;
     same(&json, json.starts_with(r#"{"wrong":0,"findings":[{"check":"file","verdict":"ok","seen":"#), true)?;
+    let (text, _) = doctor(site, &[])?;
+    let told = "✓ MSS: TCP in tunnels carries at most 1240 bytes a packet, 1220 with IPv6.\n";
+    same(&format!("{told} in {text}"), text.contains(told), true)?;
     let (text, status) = doctor(site, &["--file", "/run/demo/network.toml"])?;
     same(&text, status, Some(0))?;
     same(&format!("only the file in {text}"), text.contains("clock"), false)?;

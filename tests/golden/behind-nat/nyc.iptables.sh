@@ -50,6 +50,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i portals0 -p icmp -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT -d 10.77.1.1/32 -i portals0 -p udp -m udp --dport 52075 -j RETURN
+-A PORTALS_INPUT -d 10.77.1.1/32 -i to-paris -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP

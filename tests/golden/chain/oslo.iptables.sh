@@ -60,6 +60,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-mullvad -j DROP
 -A PORTALS_INPUT -i portals0 -p icmp -j RETURN
 -A PORTALS_INPUT -i to-mullvad -p icmp -j RETURN
+-A PORTALS_INPUT -d 10.77.3.1/32 -i portals0 -p udp -m udp --dport 52075 -j RETURN
+-A PORTALS_INPUT -d 10.77.3.1/32 -i to-mullvad -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.2.0/24 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-mullvad -j REJECT --reject-with icmp-admin-prohibited

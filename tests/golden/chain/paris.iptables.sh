@@ -79,6 +79,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i portals0 -p icmp -j RETURN
 -A PORTALS_INPUT -i to-oslo -p icmp -j RETURN
 -A PORTALS_INPUT -i to-rome -p icmp -j RETURN
+-A PORTALS_INPUT -d 10.77.2.1/32 -i portals0 -p udp -m udp --dport 52075 -j RETURN
+-A PORTALS_INPUT -d 10.77.2.1/32 -i to-oslo -p udp -m udp --dport 52075 -j RETURN
+-A PORTALS_INPUT -d 10.77.2.1/32 -i to-rome -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-rome -j REJECT --reject-with icmp-admin-prohibited

@@ -16,6 +16,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i br-kids -o br-kids -j RETURN
 -A PORTALS_FORWARD -i br-kids -o to-paris -j RETURN
 -A PORTALS_FORWARD -i br-kids -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
@@ -68,6 +69,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT -d 10.77.1.1/32 -i to-paris -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_INPUT_1 -d 10.77.1.65/32 -j RETURN
@@ -151,6 +153,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i br-kids -o br-kids -j RETURN
 -A PORTALS_FORWARD -i br-kids -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1.30 -j REJECT --reject-with icmp6-adm-prohibited

@@ -17,6 +17,10 @@ table inet portals {
 		type ifname
 		elements = { "to-paris" }
 	}
+	set bridged {
+		type ifname . ifname
+		elements = { "br-kids" . "br-kids" }
+	}
 	set confined {
 		type ifname
 		elements = { "br-kids", "eth1", "eth1.30" }
@@ -85,6 +89,7 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
+		iifname . oifname @bridged accept
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
@@ -114,6 +119,7 @@ table inet portals {
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}

@@ -96,6 +96,10 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
 -A PORTALS_INPUT -i to-swiss -p icmp -j RETURN
 -A PORTALS_INPUT -i to-work -p icmp -j RETURN
+-A PORTALS_INPUT -d 10.77.1.1/32 -i portals0 -p udp -m udp --dport 52075 -j RETURN
+-A PORTALS_INPUT -d 10.77.1.1/32 -i to-paris -p udp -m udp --dport 52075 -j RETURN
+-A PORTALS_INPUT -d 10.77.1.1/32 -i to-swiss -p udp -m udp --dport 52075 -j RETURN
+-A PORTALS_INPUT -d 10.77.1.1/32 -i to-work -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited

@@ -38,6 +38,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT_GUARD -i portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_INPUT_GUARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT_GUARD -i portals0 -p icmp -j RETURN
+-A PORTALS_INPUT_GUARD -d 10.77.3.1/32 -i portals0 -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT_GUARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT_GUARD -i portals0 -j DROP
 -A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP

@@ -83,6 +83,7 @@ table inet portals {
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels meta l4proto icmpv6 accept
+		iifname @tunnels ip daddr 10.77.3.1 udp dport 52075 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
 		iifname @tunnels drop

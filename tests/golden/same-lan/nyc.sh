@@ -162,6 +162,7 @@ table inet portals {
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip saddr @askers ip daddr 10.77.1.1 udp dport 5053 accept
 		iifname @tunnels ip saddr @askers ip daddr 10.77.1.1 tcp dport 5053 accept
+		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}

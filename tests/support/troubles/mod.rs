@@ -45,6 +45,14 @@ pub(crate) const ALL: &[(&str, &[Trouble])] = &[
     ("One flow, without an agent", trace::OF_STOPPED),
     ("One flow, to a site that is cut off", trace::SILENT),
     ("One flow, with nftables", trace::OF_NFTABLES),
+    ("One flow from the LAN of a portal", trace::OF_GUESTS),
+    ("One flow, dropped by the kernel", trace::OF_KERNEL),
+    ("One flow, dropped by the kernel, where tracefs is mounted", trace::OF_TRACEPOINT),
+    ("One flow, at both sites", trace::OF_BOTH),
+    ("One flow, at both sites, with iptables", trace::OF_BOTH_IPTABLES),
+    ("One flow, while no agent runs at the other site", trace::OF_SILENT),
+    ("One flow of IPv6", trace::OF_IPV6),
+    ("One flow of IPv6, without an agent", trace::OF_IPV6_STOPPED),
     ("One flow, with iptables", trace::OF_IPTABLES),
 ];
 

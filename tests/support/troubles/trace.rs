@@ -8,6 +8,9 @@ const OF_DEVICE: &str = "portals trace 192.168.1.50 192.175.48.10";
 /// Command about a device outside all portals.
 const OF_OTHER: &str = "portals trace 192.168.1.60 192.175.48.10";
 
+/// Command about a device that reaches for a service of this router.
+const TO_ROUTER: &str = "portals trace 192.168.1.60 192.168.1.1:22";
+
 const FAULT: Trouble =
     Trouble { fault: "", command: OF_DEVICE, words: "", at: At::Router, breaks: "", mends: "" };
 
@@ -37,10 +40,11 @@ It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave
     Trouble {
         fault: "A route of another program drops the traffic of a device",
         command: OF_OTHER,
-        words: "✗ rp_filter    strict: answers to 192.168.1.60 leave by lan0
-
-It stops at the routing decision: the kernel takes no packet from 192.168.1.60 to 192.175.48.10, coming \
-                in on lan0.
+        words: "                 32766: from all lookup main
+                 → refused: Invalid argument
+⋮
+It stops at the routing decision: the route `blackhole 192.175.48.10/32` in table main of another program \
+                refuses the packet.
 ",
         breaks: "ip route add blackhole 192.175.48.10",
         mends: "ip route delete blackhole 192.175.48.10",
@@ -52,11 +56,51 @@ It stops at the routing decision: the kernel takes no packet from 192.168.1.60 t
         words: "✗ rules        50: from 192.168.1.60/32 unreachable
                  → refused: Network is unreachable
 ⋮
-It stops at the routing decision: `50: from 192.168.1.60/32 unreachable` refuses the packet, and does not \
-                belong to portals.
+It stops at the routing decision: the rule `50: from 192.168.1.60/32 unreachable` of another program \
+                refuses the packet.
+→ See `ip rule` and `ip route show table all`, and change the program that made it.
 ",
         breaks: "ip rule add from 192.168.1.60 priority 50 unreachable",
         mends: "ip rule delete priority 50",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A policy rule of another program forbids the traffic of a device",
+        command: OF_OTHER,
+        words: "✗ rules        50: from 192.168.1.60/32 prohibit
+                 → refused: Permission denied
+⋮
+It stops at the routing decision: the rule `50: from 192.168.1.60/32 prohibit` of another program refuses \
+                the packet.
+",
+        breaks: "ip rule add from 192.168.1.60 priority 50 prohibit",
+        mends: "ip rule delete priority 50",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A route of another program refuses the traffic of a device",
+        command: OF_OTHER,
+        words: "                 32766: from all lookup main
+                 → refused: No route to host
+⋮
+It stops at the routing decision: the route `unreachable 192.175.48.0/24` in table main of another program \
+                refuses the packet.
+",
+        breaks: "ip route add unreachable 192.175.48.0/24",
+        mends: "ip route delete unreachable 192.175.48.0/24",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A route of another program forbids the traffic of a portal",
+        words: "✗ rules        60: from 192.168.1.50/32 lookup default
+                 → refused: Permission denied
+⋮
+It stops at the routing decision: the route `prohibit 192.175.48.0/24` in table default of another program \
+                refuses the packet.
+",
+        breaks: "ip rule add from 192.168.1.50 priority 60 lookup default
+            ip route add prohibit 192.175.48.0/24 table default",
+        mends: "ip rule delete priority 60; ip route flush table default",
         ..FAULT
     },
 ];
@@ -75,6 +119,19 @@ It stops at the routing decision: the portal way is closed, because its exit par
         ..FAULT
     },
     Trouble {
+        fault: "The tunnel to another site is gone",
+        command: "portals trace 192.168.1.60 10.77.2.70",
+        words: "                 32766: from all lookup main
+                 → refused: No route to host
+⋮
+It stops at the routing decision: the route `unreachable ⟨10.77.2.0/24⟩` in table main of portals refuses \
+                the packet, because no tunnel leads there now.
+→ See `portals status`. If no agent runs, start it with `portals run`.
+",
+        breaks: "ip link delete to-paris 2>/dev/null || true",
+        ..FAULT
+    },
+    Trouble {
         fault: "This router does not forward packets",
         command: OF_OTHER,
         words: "It stops at the routing decision: this router does not forward packets \
@@ -83,6 +140,17 @@ It stops at the routing decision: the portal way is closed, because its exit par
 ",
         breaks: "echo 0 >/proc/sys/net/ipv4/ip_forward",
         mends: "echo 1 >/proc/sys/net/ipv4/ip_forward",
+        ..FAULT
+    },
+    Trouble {
+        fault: "This router does not forward packets of one interface",
+        command: OF_OTHER,
+        words: "It stops at the routing decision: this router does not forward packets \
+                (net.ipv4.conf.lan0.forwarding is 0).
+→ Start the agent with `portals run`, or run `sysctl -w net.ipv4.conf.lan0.forwarding=1`.
+",
+        breaks: "echo 0 >/proc/sys/net/ipv4/conf/lan0/forwarding",
+        mends: "echo 1 >/proc/sys/net/ipv4/conf/lan0/forwarding",
         ..FAULT
     },
     Trouble {
@@ -138,21 +206,245 @@ The answer stops in the chain `inet mine forward` of another program: iifname \"
         mends: "nft delete table inet mine",
         ..FAULT
     },
+    Trouble {
+        fault: "A chain of another program drops the packets of a device to this router",
+        command: TO_ROUTER,
+        words: "✗ input        inet mine input: tcp dport 22 drop
+⋮
+It stops in the chain `inet mine input` of another program: tcp dport 22 drop.
+→ Accept the traffic there.
+",
+        breaks: "nft 'add table inet mine
+            add chain inet mine input { type filter hook input priority -10; }
+            add rule inet mine input tcp dport 22 drop'",
+        mends: "nft delete table inet mine",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of another program drops the packets of this router",
+        command: "portals trace self 192.175.48.10",
+        words: "✗ output       inet mine output: oifname \"uplink\" ip daddr 192.175.48.10 drop
+⋮
+It stops in the chain `inet mine output` of another program: oifname \"uplink\" ip daddr 192.175.48.10 drop.
+→ Accept the traffic there.
+",
+        breaks: "nft 'add table inet mine
+            add chain inet mine output { type filter hook output priority 10; }
+            add rule inet mine output oifname uplink ip daddr 192.175.48.10 drop'",
+        mends: "nft delete table inet mine",
+        ..FAULT
+    },
 ];
 
+/// Faults of one flow from a portal's own LAN.
+pub(crate) const OF_GUESTS: &[Trouble] = &[Trouble {
+    fault: "A device of a portal reaches for a service of this router",
+    command: "portals trace 10.77.1.70 10.77.1.65:22",
+    words: "It stops in the chain `⟨inet portals input⟩` of portals: ⟨…⟩
+→ Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach the rest as well, \
+            write `router = true` under the portal.
+",
+    ..FAULT
+}];
+
+/// Faults of one flow that the kernel counts.
+pub(crate) const OF_KERNEL: &[Trouble] = &[Trouble {
+    fault: "A policy of IPsec blocks the packets of a device",
+    command: OF_OTHER,
+    words: "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped \
+                a packet each time: a policy of IPsec does not let it pass (XfrmInPolBlock).
+→ Look at `ip xfrm policy`, and change the program that made the policy.
+",
+    breaks: IPSEC,
+    mends: "ip xfrm policy flush",
+    ..FAULT
+}];
+
+/// Faults of one flow for which the kernel's tracepoint tells the reason.
+pub(crate) const OF_TRACEPOINT: &[Trouble] = &[
+    Trouble {
+        fault: "A policy of IPsec blocks the packets of a device, and the kernel tells its reason",
+        command: OF_OTHER,
+        words:
+            "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped \
+                a packet each time: a policy of IPsec does not let it pass (XFRM_POLICY).
+→ Look at `ip xfrm policy`, and change the program that made the policy.
+",
+        breaks: IPSEC,
+        mends: "ip xfrm policy flush",
+        ..FAULT
+    },
+    Trouble {
+        fault: "The queue of the uplink takes no packet",
+        command: OF_OTHER,
+        words: "✗ kernel       dropped it: QDISC_DROP
+
+It stops at uplink: the packet passes the firewall, and does not leave. The kernel dropped a packet each \
+                time: the queue of uplink takes no packet (QDISC_DROP).
+→ Look at `tc -s qdisc show dev uplink`.
+",
+        // Without an answer to ARP, no packet would come to the queue.
+        breaks: "entry=$(ip neighbour show $gateway dev uplink | grep -o 'lladdr [^ ]*')
+            ip neighbour replace $gateway $entry dev uplink nud permanent
+            tc qdisc add dev uplink root tbf rate 8bit burst 1 limit 1",
+        mends: "tc qdisc delete dev uplink root; ip neighbour delete $gateway dev uplink",
+        ..FAULT
+    },
+];
+
+const IPSEC: &str = "ip xfrm policy add dir fwd src 192.168.1.60 dst 192.175.48.10 action block";
+
+/// Command about a guest of the portal, at both sites.
+const OF_BOTH_SITES: &str = "portals trace 10.77.1.70 192.175.48.10 --both";
+
+/// Faults of one flow at both sites.
+pub(crate) const OF_BOTH: &[Trouble] = &[
+    Trouble {
+        fault: "A chain of another program at the other site drops the packets",
+        command: OF_BOTH_SITES,
+        words:
+            "At paris: it stops in the chain `inet mine forward` of another program: ip daddr 192.175.48.10 \
+                drop.
+→ Accept the traffic there, or run `portals apply`, which opens what portals needs.
+",
+        at: At::Peer,
+        breaks: "nft 'add table inet mine
+            add chain inet mine forward { type filter hook forward priority 10; }
+            add rule inet mine forward ip daddr 192.175.48.10 drop'",
+        mends: "nft delete table inet mine",
+    },
+    Trouble {
+        fault: "The packets vanish on their way to the other site",
+        command: OF_BOTH_SITES,
+        words: "It stops between the sites: the packet left by to-paris, and did not come in at paris.
+→ Run `portals doctor` at both sites.
+",
+        at: At::Peer,
+        breaks: "nft 'add table netdev mine
+            add chain netdev mine ingress { type filter hook ingress device to-nyc priority 0; }
+            add rule netdev mine ingress ip protocol icmp drop'",
+        mends: "nft delete table netdev mine",
+    },
+    Trouble {
+        fault: "The answers vanish on their way back from the other site",
+        command: OF_BOTH_SITES,
+        words: "The answer stops between the sites: it left paris, and did not come in at nyc.
+→ Run `portals doctor` at both sites.
+",
+        breaks: "nft 'add table netdev mine
+            add chain netdev mine ingress { type filter hook ingress device to-paris priority 0; }
+            add rule netdev mine ingress ip protocol icmp drop'",
+        mends: "nft delete table netdev mine",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of another program at this site drops the answers that the other site has sent",
+        command: OF_BOTH_SITES,
+        words: "At nyc: the answer stops in the chain `inet mine forward` of another program: iifname \
+                \"to-paris\" drop.
+",
+        breaks: "nft 'add table inet mine
+            add chain inet mine forward { type filter hook forward priority 10; }
+            add rule inet mine forward iifname to-paris drop'",
+        mends: "nft delete table inet mine",
+        ..FAULT
+    },
+];
+
+/// Faults of one flow at both sites, in legacy iptables.
+pub(crate) const OF_BOTH_IPTABLES: &[Trouble] = &[Trouble {
+    fault: "A chain of iptables at the other site drops the packets",
+    command: OF_BOTH_SITES,
+    words: "At paris: it stops in the chain `mangle FORWARD` of another program: -d 192.175.48.10/32 -j DROP.
+→ Accept the traffic there, or run `portals apply`, which opens what portals needs.
+",
+    at: At::Peer,
+    breaks: "iptables-legacy -t mangle -A FORWARD -d 192.175.48.10 -j DROP",
+    mends: "iptables-legacy -t mangle -D FORWARD -d 192.175.48.10 -j DROP",
+}];
+
+/// Faults of one flow, while no agent runs at the other site.
+pub(crate) const OF_SILENT: &[Trouble] = &[Trouble {
+    fault: "The agent of the other site does not answer",
+    command: OF_BOTH_SITES,
+    words: "at paris:
+the agent of `paris` does not answer this question: it does not run, or it is of an older version
+",
+    ..FAULT
+}];
+
+/// Command about a device with IPv6.
+const OF_IPV6_DEVICE: &str = "portals trace 2001:db8:1:1::50 2620:4f:8000::10";
+
+/// Faults of one flow of IPv6.
+pub(crate) const OF_IPV6: &[Trouble] = &[Trouble {
+    fault: "A route of another program drops the IPv6 of a device",
+    command: OF_IPV6_DEVICE,
+    words: "✗ rules        32766: from all lookup main
+                 → refused: Invalid argument
+⋮
+It stops at the routing decision: the route `blackhole 2620:4f:8000::10/128` in table main of another \
+                program refuses the packet.
+→ See `ip rule` and `ip route show table all`, and change the program that made it.
+",
+    breaks: "ip -6 route add blackhole 2620:4f:8000::10",
+    mends: "ip -6 route delete blackhole 2620:4f:8000::10",
+    ..FAULT
+}];
+
+/// Faults of one flow of IPv6, while no agent runs.
+pub(crate) const OF_IPV6_STOPPED: &[Trouble] = &[Trouble {
+    fault: "This router does not forward IPv6",
+    command: OF_IPV6_DEVICE,
+    words: "It stops at the routing decision: this router does not forward packets \
+                (net.ipv6.conf.all.forwarding is 0).
+→ Start the agent with `portals run`, or run `sysctl -w net.ipv6.conf.all.forwarding=1`.
+",
+    breaks: "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding",
+    mends: "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding",
+    ..FAULT
+}];
+
 /// Faults of one flow in legacy iptables.
-pub(crate) const OF_IPTABLES: &[Trouble] = &[Trouble {
-    fault: "A chain of iptables drops the packets of a device",
-    words: "✗ forward      mangle FORWARD: -j PORTALS_FORWARD
+pub(crate) const OF_IPTABLES: &[Trouble] = &[
+    Trouble {
+        fault: "A chain of iptables drops the packets of a device",
+        words: "✗ forward      mangle FORWARD: -j PORTALS_FORWARD
                  mangle FORWARD: -j MINE
                  mangle MINE: -s 192.168.1.50/32 -j DROP
 ⋮
 It stops in the chain `mangle MINE` of another program: -s 192.168.1.50/32 -j DROP.
 → Accept the traffic there, or run `portals apply`, which opens what portals needs.
 ",
-    breaks: "iptables-legacy -t mangle -N MINE; iptables-legacy -t mangle -A FORWARD -j MINE
+        breaks: "iptables-legacy -t mangle -N MINE; iptables-legacy -t mangle -A FORWARD -j MINE
         iptables-legacy -t mangle -A MINE -s 192.168.1.50 -j DROP",
-    mends: "iptables-legacy -t mangle -D FORWARD -j MINE; iptables-legacy -t mangle -F MINE
+        mends: "iptables-legacy -t mangle -D FORWARD -j MINE; iptables-legacy -t mangle -F MINE
         iptables-legacy -t mangle -X MINE",
-    ..FAULT
-}];
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of iptables drops the packets of a device to this router",
+        command: TO_ROUTER,
+        words: "✗ input        filter INPUT: -j PORTALS_INPUT
+                 filter INPUT: -s 192.168.1.60/32 -p tcp -m tcp --dport 22 -j DROP
+⋮
+It stops in the chain `filter INPUT` of another program: -s 192.168.1.60/32 -p tcp -m tcp --dport 22 -j DROP.
+→ Accept the traffic there.
+",
+        breaks: "iptables-legacy -A INPUT -s 192.168.1.60 -p tcp --dport 22 -j DROP",
+        mends: "iptables-legacy -D INPUT -s 192.168.1.60 -p tcp --dport 22 -j DROP",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A chain of iptables drops the packets of this router",
+        command: "portals trace self 192.175.48.10",
+        words: "filter OUTPUT: -d 192.175.48.10/32 -j DROP
+⋮
+It stops in the chain `filter OUTPUT` of another program: -d 192.175.48.10/32 -j DROP.
+→ Accept the traffic there.
+",
+        breaks: "iptables-legacy -A OUTPUT -d 192.175.48.10 -j DROP",
+        mends: "iptables-legacy -D OUTPUT -d 192.175.48.10 -j DROP",
+        ..FAULT
+    },
+];

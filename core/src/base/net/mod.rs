@@ -288,7 +288,13 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::MAIN { f.write_str("main") } else { self.0.fmt(f) }
+        /// Names of tables of the kernel, from number 253 (linux/rtnetlink.h).
+        const NAMES: [&str; 3] = ["default", "main", "local"];
+        let index = self.0.wrapping_sub(253) as usize;
+        match NAMES.get(index) {
+            Some(name) => f.write_str(name),
+            None => self.0.fmt(f),
+        }
     }
 }
 

@@ -11,11 +11,14 @@
 //! ```
 //!
 //! A hint has no body, and is not authenticated. An answer is as long as its question, so a helper that
-//! answers a forged source never sends more than it got. Only pieces of network files are longer; they stay
-//! inside the tunnels, where no source is forged.
+//! answers a forged source never sends more than it got. Only pieces of network files, and answers to
+//! questions of commands, are longer; they stay inside the tunnels, where no source is forged.
+//!
+//! An echo and its answer have bytes behind the tag that are not encrypted: they only take room on the path.
 
 mod fields;
 mod file;
+mod question;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +26,7 @@ use std::net::SocketAddr;
 
 use fields::{Reader, given, put_address, put_addresses};
 pub use file::{FetchPiece, FileHead, LONGEST_FILE, Offer, PIECE, Piece};
+pub use question::{LONGEST_ECHO, LONGEST_TRACE, Trace, TraceState, Traced};
 
 /// First bytes of every packet.
 pub const MAGIC: [u8; 4] = [0xb5, 0x50, 0x54, 0x31];
@@ -39,7 +43,7 @@ pub const ASK: usize = 152;
 /// Length of a ping, a pong or a call in bytes.
 pub const PING: usize = 80;
 
-/// Length of the longest packet in bytes: a whole piece of a network file.
+/// Length of the longest packet in bytes, apart from echoes: a whole piece of a network file.
 pub const LONGEST: usize = HEADER + 20 + PIECE + TAG;
 
 /// Largest number of further addresses in a question or an answer.
@@ -51,32 +55,40 @@ pub type Number = [u8; 8];
 /// Proof that the sender of a question receives packets at its address.
 pub type Cookie = [u8; 8];
 
-/// Kind of a packet.
+/// Kind of a packet, with its number. Packets of new sites have numbers 6 and 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Question to a helper.
-    Ask,
+    Ask = 1,
     /// Answer of a helper.
-    Answer,
+    Answer = 2,
     /// Ping of a site to another site.
-    Ping,
+    Ping = 3,
     /// Answer to a ping.
-    Pong,
+    Pong = 4,
     /// Sign of a relay that it does not know the sender of a packet.
-    Hint,
+    Hint = 5,
     /// Call of a helper to a site whose peer looks for it.
-    Call,
+    Call = 8,
     /// Offer of a network file.
-    Offer,
+    Offer = 9,
     /// Request for a piece of a network file.
-    Fetch,
+    Fetch = 10,
     /// Piece of a network file.
-    Piece,
+    Piece = 11,
+    /// Question of any length, which asks for an answer of any length.
+    Echo = 12,
+    /// Answer to an echo.
+    Echoed = 13,
+    /// Question for a trace.
+    Trace = 14,
+    /// Answer to the question for a trace.
+    Traced = 15,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Ask,
         Self::Answer,
         Self::Ping,
@@ -86,35 +98,38 @@ impl Kind {
         Self::Offer,
         Self::Fetch,
         Self::Piece,
+        Self::Echo,
+        Self::Echoed,
+        Self::Trace,
+        Self::Traced,
     ];
 
     fn number(self) -> u8 {
-        match self {
-            Self::Ask => 1,
-            Self::Answer => 2,
-            Self::Ping => 3,
-            Self::Pong => 4,
-            Self::Hint => 5,
-            Self::Call => 8,
-            Self::Offer => 9,
-            Self::Fetch => 10,
-            Self::Piece => 11,
-        }
+        self as u8
     }
 
-    /// Returns the length of packets of this kind in bytes; the longest length of pieces, some of which are
-    /// shorter.
+    /// Returns the length of packets of this kind in bytes: the longest length of pieces and traces, some of
+    /// which are shorter, and the shortest length of echoes.
     pub fn length(self) -> usize {
         match self {
-            Self::Ask | Self::Answer => ASK,
-            Self::Ping | Self::Pong | Self::Call | Self::Offer | Self::Fetch => PING,
+            Self::Ask | Self::Answer | Self::Trace => ASK,
             Self::Hint => HEADER,
-            Self::Piece => LONGEST,
+            Self::Piece | Self::Traced => LONGEST,
+            _ => PING,
         }
     }
 
     fn may_be(self, length: usize) -> bool {
-        length == self.length() || self == Self::Piece && length < LONGEST
+        match self {
+            Self::Piece | Self::Traced => length <= LONGEST,
+            Self::Echo | Self::Echoed => (PING..=LONGEST_ECHO.into()).contains(&length),
+            _ => length == self.length(),
+        }
+    }
+
+    /// Returns the length of the header, the body and the tag of a packet of this kind and length.
+    pub(super) fn sealed(self, length: usize) -> usize {
+        if matches!(self, Self::Echo | Self::Echoed) { PING } else { length }
     }
 }
 
@@ -179,6 +194,14 @@ pub enum Message {
     Fetch(FetchPiece),
     /// Piece of a network file.
     Piece(Piece),
+    /// Question for an answer of this length in bytes.
+    Echo(u16),
+    /// Answer to the echo with this number.
+    Echoed(Number),
+    /// Question for a trace.
+    Trace(Trace),
+    /// Answer to the question for a trace.
+    Traced(Traced),
 }
 
 /// Question of a site to a helper: under which address do you see me, and under which my peer?
@@ -258,6 +281,10 @@ impl Message {
             Self::Offer(_) => Kind::Offer,
             Self::Fetch(_) => Kind::Fetch,
             Self::Piece(_) => Kind::Piece,
+            Self::Echo(_) => Kind::Echo,
+            Self::Echoed(_) => Kind::Echoed,
+            Self::Trace(_) => Kind::Trace,
+            Self::Traced(_) => Kind::Traced,
         }
     }
 
@@ -265,6 +292,7 @@ impl Message {
     pub fn encode(&self) -> Vec<u8> {
         let length = match self {
             Self::Piece(piece) => piece.length(),
+            Self::Traced(traced) => traced.length(),
             other => other.kind().length() - HEADER - TAG,
         };
         let mut body = Vec::with_capacity(length);
@@ -301,6 +329,10 @@ impl Message {
             Self::Offer(offer) => offer.encode(&mut body),
             Self::Fetch(place) => place.encode(&mut body),
             Self::Piece(piece) => piece.encode(&mut body),
+            Self::Echo(length) => body.extend(length.to_be_bytes()),
+            Self::Echoed(question) => body.extend(question),
+            Self::Trace(trace) => trace.encode(&mut body),
+            Self::Traced(traced) => traced.encode(&mut body),
         }
         body.resize(length, 0);
         body
@@ -332,6 +364,10 @@ impl Message {
             Kind::Offer => Self::Offer(Offer::decode(&mut body)?),
             Kind::Fetch => Self::Fetch(FetchPiece::decode(&mut body)?),
             Kind::Piece => Self::Piece(Piece::decode(body)?),
+            Kind::Echo => Self::Echo(body.number()?),
+            Kind::Echoed => Self::Echoed(body.take()?),
+            Kind::Trace => Self::Trace(Trace::decode(&mut body)?),
+            Kind::Traced => Self::Traced(Traced::decode(body)?),
             Kind::Hint => return None,
         })
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::signed::FileHash;
 
-fn examples() -> [Message; 8] {
+fn examples() -> [Message; 12] {
     let (v4, v6) = ("203.0.113.9:51822".parse().unwrap(), "[2001:db8::1]:51821".parse().unwrap());
     [
         Message::Ask(Ask {
@@ -42,6 +42,22 @@ fn examples() -> [Message; 8] {
             place: FetchPiece { hash: FileHash([5; 16]), offset: 4096 },
             bytes: vec![b'#'; PIECE],
         }),
+        Message::Echo(LONGEST_ECHO),
+        Message::Echoed([3; 8]),
+        Message::Trace(Trace {
+            id: [4; 8],
+            from: "10.77.1.66".parse().unwrap(),
+            to: v6,
+            is_udp: true,
+            seconds: 30,
+            offset: 1024,
+        }),
+        Message::Traced(Traced {
+            question: [3; 8],
+            state: TraceState::Done,
+            length: LONGEST_TRACE,
+            bytes: vec![b'#'; Traced::MOST],
+        }),
     ]
 }
 
@@ -56,7 +72,7 @@ fn messages_are_decoded_as_encoded() {
 
 #[test]
 fn short_bodies_are_nothing() {
-    for (message, fields) in examples().into_iter().zip([68, 111, 4, 26, 1, 37, 20, 21]) {
+    for (message, fields) in examples().into_iter().zip([68, 111, 4, 26, 1, 37, 20, 21, 2, 8, 48, 11]) {
         let body = message.encode();
         for length in 0..fields {
             assert_eq!(Message::decode(message.kind(), &body[..length]), None, "{length} bytes");
@@ -107,6 +123,33 @@ fn pieces_have_any_length_up_to_the_longest() {
         let body = Message::Piece(Piece { place, bytes: vec![1; length] }).encode();
         assert_eq!(Message::decode(Kind::Piece, &body), None, "{length} bytes");
     }
+}
+
+#[test]
+fn echoes_have_any_length_that_a_tunnel_has_room_for() {
+    let longest = usize::from(LONGEST_ECHO);
+    for kind in [Kind::Echo, Kind::Echoed] {
+        for (length, is_right) in [(PING - 1, false), (PING, true), (longest, true), (longest + 1, false)] {
+            let mut packet = Header { kind, from: 1, to: 2, salt: [9; 16] }.encode().to_vec();
+            packet.resize(length, 0);
+            assert_eq!(Header::decode(&packet).is_some(), is_right, "{length} bytes");
+        }
+    }
+}
+
+#[test]
+fn traces_have_any_length_up_to_the_longest_and_a_state_that_is_known() {
+    for length in [0, 1, Traced::MOST] {
+        let state = TraceState::Failed;
+        let traced = Traced { question: [1; 8], state, length: 9, bytes: vec![1; length] };
+        let mut body = Message::Traced(traced.clone()).encode();
+        assert_eq!(Message::decode(Kind::Traced, &body), Some(Message::Traced(traced)));
+        body[8] += 1;
+        assert_eq!(Message::decode(Kind::Traced, &body), None, "no state");
+    }
+    let bytes = vec![1; Traced::MOST + 1];
+    let traced = Traced { question: [1; 8], state: TraceState::Runs, length: 9, bytes };
+    assert_eq!(Message::decode(Kind::Traced, &Message::Traced(traced).encode()), None);
 }
 
 /// Returns an address that a packet can hold: no IPv4 address in the form of IPv6, and a port.
@@ -165,6 +208,13 @@ fn message() -> impl Strategy<Value = Message> {
         ),
         any::<([u8; 16], u32)>()
             .prop_map(|(hash, offset)| Message::Fetch(FetchPiece { hash: FileHash(hash), offset })),
+        any::<u16>().prop_map(Message::Echo),
+        any::<Number>().prop_map(Message::Echoed),
+        (any::<(Number, bool, u8, u16)>(), address(), address()).prop_map(
+            |((id, is_udp, seconds, offset), from, to)| {
+                Message::Trace(Trace { id, from: from.ip(), to, is_udp, seconds, offset })
+            }
+        ),
     ]
 }
 
@@ -180,7 +230,7 @@ proptest! {
 
     #[test]
     fn any_body_that_can_be_decoded_means_the_same_again(
-        number in 0_u8..12,
+        number in 0_u8..16,
         body in proptest::collection::vec(any::<u8>(), 0..ASK),
     ) {
         let header = Header::decode(&padded(number)).map(|header| header.kind);
@@ -192,8 +242,8 @@ proptest! {
 
 /// Returns a packet of the kind with this number, of the right length if there is one.
 fn padded(number: u8) -> Vec<u8> {
-    let lengths = [HEADER, ASK, ASK, PING, PING, HEADER, HEADER, HEADER, PING, PING, PING, LONGEST];
-    let mut packet = vec![0; lengths.get(usize::from(number)).copied().unwrap_or(PING)];
+    let known = Kind::ALL.into_iter().find(|kind| kind.number() == number);
+    let mut packet = vec![0; known.map_or(HEADER, Kind::length)];
     packet[..5].copy_from_slice(&[MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], number]);
     packet
 }

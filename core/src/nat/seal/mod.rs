@@ -51,6 +51,7 @@ impl PairKey {
 
     /// Decrypts and decodes a packet with this header; `None` if it is not authentic.
     pub fn open(&self, header: &Header, packet: &[u8]) -> Option<Message> {
+        let packet = packet.get(..header.kind.sealed(packet.len()))?;
         let (bytes, sealed) = packet.split_first_chunk::<HEADER>()?;
         let (body, tag) = sealed.split_last_chunk::<TAG>()?;
         let mut body = body.to_vec();

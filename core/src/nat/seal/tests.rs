@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::keys::public_key;
-use crate::nat::packet::{Ask, Cookie, Kind, Ping};
+use crate::nat::packet::{Ask, Cookie, Kind, PING, Ping};
 
 const PACKET: Message = Message::Ping(Ping { port: 51822, peer_port: 51821 });
 
@@ -35,6 +35,21 @@ fn any_changed_bit_makes_a_packet_nothing() {
         changed[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(opened(&other, &changed), None, "bit {bit}");
     }
+}
+
+#[test]
+fn the_length_of_an_echo_is_not_sealed() {
+    let [one, other] = keys();
+    let echo = Message::Echo(700);
+    let mut packet = one.seal(1, 2, [5; 16], &echo);
+    packet.resize(1000, 7);
+    assert_eq!(opened(&other, &packet), Some(echo.clone()));
+    packet.truncate(PING - 1);
+    let header = Header { kind: Kind::Echo, from: 1, to: 2, salt: [5; 16] };
+    assert_eq!(other.open(&header, &packet), None);
+    let mut packet = one.seal(1, 2, [5; 16], &PACKET);
+    packet.push(0);
+    assert_eq!(opened(&other, &packet), None, "a ping has its length");
 }
 
 #[test]

@@ -4,12 +4,22 @@ use std::os::fd::OwnedFd;
 
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{ForkResult, fork, pipe2, read, setsid};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork, pipe2, read, setsid};
 
-/// Guardian process. It begins its work when this end of the pipe is closed.
+/// Guardian process. It begins its work when this end of the pipe is closed. Without this value, its work is
+/// done.
 #[derive(Debug)]
 pub(super) struct Guardian {
-    _pipe: OwnedFd,
+    pipe: Option<OwnedFd>,
+    child: Pid,
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        self.pipe = None;
+        let _ = waitpid(self.child, None);
+    }
 }
 
 impl Guardian {
@@ -18,7 +28,7 @@ impl Guardian {
         let (theirs, ours) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         // SAFETY: this process has one thread, so the child may do what it likes.
         match unsafe { fork()? } {
-            ForkResult::Parent { .. } => Ok(Self { _pipe: ours }),
+            ForkResult::Parent { child } => Ok(Self { pipe: Some(ours), child }),
             ForkResult::Child => {
                 drop(ours);
                 // Signals to the terminal's processes must not end the guardian before its work.
@@ -42,7 +52,7 @@ impl Guardian {
 mod tests {
     use std::fs;
     use std::thread::sleep;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
 
@@ -53,10 +63,6 @@ mod tests {
         sleep(Duration::from_millis(50));
         assert!(!file.exists(), "too early");
         drop(guardian);
-        let begin = Instant::now();
-        while !file.exists() && begin.elapsed() < Duration::from_mins(1) {
-            sleep(Duration::from_millis(5));
-        }
         fs::remove_file(&file).expect("the guardian's file");
     }
 }

@@ -88,7 +88,8 @@ pub struct Tracer {
     listener: Listener,
     /// Listing of the chains of all programs, as of the beginning.
     chains: Vec<u8>,
-    guardian: Option<Guardian>,
+    /// Process that removes the table, if the kernel does not do so itself.
+    _guardian: Option<Guardian>,
 }
 
 impl Tracer {
@@ -115,7 +116,7 @@ impl Tracer {
             made => made?,
         }
         let chains = socket.dump_all(call::GET_CHAIN)?;
-        Ok(Self { socket, listener, chains, guardian })
+        Ok(Self { socket, listener, chains, _guardian: guardian })
     }
 
     /// Returns the descriptor to poll for reports.
@@ -156,16 +157,6 @@ impl Tracer {
             words.is_pinhole = is_opening(attributes);
         }
         words
-    }
-}
-
-/// Removes the table, if the kernel does not do so itself.
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        if self.guardian.is_some() {
-            // The guardian tries as well.
-            remove_leftover();
-        }
     }
 }
 

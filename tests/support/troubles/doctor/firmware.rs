@@ -5,7 +5,7 @@ use super::FAULT;
 
 /// Faults of firmware.
 pub(crate) const OF_FIRMWARE: &[Trouble] =
-    &[HWNAT, FLOW_OFFLOADING, WITHOUT_UDM_BOOT, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, KEPT_BY_OPENWRT];
+    &[HWNAT, FLOW_OFFLOADING, WITHOUT_UDM_BOOT, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, KEPT_BY_OPENWRT, WITHOUT_TUN];
 
 pub(crate) const HWNAT: Trouble = Trouble {
     fault: "EdgeOS: hardware NAT is on",
@@ -21,7 +21,7 @@ pub(crate) const HWNAT: Trouble = Trouble {
 
 pub(crate) const HOOK_OF_EDGEOS: Trouble = Trouble {
     fault: "EdgeOS: the boot hook is gone",
-    words: "✗ boot: Missing or changed, of what starts the agent at boot: \
+    words: "✗ boot: Missing, of what starts the agent at boot: \
             /config/scripts/post-config.d/portals.sh.
     After the next start of this machine, the portals do not open.
   → portals install
@@ -35,7 +35,6 @@ pub(crate) const FLOW_OFFLOADING: Trouble = Trouble {
     words: "✗ offload: Flow offloading is on.
     Offloaded packets pass the rules of portals by, and can leave by the wrong way.
   → uci set firewall.@defaults[0].flow_offloading=0
-    uci set firewall.@defaults[0].flow_offloading_hw=0
     uci commit firewall; /etc/init.d/firewall restart
 ",
     breaks: "printf \"config defaults\\n\\toption flow_offloading '1'\\n\" >/etc/config/firewall",
@@ -44,11 +43,22 @@ pub(crate) const FLOW_OFFLOADING: Trouble = Trouble {
 
 pub(crate) const KEPT_BY_OPENWRT: Trouble = Trouble {
     fault: "OpenWrt: an upgrade would remove portals",
-    words: "✗ boot: Missing or changed, of what starts the agent at boot: /lib/upgrade/keep.d/portals.
+    words: "✗ boot: Missing, of what starts the agent at boot: /lib/upgrade/keep.d/portals.
     After the next start of this machine, the portals do not open.
   → portals install
 ",
     breaks: "rm /lib/upgrade/keep.d/portals",
+    ..FAULT
+};
+
+pub(crate) const WITHOUT_TUN: Trouble = Trouble {
+    fault: "OpenWrt: the module for tun devices is not installed",
+    words:
+        "✗ WireGuard: the built-in WireGuard needs /dev/net/tun: load the module with `modprobe tun`; in a \
+            container, start it with `--device /dev/net/tun`: ⟨error⟩
+  → install it with `opkg install kmod-tun`
+",
+    breaks: "umount /dev/net/tun; rm /dev/net/tun; touch /bin/opkg",
     ..FAULT
 };
 
@@ -63,8 +73,7 @@ pub(crate) const WITHOUT_UDM_BOOT: Trouble = Trouble {
 
 pub(crate) const HOOK_OF_UNIFI: Trouble = Trouble {
     fault: "UniFi: an upgrade has removed the unit of portals",
-    words:
-        "✗ boot: Missing or changed, of what starts the agent at boot: /etc/systemd/system/portals.service, \
+    words: "✗ boot: Missing, of what starts the agent at boot: /etc/systemd/system/portals.service, \
             /etc/systemd/system/multi-user.target.wants/portals.service.
     After the next start of this machine, the portals do not open.
   → portals install

@@ -43,7 +43,7 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
     ⟨change⟩
 ⋮
     Portals stay closed, or their traffic takes another way, until it is put right.
-  → If the file was edited: portals reload
+  → If the file was edited: portals reload --config /run/demo/network.toml
     Else another program may undo it; see the log: ⟨command⟩
 ",
         breaks: "sed -i 's,^dhcp = false,&\\naddress = \"10.77.1.193/26\",' $file",
@@ -70,6 +70,25 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
 ",
         breaks: "ip rule add from 10.9.9.9 priority 50 lookup 500",
         mends: "ip rule delete priority 50",
+        ..FAULT
+    },
+    Trouble {
+        fault: "Another program has removed rules of portals, and the agent has put them back",
+        words: "! agent: ⟨age⟩ ago the agent put back 1 policy rule that ⟨program⟩ had removed.
+    Until then, one layer of protection less kept portals closed.
+  → Nothing, unless it happens again: the log has the time of each repair.
+",
+        breaks: "ip rule delete priority 118",
+        ..FAULT
+    },
+    Trouble {
+        fault: "DNS queries do not enter a portal",
+        words: "! DNS: DNS queries of portal way do not enter it: its `ports` leaves them out.
+    They leave by this site's own uplink, and tell which names the devices look for.
+  → Add \"udp/53\" and \"tcp/53\" to its `ports`, unless that is meant so.
+",
+        breaks: "sed -i 's,^dhcp = false,&\\nports = [\"tcp/443\"],' $file; portals reload",
+        mends: "sed -i /^ports/d $file; portals reload",
         ..FAULT
     },
     Trouble {
@@ -167,8 +186,10 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
                 and does so again after each reload.
   → Nothing, as long as this list has no ✗.
 ",
-        breaks: "mkdir /run/firewalld",
-        mends: "rmdir /run/firewalld",
+        breaks: "mkdir /run/other; mkfifo /run/other/queue
+            printf '#!/bin/sh\nread line </run/other/queue\n' >/run/other/firewalld
+            chmod +x /run/other/firewalld; /run/other/firewalld >/dev/null 2>&1 & echo $! >/run/other/pid",
+        mends: "kill $(cat /run/other/pid); rm -r /run/other",
         ..FAULT
     },
     Trouble {
@@ -190,9 +211,9 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
   → mkdir -p /etc/systemd/networkd.conf.d
     printf '[Network]\\nManageForeignRoutes=no\\nManageForeignRoutingPolicyRules=no\\n' \
                 >/etc/systemd/networkd.conf.d/portals.conf
-    systemctl restart systemd-networkd
+    systemctl try-restart systemd-networkd
 ",
-        breaks: "mkdir -p /run/systemd/netif",
+        breaks: "mkdir -p /run/systemd/netif; touch /run/systemd/netif/state",
         mends: "rm -r /run/systemd",
         ..FAULT
     },
@@ -200,9 +221,9 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
         fault: "NetworkManager manages the portal's interface",
         words: "✗ NetworkManager: NetworkManager manages portal0, to which portals gives its address.
     It removes addresses that it did not give, and the portal's devices lose their router.
-  → printf '[keyfile]\\nunmanaged-devices=interface-name:portal0\\n' \
+  → printf '[device-portals]\\nmatch-device=interface-name:portal0;\\nmanaged=0\\n' \
                 >/etc/NetworkManager/conf.d/portals.conf
-    systemctl reload NetworkManager
+    nmcli device set portal0 managed no
 ",
         breaks: "mkdir -p /run/NetworkManager/devices; number=$(ip -o link show portal0 | cut -d: -f1)
             printf '[device]\\nmanaged=true\\n' >/run/NetworkManager/devices/$number",
@@ -211,13 +232,26 @@ pub(crate) const OF_RUNNING: &[Trouble] = &[
     },
     Trouble {
         fault: "The agent does not start at boot",
-        words: "✗ boot: Missing or changed, of what starts the agent at boot: /usr/local/bin/portals, \
+        words: "✗ boot: Missing, of what starts the agent at boot: /usr/local/bin/portals, \
                 /etc/systemd/system/portals.service, ⟨more⟩.
     After the next start of this machine, the portals do not open.
   → portals install
 ",
         breaks: "mkdir -p /run/systemd/system",
         mends: "rm -r /run/systemd",
+        ..FAULT
+    },
+    Trouble {
+        fault: "A firewall of this machine drops pings into a tunnel",
+        words: "✗ path: This machine sends no pings to paris out of to-paris: its own firewall refuses them.
+    Nothing is known about the path; portals measures with pings.
+  → Find the reason: portals trace self 10.77.2.1 --config /run/demo/network.toml
+",
+        breaks: "nft 'add table inet mine; add chain inet mine out { type filter hook output priority 0; }
+            add rule inet mine out oifname to-paris icmp type echo-request drop' 2>/dev/null ||
+            iptables-legacy -A OUTPUT -o to-paris -p icmp -j DROP",
+        mends: "nft delete table inet mine 2>/dev/null ||
+            iptables-legacy -D OUTPUT -o to-paris -p icmp -j DROP",
         ..FAULT
     },
     Trouble {
@@ -239,7 +273,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
         fault: "No agent runs",
         words: "✗ agent: No agent runs.
     Nothing repairs the portals, gives addresses to devices, or follows other sites.
-  → portals run
+  → portals run --config /run/demo/network.toml
 ",
         ..FAULT
     },
@@ -256,7 +290,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
         fault: "Another program switched forwarding off",
         words: "✗ forwarding: This machine does not forward packets (net.ipv4.ip_forward is 0).
     Nothing that enters a portal gets any further.
-  → portals apply
+  → sysctl -w net.ipv4.ip_forward=1
     If it is off again later, find who sets it: grep -r ip_forward /etc/sysctl*
 ",
         breaks: "echo 0 >/proc/sys/net/ipv4/ip_forward",
@@ -269,7 +303,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
     add rule 113: from all iif portal0 lookup 7702
 ⋮
     Portals stay closed, or their traffic takes another way, until it is put right.
-  → Start the agent; or, once: portals apply
+  → portals run --config /run/demo/network.toml
 ",
         breaks: "ip rule delete priority 113",
         ..FAULT
@@ -280,7 +314,7 @@ pub(crate) const OF_STOPPED: &[Trouble] = &[
     ⟨add or change⟩ the ⟨table or chains⟩
 ⋮
     Portals stay closed, or their traffic takes another way, until it is put right.
-  → Start the agent; or, once: portals apply
+  → portals run --config /run/demo/network.toml
 ",
         breaks: "nft delete table inet portals 2>/dev/null || iptables-legacy -F",
         ..FAULT

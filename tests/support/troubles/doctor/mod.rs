@@ -28,7 +28,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     Trouble {
         fault: "The private key belongs to another user",
         words: "✗ key: /run/demo/private.key is not read: /run/demo/private.key belongs to user 1000, who \
-                could take over this machine through it; run: chown 0 /run/demo/private.key
+                could take over this machine through it
+  → chown 0 /run/demo/private.key
 ",
         breaks: "chown 1000 $folder/private.key",
         mends: "chown 0 $folder/private.key",
@@ -36,8 +37,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "The private key is gone",
-        words:
-            "✗ key: /run/demo/private.key: there is no such file; create this site's key with `portals init`
+        words: "✗ key: /run/demo/private.key: there is no such file
+  → Create this site's key with `portals init`
 ",
         breaks: "mv $folder/private.key $folder/aside",
         mends: "mv $folder/aside $folder/private.key",
@@ -47,7 +48,7 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "The private key is damaged",
         words: "✗ key: /run/demo/private.key does not hold a key.
     A key is 44 characters of base64 on one line.
-  → Bring back the file from a backup, or make a new key: portals init
+  → Bring back the file from a backup, or make a new key: portals init --config /run/demo/network.toml
 ",
         breaks: "cp -p $folder/private.key $folder/aside; echo damaged >$folder/private.key",
         mends: "mv $folder/aside $folder/private.key",
@@ -66,8 +67,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
     },
     Trouble {
         fault: "There is no network file",
-        words: "✗ file: there is no network file /run/demo/network.toml: create one with `portals init`, or \
-                name another with `--config FILE`
+        words: "✗ file: there is no network file /run/demo/network.toml
+  → Create one with `portals init`, or name another with `--config FILE`
 ",
         breaks: "mv $file $folder/aside",
         mends: "mv $folder/aside $file",
@@ -84,7 +85,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "All users can write the network file",
         words:
             "✗ file: /run/demo/network.toml is not read: /run/demo/network.toml is writable by all users, \
-                who could take over this machine through it; run: chmod o-w /run/demo/network.toml
+                who could take over this machine through it
+  → chmod o-w /run/demo/network.toml
 ",
         breaks: "chmod o+w $file",
         mends: "chmod o-w $file",
@@ -94,8 +96,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "The network file was edited after it was signed",
         words: "✗ signature: The network file was edited by hand after it was signed.
     Other sites take only a signed file, so the sites have different files until then.
-  → portals push
-    Or drop the change: portals pull
+  → portals push --config /run/demo/network.toml
+    Or drop the change: portals pull --config /run/demo/network.toml
 ",
         breaks: "cp -p $file $folder/aside; sed -i '1i # by hand' $file",
         mends: "mv $folder/aside $file",
@@ -105,7 +107,7 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "The network file has no signature",
         words: "✗ signature: The network file is not signed.
     Other sites take only a signed file, so the sites have different files until then.
-  → portals push
+  → portals push --config /run/demo/network.toml
 ",
         breaks: "cp -p $file $folder/aside; sed -i '/^# signature/d; /^# signed/d' $file",
         mends: "mv $folder/aside $file",
@@ -134,8 +136,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "Another site shares a network that is at this site, too",
         words:
             "✗ site: site `paris` has the network 192.168.1.0/24, but 192.168.1.0/24 is already connected \
-                to this router: write `lan = [\"192.168.1.0/24 as ⟨network⟩\"]` at site `paris`, in the \
-                files of all sites
+                to this router
+  → Write `lan = [\"192.168.1.0/24 as ⟨network⟩\"]` at site `paris`, in the files of all sites
 ",
         breaks: "cp -p $file $folder/aside
             sed -i 's,^endpoint = \"203.*,&\\nlan = [\"192.168.1.0/24\"],' $file; portals sign",
@@ -147,7 +149,7 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         words: "✗ clock: the clock of this machine shows ⟨time⟩, although it has shown ⟨time⟩ before: other \
                 sites refuse its handshakes until it is set, by NTP or `date -s`
     A peer takes a handshake that is older than the last one for a replay.
-  → timedatectl set-ntp true
+  → Start a time service, such as chronyd.
 ",
         breaks: "mv $file.clock $folder/aside 2>/dev/null || true; echo 4000000000 >$file.clock",
         mends: "rm $file.clock; mv $folder/aside $file.clock 2>/dev/null || true",
@@ -168,7 +170,8 @@ pub(crate) const OF_FILES: &[Trouble] = &[
         fault: "The disk is read-only",
         words: "✗ disk: /run/demo is read-only.
     Portals keeps a changed network file, a new key and the time of day there.
-  → Look for errors of the disk: dmesg | tail. If there are none: mount -o remount,rw /
+  → Look for errors of the disk: dmesg | tail. If there are none, make the file system \
+                writable that `df /run/demo` names: mount -o remount,rw MOUNTPOINT
 ",
         breaks: "mount --bind $folder $folder; mount -o remount,bind,ro $folder",
         mends: "umount $folder",

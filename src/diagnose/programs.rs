@@ -3,7 +3,8 @@
 use super::case::Live;
 use super::finding::{Findings, Words};
 use super::processes::owners_of;
-use crate::services;
+use crate::plan::kept_out_by;
+use crate::services::{self, Service};
 use crate::site::RESOLVER_PORT;
 use crate::system::child::path_of;
 
@@ -15,10 +16,17 @@ const DHCP: u16 = 67;
 
 /// Checks that the programs that the site needs are installed.
 pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
-    // The agent has named what is missing, and what failed.
-    if live.agent().is_none() {
-        for words in services::missing(&services::plan(&live.here.site, live.here.journal.folder())) {
-            findings.fault(PROGRAMS, &words);
+    match live.agent() {
+        // The agent knows what is missing, and what failed.
+        Some(agent) => {
+            for words in agent.failures.iter().filter(|words| is_of_service(live, words)) {
+                findings.fault(PROGRAMS, words);
+            }
+        }
+        None => {
+            for words in services::missing(&planned(live)) {
+                findings.fault(PROGRAMS, &words);
+            }
         }
     }
     for (program, _) in services::programs(&live.here.site) {
@@ -26,6 +34,36 @@ pub(super) fn programs(live: &mut Live, findings: &mut Findings) {
             let path = path.display();
             findings.ok(PROGRAMS, "{0}: {1} is installed.", &[&program.purpose, &path]);
         }
+    }
+}
+
+/// Returns the services that the site needs.
+fn planned(live: &Live) -> Vec<Service> {
+    services::plan(&live.here.site, live.here.journal.folder())
+}
+
+/// Reports whether a failure that the agent tells is one of a service: its words begin with the name.
+pub(super) fn is_of_service(live: &Live, failure: &str) -> bool {
+    planned(live).iter().any(|service| failure.starts_with(&service.name))
+}
+
+/// Names portals whose devices ask for names outside of them.
+pub(super) fn questions(live: &mut Live, findings: &mut Findings) {
+    for portal in &live.here.site.portals {
+        let Some(key) = kept_out_by(portal) else { continue };
+        let way_out = match key {
+            "ports" => "Add \"udp/53\" and \"tcp/53\" to its `ports`, unless that is meant so.",
+            _ => "Add the addresses of the devices' resolvers to its `to`, unless that is meant so.",
+        };
+        findings.note(
+            &Words {
+                check: "DNS",
+                seen: "DNS queries of portal {0} do not enter it: its `{1}` leaves them out.",
+                why: "They leave by this site's own uplink, and tell which names the devices look for.",
+                way_out,
+            },
+            &[&portal.name, &key],
+        );
     }
 }
 
@@ -59,23 +97,24 @@ pub(super) fn ports(live: &mut Live, findings: &mut Findings) {
 
 const DHCP_WORDS: Words = Words {
     check: PORTS,
-    seen: "UDP 67, for DHCP, is used by {0}, too.",
+    seen: "UDP 67, for DHCP, is used by {0}.",
     why: "Devices of a portal get no address if that program takes the port on all interfaces.",
-    way_out: "If it is a dnsmasq, write `bind-dynamic` into its configuration, and restart it.",
+    way_out: "If it is a dnsmasq of your own, write `bind-dynamic` into its configuration, and restart it.",
 };
 
 const DNS_WORDS: Words = Words {
     check: PORTS,
-    seen: "UDP 5053, to which DNS questions of portals are led, is used by {0}, too.",
+    seen: "UDP 5053, to which DNS questions of portals are led, is used by {0}.",
     why: "Devices of a portal get no names if that program takes the port on all interfaces.",
     way_out: "Give that program another port.",
 };
 
-/// Names the programs at a port, except those that portals has started.
+/// Names the programs at a port, unless one that portals has started has it, too.
 fn others_at(live: &Live, port: u16, words: &Words, findings: &mut Findings) {
     let ours = services::folder(live.here.journal.folder(), "");
-    for owner in owners_of(port) {
-        if !owner.arguments.contains(&*ours.to_string_lossy()) {
+    let owners = owners_of(port);
+    if !owners.iter().any(|owner| owner.arguments.contains(&*ours.to_string_lossy())) {
+        for owner in owners {
             findings.note(words, &[&owner.words]);
         }
     }
