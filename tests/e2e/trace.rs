@@ -11,9 +11,9 @@ use crate::doctor::{host, names, setting};
 use crate::filters::{everywhere_legacy, has_nftables};
 use crate::snapshot::Snapshot;
 use crate::troubles::Trouble;
+use crate::troubles::trace::kernel::{OF_KERNEL, OF_TRACEPOINT};
 use crate::troubles::trace::{
-    OF_FLOWS, OF_GUESTS, OF_IPTABLES, OF_IPV6, OF_IPV6_STOPPED, OF_KERNEL, OF_NFTABLES, OF_STOPPED,
-    OF_TRACEPOINT, SILENT,
+    OF_FLOWS, OF_GUESTS, OF_IPTABLES, OF_IPV6, OF_IPV6_STOPPED, OF_NFTABLES, OF_STOPPED, SILENT,
 };
 use crate::ways::{each_other, only_nyc};
 use crate::words::{eventually, same, seconds, seen_as, settled, shell, spawn_at, start};

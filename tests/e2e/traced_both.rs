@@ -7,7 +7,7 @@ use crate::Scenario;
 use crate::filters::has_nftables;
 use crate::snapshot::Snapshot;
 use crate::trace::{DEVICE, TABLE, each, spawned, traced};
-use crate::troubles::trace::{OF_BOTH, OF_BOTH_IPTABLES, OF_SILENT};
+use crate::troubles::trace::both::{OF_BOTH, OF_BOTH_IPTABLES, OF_SILENT};
 use crate::ways::{each_other, only_nyc};
 use crate::words::{eventually, seconds, seen_as, settled, shell, start};
 

@@ -1,5 +1,8 @@
 //! Faults that `portals trace` names.
 
+pub(crate) mod both;
+pub(crate) mod kernel;
+
 use super::{At, Trouble};
 
 /// Command about the device behind the portal.
@@ -243,132 +246,6 @@ pub(crate) const OF_GUESTS: &[Trouble] = &[Trouble {
     words: "It stops in the chain `⟨inet portals input⟩` of portals: ⟨…⟩
 → Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach the rest as well, \
             write `router = true` under the portal.
-",
-    ..FAULT
-}];
-
-/// Faults of one flow that the kernel counts.
-pub(crate) const OF_KERNEL: &[Trouble] = &[Trouble {
-    fault: "A policy of IPsec blocks the packets of a device",
-    command: OF_OTHER,
-    words: "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped \
-                a packet each time: a policy of IPsec does not let it pass (XfrmInPolBlock).
-→ Look at `ip xfrm policy`, and change the program that made the policy.
-",
-    breaks: IPSEC,
-    mends: "ip xfrm policy flush",
-    ..FAULT
-}];
-
-/// Faults of one flow for which the kernel's tracepoint tells the reason.
-pub(crate) const OF_TRACEPOINT: &[Trouble] = &[
-    Trouble {
-        fault: "A policy of IPsec blocks the packets of a device, and the kernel tells its reason",
-        command: OF_OTHER,
-        words:
-            "It stops ⟨behind the hook prerouting: the packet comes to no other hook⟩. The kernel dropped \
-                a packet each time: a policy of IPsec does not let it pass (XFRM_POLICY).
-→ Look at `ip xfrm policy`, and change the program that made the policy.
-",
-        breaks: IPSEC,
-        mends: "ip xfrm policy flush",
-        ..FAULT
-    },
-    Trouble {
-        fault: "The queue of the uplink takes no packet",
-        command: OF_OTHER,
-        words: "✗ kernel       dropped it: QDISC_DROP
-
-It stops at uplink: the packet passes the firewall, and does not leave. The kernel dropped a packet each \
-                time: the queue of uplink takes no packet (QDISC_DROP).
-→ Look at `tc -s qdisc show dev uplink`.
-",
-        // Without an answer to ARP, no packet would come to the queue.
-        breaks: "entry=$(ip neighbour show $gateway dev uplink | grep -o 'lladdr [^ ]*')
-            ip neighbour replace $gateway $entry dev uplink nud permanent
-            tc qdisc add dev uplink root tbf rate 8bit burst 1 limit 1",
-        mends: "tc qdisc delete dev uplink root; ip neighbour delete $gateway dev uplink",
-        ..FAULT
-    },
-];
-
-const IPSEC: &str = "ip xfrm policy add dir fwd src 192.168.1.60 dst 192.175.48.10 action block";
-
-/// Command about a guest of the portal, at both sites.
-const OF_BOTH_SITES: &str = "portals trace 10.77.1.70 192.175.48.10 --both";
-
-/// Faults of one flow at both sites.
-pub(crate) const OF_BOTH: &[Trouble] = &[
-    Trouble {
-        fault: "A chain of another program at the other site drops the packets",
-        command: OF_BOTH_SITES,
-        words:
-            "At paris: it stops in the chain `inet mine forward` of another program: ip daddr 192.175.48.10 \
-                drop.
-→ Accept the traffic there, or run `portals apply`, which opens what portals needs.
-",
-        at: At::Peer,
-        breaks: "nft 'add table inet mine
-            add chain inet mine forward { type filter hook forward priority 10; }
-            add rule inet mine forward ip daddr 192.175.48.10 drop'",
-        mends: "nft delete table inet mine",
-    },
-    Trouble {
-        fault: "The packets vanish on their way to the other site",
-        command: OF_BOTH_SITES,
-        words: "It stops between the sites: the packet left by to-paris, and did not come in at paris.
-→ Run `portals doctor` at both sites.
-",
-        at: At::Peer,
-        breaks: "nft 'add table netdev mine
-            add chain netdev mine ingress { type filter hook ingress device to-nyc priority 0; }
-            add rule netdev mine ingress ip protocol icmp drop'",
-        mends: "nft delete table netdev mine",
-    },
-    Trouble {
-        fault: "The answers vanish on their way back from the other site",
-        command: OF_BOTH_SITES,
-        words: "The answer stops between the sites: it left paris, and did not come in at nyc.
-→ Run `portals doctor` at both sites.
-",
-        breaks: "nft 'add table netdev mine
-            add chain netdev mine ingress { type filter hook ingress device to-paris priority 0; }
-            add rule netdev mine ingress ip protocol icmp drop'",
-        mends: "nft delete table netdev mine",
-        ..FAULT
-    },
-    Trouble {
-        fault: "A chain of another program at this site drops the answers that the other site has sent",
-        command: OF_BOTH_SITES,
-        words: "At nyc: the answer stops in the chain `inet mine forward` of another program: iifname \
-                \"to-paris\" drop.
-",
-        breaks: "nft 'add table inet mine
-            add chain inet mine forward { type filter hook forward priority 10; }
-            add rule inet mine forward iifname to-paris drop'",
-        mends: "nft delete table inet mine",
-        ..FAULT
-    },
-];
-
-/// Faults of one flow at both sites, in legacy iptables.
-pub(crate) const OF_BOTH_IPTABLES: &[Trouble] = &[Trouble {
-    fault: "A chain of iptables at the other site drops the packets",
-    command: OF_BOTH_SITES,
-    words: "At paris: it stops in the chain `mangle FORWARD` of another program: -d 192.175.48.10/32 -j DROP.
-→ Accept the traffic there, or run `portals apply`, which opens what portals needs.
-",
-    at: At::Peer,
-    breaks: "iptables-legacy -t mangle -A FORWARD -d 192.175.48.10 -j DROP",
-    mends: "iptables-legacy -t mangle -D FORWARD -d 192.175.48.10 -j DROP",
-}];
-
-/// Faults of one flow, while no agent runs at the other site.
-pub(crate) const OF_SILENT: &[Trouble] = &[Trouble {
-    fault: "The agent of the other site does not answer",
-    command: OF_BOTH_SITES,
-    words: "at paris:
-the agent of `paris` does not answer this question: it does not run, or it is of an older version
 ",
     ..FAULT
 }];
