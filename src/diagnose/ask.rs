@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
 use crate::base::moment::{after, has_come};
+use crate::base::text::printable;
 use crate::nat::packet::{Header, LONGEST_ECHO, LONGEST_TRACE, Message, Trace, TraceState, Traced};
 use crate::nat::seal::PairKey;
 use crate::site::{ExchangePeer, Site};
-use crate::system::key_files;
+use crate::system::key_files::random;
 use crate::system::resolver::socket_to;
 use crate::system::wait::wait_for_input;
 
@@ -198,23 +199,4 @@ impl<'a> FarTrace<'a> {
 /// Returns the last 16 bits of the number of packets in a salt, or in its beginning.
 fn number(salt: &[u8]) -> u16 {
     u16::from_be_bytes([salt[6], salt[7]])
-}
-
-/// Returns the lines of another site without control characters, which a terminal would obey.
-fn printable(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() && letter != '\n', "\u{fffd}")
-}
-
-fn random() -> [u8; 16] {
-    *key_files::generate().bytes()[8..].first_chunk().expect("a key is longer")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_of_another_site_is_safe_to_print() {
-        assert_eq!(printable("a\u{1b}[2J\rb\n\u{9b}c\n"), "a\u{fffd}[2J\u{fffd}b\n\u{fffd}c\n");
-    }
 }

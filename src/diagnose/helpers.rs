@@ -51,7 +51,7 @@ impl Helper<'_> {
             cookie: [0; 8],
             addresses: Vec::new(),
         });
-        let salt = *key_files::generate().bytes()[8..].first_chunk()?;
+        let salt = key_files::random();
         let question = key.seal(link.own, self.view.id, salt, &question);
         let port = self.view.port;
         let mut seen = None;

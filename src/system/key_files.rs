@@ -22,6 +22,12 @@ pub fn generate() -> Secret {
     clamped(&Secret::new(Key::generate().as_array()))
 }
 
+/// Returns random bytes: the middle of a new key, of which only the first and the last byte are not random.
+#[inline(never)]
+pub fn random() -> [u8; 16] {
+    *generate().bytes()[8..].first_chunk().expect("a key is longer")
+}
+
 /// Reads the file of a private key, which must exist.
 pub fn load(path: &Path) -> Result<Secret> {
     load_if_there(path)?.as_ref().map(clamped).ok_or_else(|| missing(path))

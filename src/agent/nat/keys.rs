@@ -3,7 +3,7 @@
 use crate::base::net::{PublicKey, Secret};
 use crate::base::sorted::SortedMap;
 use crate::nat::seal::PairKey;
-use crate::system::key_files;
+pub(in crate::agent) use crate::system::key_files::random;
 
 /// Keys by the id of the other site. Each is derived once: that takes milliseconds on a small router.
 #[derive(Debug, Default)]
@@ -38,10 +38,4 @@ impl PairKeys {
     pub(super) fn all(&self) -> SortedMap<u8, PairKey> {
         self.keys.clone()
     }
-}
-
-/// Returns random bytes: the middle of a new key, of which only the first and the last byte are not random.
-pub(in crate::agent) fn random() -> [u8; 16] {
-    let key = key_files::generate();
-    *key.bytes()[8..].first_chunk().expect("a key is longer")
 }

@@ -42,7 +42,7 @@ pub(super) struct Visitor<'a> {
 impl Visitor<'_> {
     /// Asks at the door until an answer comes.
     pub(super) fn ask(&self, door: &Door) -> Result<Rc<Joined>> {
-        let packet = self.seal(key_files::generate().bytes()[8..24].try_into().expect("16 bytes"))?;
+        let packet = self.seal(key_files::random())?;
         let (begun, mut heard, mut noted) = (Instant::now(), Instant::now(), Instant::now());
         let mut waits = false;
         complain!("asking {}, UDP port {}", door.host, door.port);

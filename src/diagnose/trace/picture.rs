@@ -7,7 +7,7 @@ use super::evidence::{Evidence, Packets};
 use super::faults::Ending;
 use super::way::{FORWARD, HOOKS, INPUT, OUTPUT, POSTROUTING, PREROUTING};
 use crate::base::duration::duration;
-use crate::base::text::printable_line as printable;
+use crate::base::text::printable_line;
 use crate::cli::style::Style;
 use crate::kernel::inject;
 use crate::kernel::nftables::trace::EventKind;
@@ -23,10 +23,10 @@ pub(super) fn draw(evidence: &Evidence, conclusion: &Conclusion, style: Style) -
 impl LastWords {
     /// Writes the last sentence under a picture, and the way out.
     pub(super) fn write(&self, text: &mut String, style: Style) {
-        let sentence = printable(&self.sentence);
+        let sentence = printable_line(&self.sentence);
         let sentence = if self.is_good { style.good(&sentence) } else { style.bad(&sentence) };
         let arrow = if self.way_out.is_empty() { "" } else { "→ " };
-        for part in ["\n", &sentence, "\n", arrow, &printable(&self.way_out)] {
+        for part in ["\n", &sentence, "\n", arrow, &printable_line(&self.way_out)] {
             text.push_str(part);
         }
         if !arrow.is_empty() {
@@ -85,7 +85,7 @@ impl Picture {
         for _ in 0..width {
             self.text.push(' ');
         }
-        let line = printable(&parts.concat());
+        let line = printable_line(&parts.concat());
         self.push(&[&line, "\n"]);
     }
 
