@@ -190,7 +190,7 @@ fn a_network_of_the_host_that_a_peer_shares_is_refused_with_the_line_to_write() 
     assert!(told("10.77.3.0/24").unwrap_err().starts_with(taken));
 }
 
-/// Where packets to the internet might leave by a bridge, portals opens no way on it.
+/// Tests that portals opens no way on a bridge by which packets to the internet might leave.
 #[test]
 fn a_bridge_with_devices_lets_packets_stay_on_it_unless_it_is_an_uplink() {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/device");

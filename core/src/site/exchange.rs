@@ -29,9 +29,9 @@ pub struct ExchangePeer {
     pub name: Name,
     /// Public key of the site.
     pub key: PublicKey,
-    /// Its address in the tunnels.
+    /// Address of the site in the tunnels.
     pub address: IpAddr,
-    /// Its UDP port for these packets.
+    /// UDP port of the site for these packets.
     pub port: u16,
     /// All networks behind the site.
     pub networks: SortedSet<Cidr>,

@@ -29,7 +29,7 @@ const BEGINNING: u8 = 10;
 /// Time between two looks at a trace that was ended.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Most reads of output before other work has its turn.
+/// Largest number of reads of output before other work has its turn.
 const AT_ONCE: usize = 64;
 
 /// Answers to questions of linked sites.
@@ -48,7 +48,7 @@ struct LastTrace {
     text: Vec<u8>,
     /// Process, until it was waited for.
     child: Option<Child>,
-    /// Its output, until it has ended.
+    /// Output of the process, until the output has ended.
     pipe: Option<PipeReader>,
     /// Time at which it is ended, or of the next look at its end.
     due: Instant,

@@ -37,15 +37,15 @@ pub struct Trace {
 /// State of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TraceState {
-    /// It goes on. Once there is text, it watches.
+    /// Trace that goes on. Once there is text, it watches.
     Runs,
-    /// It has ended, and its text is complete.
+    /// Trace that has ended, and whose text is complete.
     Done,
-    /// It was not begun: another trace goes on.
+    /// Refusal, because another trace goes on.
     Busy,
-    /// It was not begun: the sender of the flow is not at the site that asks.
+    /// Refusal, because the sender of the flow is not at the site that asks.
     Foreign,
-    /// It was not begun: the program cannot be started.
+    /// Refusal, because the program cannot be started.
     Failed,
 }
 
