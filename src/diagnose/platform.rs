@@ -170,8 +170,8 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
         findings.wrong(&Words { check: CHECK, seen, why, way_out }, &[&missing]);
     }
     if !changed.is_empty() {
-        let why = "An older portals or a person has written it.";
-        let seen = "Other than this portals installs it: {0}.";
+        let why = "An older version or a person has written it.";
+        let seen = "Not what this version would install: {0}.";
         findings.note(&Words { check: CHECK, seen, why, way_out }, &[&changed]);
     }
     if missing.is_empty() && changed.is_empty() {

@@ -42,7 +42,7 @@ pub(super) enum Refuser {
     Other,
     /// The rules of a portal.
     Portal,
-    /// Portals: the route holds packets to another site back.
+    /// Portals itself: its route holds back packets to another site.
     Link,
 }
 

@@ -6,7 +6,8 @@ use wg_portals::demo::{NYC, World};
 use crate::Scenario;
 use crate::firmware::Machine;
 use crate::troubles::doctor::{
-    FLOW_OFFLOADING, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, HWNAT, KEPT_BY_OPENWRT, WITHOUT_TUN, WITHOUT_UDM_BOOT,
+    CHANGED_HOOK, FLOW_OFFLOADING, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, HWNAT, KEPT_BY_OPENWRT, PACKAGE_OFF,
+    WITHOUT_TUN, WITHOUT_UDM_BOOT,
 };
 use crate::troubles::{Trouble, has_words};
 use crate::words::{portal, same};
@@ -20,13 +21,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 fn edgeos(world: &mut World) -> Result<()> {
     let skeleton = "mkdir -p config/scripts/post-config.d config/scripts/pre-config.d
         touch config/config.boot";
-    each(world, skeleton, "/config/portals", &[HWNAT, HOOK_OF_EDGEOS])
+    each(world, skeleton, "/config/portals", &[HWNAT, CHANGED_HOOK, HOOK_OF_EDGEOS])
 }
 
 fn openwrt(world: &mut World) -> Result<()> {
     let skeleton = "mkdir -p etc/config etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d
         touch lib/functions/procd.sh etc/config/firewall";
-    each(world, skeleton, "/etc/portals", &[FLOW_OFFLOADING, KEPT_BY_OPENWRT, WITHOUT_TUN])
+    each(world, skeleton, "/etc/portals", &[FLOW_OFFLOADING, KEPT_BY_OPENWRT, PACKAGE_OFF, WITHOUT_TUN])
 }
 
 fn unifi(world: &mut World) -> Result<()> {

@@ -4,8 +4,17 @@ use super::super::Trouble;
 use super::FAULT;
 
 /// Faults of firmware.
-pub(crate) const OF_FIRMWARE: &[Trouble] =
-    &[HWNAT, FLOW_OFFLOADING, WITHOUT_UDM_BOOT, HOOK_OF_EDGEOS, HOOK_OF_UNIFI, KEPT_BY_OPENWRT, WITHOUT_TUN];
+pub(crate) const OF_FIRMWARE: &[Trouble] = &[
+    HWNAT,
+    FLOW_OFFLOADING,
+    WITHOUT_UDM_BOOT,
+    CHANGED_HOOK,
+    HOOK_OF_EDGEOS,
+    HOOK_OF_UNIFI,
+    KEPT_BY_OPENWRT,
+    PACKAGE_OFF,
+    WITHOUT_TUN,
+];
 
 pub(crate) const HWNAT: Trouble = Trouble {
     fault: "EdgeOS: hardware NAT is on",
@@ -16,6 +25,16 @@ pub(crate) const HWNAT: Trouble = Trouble {
     commit; save; exit
 ",
     breaks: "printf 'system {\n    offload {\n        hwnat enable\n    }\n}\n' >/config/config.boot",
+    ..FAULT
+};
+
+pub(crate) const CHANGED_HOOK: Trouble = Trouble {
+    fault: "EdgeOS: the boot hook was changed",
+    words: "! boot: Not what this version would install: /config/scripts/post-config.d/portals.sh.
+    An older version or a person has written it.
+  → portals install
+",
+    breaks: "echo '# mine' >>/config/scripts/post-config.d/portals.sh",
     ..FAULT
 };
 
@@ -48,6 +67,16 @@ pub(crate) const KEPT_BY_OPENWRT: Trouble = Trouble {
   → portals install
 ",
     breaks: "rm /lib/upgrade/keep.d/portals",
+    ..FAULT
+};
+
+pub(crate) const PACKAGE_OFF: Trouble = Trouble {
+    fault: "OpenWrt: the package is installed, and does not start at boot",
+    words: "✗ boot: Missing, of what starts the agent at boot: /etc/rc.d/S95portals.
+    After the next start of this machine, the portals do not open.
+  → /etc/init.d/portals enable; /etc/init.d/portals-guard enable
+",
+    breaks: "mkdir -p /usr/lib/opkg/info; touch /usr/lib/opkg/info/portals.list; rm /etc/rc.d/S95portals",
     ..FAULT
 };
 
