@@ -196,11 +196,12 @@ fn device_rules(
     sources: &SortedSet<Cidr>,
     table: Option<Table>,
 ) {
+    let exempt = exempt::for_devices(site, portal);
     for source in sources {
         let entering = Selector { from: Some(*source), ..Selector::default() };
-        for network in exempt::for_devices(site, portal) {
+        for network in &exempt {
             if network.family() == source.family() {
-                rules.push(skip(&entering, network));
+                rules.push(skip(&entering, *network));
             }
         }
         into(rules, site, &portal.to, &entering, DEVICES, table);

@@ -77,16 +77,16 @@ impl SiteNat {
         (tunnels, carry_ipv6): (&SortedMap<IfName, SiteTunnel>, bool),
         known: &PeerKnowledge,
     ) -> Self {
+        let helpers = helpers_of(network, own);
         let mut links = Vec::new();
         for (name, _) in linked(network, own) {
             let has_peer = |tunnel: &SiteTunnel| tunnel.provider.is_none() && tunnel.peers.contains_key(name);
             if let Some((interface, tunnel)) = tunnels.iter().find(|(_, tunnel)| has_peer(tunnel)) {
-                links.extend(searched_link(network, own, (interface, tunnel, name), known));
+                links.extend(searched_link(network, own, (interface, tunnel, name), (&helpers, known)));
             }
         }
         let helper = HelperPart::new(network, own, carry_ipv6);
-        let helper_keys =
-            helpers_of(network, own).into_iter().map(|(_, site)| (site.id, site.public_key)).collect();
+        let helper_keys = helpers.iter().map(|(_, site)| (site.id, site.public_key)).collect();
         let site = &network.sites[own];
         let mut dialled = dialled_ports(site, helper.as_ref(), tunnels);
         let mapped_ports = if site.port_mapping { mapped_ports(&dialled, &links) } else { Vec::new() };
@@ -168,18 +168,18 @@ fn searched_link(
     network: &Network,
     own: &str,
     (interface, tunnel, name): (&IfName, &SiteTunnel, &Name),
-    known: &PeerKnowledge,
+    (sites, known): (&[(&Name, &SiteConfig)], &PeerKnowledge),
 ) -> Option<SearchedLink> {
     let mine = &network.sites[own];
     let peer = &network.sites[name];
     let mut helper_names = SortedMap::new();
     let mut helpers = Vec::new();
-    for (helper_name, site) in helpers_of(network, own) {
+    for (helper_name, site) in sites {
         let Some((port, endpoint)) = helper_port(site).zip(site.endpoint.as_ref()) else { continue };
-        if helper_name == name {
+        if *helper_name == name {
             continue;
         }
-        helper_names.insert(site.id, helper_name.clone());
+        helper_names.insert(site.id, (*helper_name).clone());
         let Some(address) = PeerEndpoint::new(endpoint, port, known.resolved).address else { continue };
         let extra_port = site.helper_port.map(|port| SocketAddr::new(address.ip(), port));
         helpers.push(HelperView { id: site.id, port: address, extra_port });
