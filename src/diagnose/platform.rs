@@ -197,9 +197,10 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
 fn switches_on(line: &str) -> bool {
     /// Values that firewall4 takes for true, and EdgeOS's one.
     const ON: [&str; 6] = ["1", "on", "true", "yes", "enabled", "enable"];
-    let line = line.replace('\'', "").replace('"', "");
     match line.split_whitespace().collect::<Vec<_>>()[..] {
-        ["hwnat", value] | ["option", "flow_offloading", value] => ON.contains(&value),
+        ["hwnat", value] | ["option", "flow_offloading", value] => {
+            ON.contains(&value.trim_matches(['\'', '"']))
+        }
         _ => false,
     }
 }
