@@ -5,6 +5,7 @@ pub mod address;
 mod attributes;
 mod batch;
 pub mod builtin;
+mod checksum;
 pub mod conntrack;
 pub(crate) mod constant;
 mod datagram;

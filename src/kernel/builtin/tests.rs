@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use defguard_boringtun::noise::{Tunn, TunnResult};
@@ -14,6 +14,7 @@ use defguard_boringtun::x25519;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proptest::prelude::*;
 
+use super::device::Device;
 use super::tunnel::{Room, Tunnel};
 use crate::base::keys::{clamped, public_key};
 use crate::base::net::{Family, PublicKey, Secret};
@@ -25,10 +26,15 @@ struct Site {
     tunnel: Tunnel,
     host: UnixDatagram,
     settings: Settings,
-    room: Box<Room>,
 }
 
 static LOOPBACK: Once = Once::new();
+
+static ROOM: Mutex<Room> = Mutex::new(Room::new());
+
+fn room() -> MutexGuard<'static, Room> {
+    ROOM.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Brings loopback up: a new network namespace has it down.
 fn bring_up_loopback() {
@@ -67,7 +73,7 @@ impl Site {
         let (device, host) = UnixDatagram::pair().unwrap();
         device.set_nonblocking(true).unwrap();
         host.set_nonblocking(true).unwrap();
-        let device = File::from(OwnedFd::from(device));
+        let device = Device { file: File::from(OwnedFd::from(device)), has_headers: false };
         let tunnel = Tunnel::new(&"portals-test".parse().unwrap(), device, None);
         let peer = |other: &u8| {
             let peer = Peer {
@@ -84,7 +90,7 @@ impl Site {
             peers: others.iter().map(peer).collect(),
             ..Settings::default()
         };
-        let mut site = Self { tunnel, host, settings: Settings::default(), room: Box::new(Room::new()) };
+        let mut site = Self { tunnel, host, settings: Settings::default() };
         site.change(settings);
         site
     }
@@ -112,7 +118,7 @@ impl Site {
     /// Sends a packet from the host into the tunnel.
     fn send(&mut self, packet: &[u8]) {
         self.host.send(packet).unwrap();
-        self.tunnel.send(Instant::now(), &mut self.room);
+        self.tunnel.send(Instant::now(), &mut room());
     }
 
     /// Waits for messages from the network, and takes them.
@@ -120,7 +126,7 @@ impl Site {
         let socket = self.tunnel.sockets.as_ref().unwrap().of(Family::V4).unwrap();
         let mut waits = [PollFd::new(std::os::fd::AsFd::as_fd(socket), PollFlags::POLLIN)];
         assert_eq!(poll(&mut waits, PollTimeout::from(60_000_u16)), Ok(1), "a message comes");
-        self.tunnel.receive(Family::V4, Instant::now(), &mut self.room);
+        self.tunnel.receive(Family::V4, Instant::now(), &mut room());
     }
 
     /// Packets that have come out of the tunnel.

@@ -1,14 +1,27 @@
 //! UDP sockets of a tunnel: one for each address family, at the same port.
 
+// The lengths have another type in musl than in glibc.
+#![allow(clippy::useless_conversion)]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::os::fd::AsRawFd as _;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage};
+use nix::libc::{self, c_int};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike as _, SockaddrStorage};
 use nix::sys::socket::{bind, setsockopt, socket, sockopt};
 
+use super::outbox::{RUNS, Run};
 use crate::base::net::Family;
+
+/// Options of UDP sockets (linux/udp.h).
+const UDP_SEGMENT: c_int = 103;
+pub(super) const UDP_GRO: c_int = 104;
+
+/// Number of calls for which messages are not sent as runs, after the kernel could not: the way out has no
+/// offload of checksums (EIO), or takes no messages of this length in one piece (EINVAL). Routes change.
+const PAUSE: u32 = 10_000;
 
 /// Bytes of messages that may wait at a socket. The kernel's default is room for 90 messages: a transfer at
 /// full speed then loses every sixth.
@@ -22,21 +35,47 @@ pub(super) struct Sockets {
     /// `None` if this kernel has no IPv6.
     v6: Option<UdpSocket>,
     port: u16,
+    /// Set if the kernel splits runs of messages.
+    splits: bool,
+    /// Number of calls until it is asked again to do so.
+    pause: u32,
+}
+
+/// A control message with the length of the messages of a run, `struct cmsghdr`, padded as the kernel pads.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Control {
+    length: usize,
+    level: c_int,
+    kind: c_int,
+    size: u16,
+    padding: [u8; size_of::<usize>() - 2],
 }
 
 impl Sockets {
-    /// Opens sockets at a port; 0 lets the kernel choose one.
+    /// Opens sockets at a port; 0 lets the kernel choose one. `batches` lets the kernel split and merge
+    /// messages, if it can.
     ///
     /// # Errors
     /// EADDRINUSE if another program has the port.
-    pub(super) fn open(port: u16, mark: Option<NonZeroU32>) -> Result<Self, Errno> {
+    pub(super) fn open(port: u16, mark: Option<NonZeroU32>, batches: bool) -> Result<Self, Errno> {
         let v4 = bound(Ipv4Addr::UNSPECIFIED.into(), port, mark)?;
         let port = v4.local_addr().map_or(port, |address| address.port());
         let v6 = match bound(Ipv6Addr::UNSPECIFIED.into(), port, mark) {
             Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => None,
             socket => Some(socket?),
         };
-        Ok(Self { v4, v6, port })
+        // Old kernels would send a run as one message.
+        let splits = batches && setsockopt(&v4, sockopt::UdpGsoSegment, &0).is_ok();
+        for socket in [Some(&v4), v6.as_ref()].into_iter().flatten().filter(|_| batches) {
+            let _ = setsockopt(socket, sockopt::UdpGroSegment, &true);
+        }
+        Ok(Self { v4, v6, port, splits, pause: 0 })
+    }
+
+    /// Reports whether the kernel splits runs of messages.
+    pub(super) fn splits(&self) -> bool {
+        self.splits && self.pause == 0
     }
 
     /// Marks the packets of these sockets.
@@ -60,13 +99,76 @@ impl Sockets {
         }
     }
 
-    /// Sends a message, or loses it: the network may lose any message as well, and WireGuard repeats what
+    /// Sends messages, or loses them: the network may lose any message as well, and WireGuard repeats what
     /// matters. Queues may be full (EAGAIN, ENOBUFS), firewalls refuse (EPERM), addresses have no route.
-    pub(super) fn send(&self, message: &[u8], to: SocketAddr) {
-        if let Some(socket) = self.of(Family::of(to.ip())) {
-            let _ = socket.send_to(message, to);
+    pub(super) fn send(&mut self, mut runs: &[Run], bytes: &[u8]) {
+        self.pause = self.pause.saturating_sub(1);
+        while let Some(first) = runs.first() {
+            let family = Family::of(first.to.ip());
+            let of_family = runs.iter().take_while(|run| Family::of(run.to.ip()) == family).count();
+            let Some(socket) = self.of(family) else {
+                runs = &runs[of_family..];
+                continue;
+            };
+            match send_all(socket, &runs[..of_family], bytes) {
+                Ok(sent) => runs = &runs[sent.max(1)..],
+                Err(error) => {
+                    let messages = bytes[first.start..first.end].chunks(first.size);
+                    if messages.len() > 1 && matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) {
+                        messages.for_each(|message| drop(socket.send_to(message, first.to)));
+                        self.pause = PAUSE;
+                    }
+                    runs = &runs[1..];
+                }
+            }
         }
     }
+}
+
+/// Sends as many runs as the socket takes, at most [`RUNS`], and returns their number.
+///
+/// # Errors
+/// If it does not take the first one.
+fn send_all(socket: &UdpSocket, runs: &[Run], bytes: &[u8]) -> Result<usize, Errno> {
+    let mut names = [SockaddrStorage::from(runs[0].to); RUNS];
+    let control = Control {
+        length: std::mem::offset_of!(Control, padding),
+        level: libc::IPPROTO_UDP,
+        kind: UDP_SEGMENT,
+        size: 0,
+        padding: [0; _],
+    };
+    let mut controls = [control; RUNS];
+    let mut parts = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; RUNS];
+    let mut messages = [empty(); RUNS];
+    for (at, (run, message)) in runs.iter().zip(&mut messages).enumerate() {
+        let content = &bytes[run.start..run.end];
+        parts[at] = libc::iovec { iov_base: content.as_ptr().cast_mut().cast(), iov_len: content.len() };
+        names[at] = run.to.into();
+        let header = &mut message.msg_hdr;
+        header.msg_name = names[at].as_ptr().cast_mut().cast();
+        header.msg_namelen = names[at].len();
+        header.msg_iov = &raw mut parts[at];
+        header.msg_iovlen = 1;
+        if content.len() > run.size {
+            controls[at].size = u16::try_from(run.size).unwrap_or(u16::MAX);
+            header.msg_control = (&raw mut controls[at]).cast();
+            header.msg_controllen = size_of::<Control>().try_into().expect("a short message");
+        }
+    }
+    let number = runs.len().min(RUNS);
+    // SAFETY: all pointers are to buffers of these lengths, which live until the end of the call. The kernel
+    // only reads them, except for the lengths of messages. The call of musl is a loop.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_sendmmsg, socket.as_raw_fd(), messages.as_mut_ptr(), number, 0) };
+    Errno::result(sent).map(|sent| usize::try_from(sent).unwrap_or(0))
+}
+
+/// Returns a message without content, in the layout of the kernel: where a field of the C library is
+/// narrower, the padding behind it is zero.
+pub(super) fn empty() -> libc::mmsghdr {
+    // SAFETY: zeros are null pointers and lengths of 0.
+    unsafe { std::mem::zeroed() }
 }
 
 /// Opens a socket that never waits. It shares its port with sockets that allow it: those of our other
@@ -82,6 +184,9 @@ fn bound(address: IpAddr, port: u16, mark: Option<NonZeroU32>) -> Result<UdpSock
     // Only the machine's own root may go beyond the system's limit.
     if setsockopt(&socket, sockopt::RcvBufForce, &WAITING).is_err() {
         setsockopt(&socket, sockopt::RcvBuf, &WAITING)?;
+    }
+    if setsockopt(&socket, sockopt::SndBufForce, &WAITING).is_err() {
+        setsockopt(&socket, sockopt::SndBuf, &WAITING)?;
     }
     if mark.is_some() {
         set_mark(&socket, mark)?;
