@@ -4,11 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 
-use super::split::Split;
-
-/// Length of `struct virtio_net_hdr` in bytes (linux/virtio_net.h). Its numbers have the order of this
-/// machine.
-pub(super) const HEADER: usize = 10;
+use super::split::{HEADER, Split};
 
 /// A device.
 pub(super) struct Device {

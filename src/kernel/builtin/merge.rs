@@ -2,8 +2,8 @@
 //! rules of `inet_gro_receive` and `tcp_gro_receive` in the kernel. Splitting it again yields the same
 //! packets.
 
-use super::device::{Device, HEADER};
-use super::split::{NEEDS_CHECKSUM, PUSH, TCP_CHECKSUM, TCP4, TCP6, put};
+use super::device::Device;
+use super::split::{HEADER, NEEDS_CHECKSUM, PUSH, TCP_CHECKSUM, TCP4, TCP6, put};
 use crate::kernel::checksum::{checksum, fold, sum};
 
 /// Length of the longest packet in bytes.

@@ -8,6 +8,8 @@ mod device;
 mod inbox;
 mod merge;
 mod networks;
+#[cfg(test)]
+mod offload_tests;
 mod outbox;
 mod peer;
 mod peers;

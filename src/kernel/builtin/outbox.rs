@@ -3,32 +3,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use super::udp::Sockets;
+use super::udp::{RUNS, Run, Sockets};
 
 /// Room for the longest message in bytes: the largest packet, and the frame of WireGuard.
 const LONGEST: usize = (1 << 16) + 64;
-
-/// Most runs that leave by one call.
-pub(super) const RUNS: usize = 32;
 
 /// Most messages of a run (UDP_MAX_SEGMENTS in the first kernels with UDP_SEGMENT).
 const MESSAGES: usize = 64;
 
 /// Most bytes of a run: they must fit into a packet, with the headers of IPv6 and UDP.
 const LONGEST_RUN: usize = 65_535 - 48;
-
-/// Messages to one address, in one piece of memory. All are of one length; the last may be shorter.
-#[derive(Clone, Copy)]
-pub(super) struct Run {
-    /// Receiver.
-    pub(super) to: SocketAddr,
-    /// Length of a message.
-    pub(super) size: usize,
-    /// Place of the first message.
-    pub(super) start: usize,
-    /// End of the last message.
-    pub(super) end: usize,
-}
 
 /// Messages that have not been sent yet.
 pub(super) struct Outbox {

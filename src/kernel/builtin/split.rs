@@ -3,8 +3,11 @@
 
 use std::ops::Range;
 
-use super::device::HEADER;
 use crate::kernel::checksum::{checksum, fold};
+
+/// Length of `struct virtio_net_hdr` in bytes (linux/virtio_net.h). Its numbers have the order of this
+/// machine.
+pub(super) const HEADER: usize = 10;
 
 /// Flag of `struct virtio_net_hdr`: the checksum is missing (VIRTIO_NET_HDR_F_NEEDS_CSUM). Its place holds
 /// the sum of the pseudo header.

@@ -12,7 +12,6 @@ use nix::libc::{self, c_int};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike as _, SockaddrStorage};
 use nix::sys::socket::{bind, setsockopt, socket, sockopt};
 
-use super::outbox::{RUNS, Run};
 use crate::base::net::Family;
 
 /// Options of UDP sockets (linux/udp.h).
@@ -26,6 +25,22 @@ const PAUSE: u32 = 10_000;
 /// Bytes of messages that may wait at a socket. The kernel's default is room for 90 messages: a transfer at
 /// full speed then loses every sixth.
 const WAITING: usize = 1 << 20;
+
+/// Most runs that leave by one call.
+pub(super) const RUNS: usize = 32;
+
+/// Messages to one address, in one piece of memory. All are of one length; the last may be shorter.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    /// Receiver.
+    pub(super) to: SocketAddr,
+    /// Length of a message.
+    pub(super) size: usize,
+    /// Place of the first message.
+    pub(super) start: usize,
+    /// End of the last message.
+    pub(super) end: usize,
+}
 
 /// UDP sockets of a tunnel. They are not connected: a connected socket would keep its source address when the
 /// address of the uplink changes.
