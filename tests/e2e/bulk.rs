@@ -61,7 +61,7 @@ fn bind(address: IpAddr) -> Result<TcpListener> {
 
 /// Lets no transfer wait for ever.
 fn limit(stream: &TcpStream) -> std::io::Result<()> {
-    let limit = Some(Duration::from_secs(120));
+    let limit = Some(Duration::from_mins(2));
     stream.set_read_timeout(limit)?;
     stream.set_write_timeout(limit)
 }

@@ -157,11 +157,11 @@ fn is_next_of_ipv4(waiting: &[u8], next: &[u8], number: usize) -> bool {
 
 /// Reports whether the checksum of TCP is right. A merged packet would get another one, and hide the fault.
 fn is_sound(packet: &[u8], tcp: usize) -> bool {
-    fold(pseudo_sum(packet, tcp) + u64::from(sum(&packet[tcp..]))) == u16::MAX
+    fold(pseudo_sum(packet, tcp) + usize::from(sum(&packet[tcp..]))) == u16::MAX
 }
 
 /// Returns the sum of the pseudo header (RFC 9293 § 3.1, RFC 8200 § 8.1).
-fn pseudo_sum(packet: &[u8], tcp: usize) -> u64 {
+fn pseudo_sum(packet: &[u8], tcp: usize) -> usize {
     let addresses = if tcp == 20 { 12..20 } else { 8..40 };
-    u64::from(sum(&packet[addresses])) + 6 + (packet.len() - tcp) as u64
+    usize::from(sum(&packet[addresses])) + 6 + packet.len() - tcp
 }

@@ -14,7 +14,7 @@ mod outbox;
 mod peer;
 mod peers;
 pub(crate) mod settings;
-mod split;
+pub(crate) mod split;
 #[cfg(test)]
 mod tests;
 mod tunnel;

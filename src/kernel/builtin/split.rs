@@ -7,7 +7,7 @@ use crate::kernel::checksum::{checksum, fold};
 
 /// Length of `struct virtio_net_hdr` in bytes (linux/virtio_net.h). Its numbers have the order of this
 /// machine.
-pub(super) const HEADER: usize = 10;
+pub(crate) const HEADER: usize = 10;
 
 /// Flag of `struct virtio_net_hdr`: the checksum is missing (VIRTIO_NET_HDR_F_NEEDS_CSUM). Its place holds
 /// the sum of the pseudo header.
@@ -30,7 +30,7 @@ pub(super) const CWR: u8 = 0x80;
 const LONGEST_HEAD: usize = 192;
 
 /// The way to split a packet.
-pub(super) struct Split {
+pub(crate) struct Split {
     /// Headers of IP and TCP.
     head: [u8; LONGEST_HEAD],
     /// Length of these headers; 0 for a packet that stays whole.
@@ -48,7 +48,7 @@ pub(super) struct Split {
 impl Split {
     /// Returns the way to split a packet, and completes its checksum if it stays whole. Returns `None` if the
     /// header makes no sense.
-    pub(super) fn new(header: [u8; HEADER], packet: &mut [u8]) -> Option<Self> {
+    pub(crate) fn new(header: [u8; HEADER], packet: &mut [u8]) -> Option<Self> {
         let number = |at: usize| usize::from(u16::from_ne_bytes([header[at], header[at + 1]]));
         let (size, start, offset) = (number(4), number(6), number(8));
         let (needs_checksum, kind) = (header[0] & NEEDS_CHECKSUM != 0, header[1]);
@@ -86,7 +86,7 @@ impl Split {
     }
 
     /// Returns the next packet. Its headers are written over the end of the packet before it.
-    pub(super) fn next<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn next<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
         let Range { start, end } = self.left;
         if start == end {
             return None;
@@ -125,8 +125,8 @@ impl Split {
         }
         // The length of the large packet is part of the sum, and makes room for that of this one.
         let (sum_place, of_whole) = (tcp + usize::from(TCP_CHECKSUM), head.len() - tcp + whole);
-        let sum = word(head, sum_place) + usize::from(!fold(of_whole as u64)) + length - tcp;
-        put(packet, sum_place, fold(sum as u64).into());
+        let sum = word(head, sum_place) + usize::from(!fold(of_whole)) + length - tcp;
+        put(packet, sum_place, fold(sum).into());
         let _ = complete(packet, tcp, TCP_CHECKSUM.into());
     }
 }

@@ -262,7 +262,9 @@ fn data_passes_between_kernels_of_all_abilities() {
         if is(0) {
             one.send(&[&large.header(size)[..], &large.packet(true)].concat());
         } else {
-            pieces.iter().for_each(|piece| one.send(piece));
+            for piece in &pieces {
+                one.send(piece);
+            }
         }
         let (mut came, mut length) = (Vec::new(), 0);
         while length < large.payload.len() {

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike as _, SockaddrStorage};
-use nix::sys::socket::{bind, setsockopt, socket, sockopt};
+use nix::sys::socket::{bind, socket};
 
 use crate::base::net::Family;
 
@@ -22,9 +22,10 @@ pub(super) const UDP_GRO: c_int = 104;
 /// offload of checksums (EIO), or takes no messages of this length in one piece (EINVAL). Routes change.
 const PAUSE: u32 = 10_000;
 
-/// Bytes of messages that may wait at a socket. The kernel's default is room for 90 messages: a transfer at
-/// full speed then loses every sixth.
-const WAITING: usize = 1 << 20;
+/// Bytes of messages that may wait at a socket, in each direction. The kernel's default is room for 90
+/// messages: a transfer at full speed then loses every sixth. A large message that finds no room is lost as a
+/// whole.
+const WAITING: c_int = 1 << 20;
 
 /// Most runs that leave by one call.
 pub(super) const RUNS: usize = 32;
@@ -81,9 +82,9 @@ impl Sockets {
             socket => Some(socket?),
         };
         // Old kernels would send a run as one message.
-        let splits = batches && setsockopt(&v4, sockopt::UdpGsoSegment, &0).is_ok();
+        let splits = batches && set(&v4, libc::IPPROTO_UDP, UDP_SEGMENT, 0).is_ok();
         for socket in [Some(&v4), v6.as_ref()].into_iter().flatten().filter(|_| batches) {
-            let _ = setsockopt(socket, sockopt::UdpGroSegment, &true);
+            let _ = set(socket, libc::IPPROTO_UDP, UDP_GRO, 1);
         }
         Ok(Self { v4, v6, port, splits, pause: 0 })
     }
@@ -128,9 +129,12 @@ impl Sockets {
             match send_all(socket, &runs[..of_family], bytes) {
                 Ok(sent) => runs = &runs[sent.max(1)..],
                 Err(error) => {
-                    let messages = bytes[first.start..first.end].chunks(first.size);
-                    if messages.len() > 1 && matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) {
-                        messages.for_each(|message| drop(socket.send_to(message, first.to)));
+                    let is_refused = matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE);
+                    if first.end - first.start > first.size && is_refused {
+                        for start in (first.start..first.end).step_by(first.size) {
+                            let end = first.end.min(start + first.size);
+                            let _ = send_all(socket, &[Run { start, end, ..*first }], bytes);
+                        }
                         self.pause = PAUSE;
                     }
                     runs = &runs[1..];
@@ -192,16 +196,17 @@ fn bound(address: IpAddr, port: u16, mark: Option<NonZeroU32>) -> Result<UdpSock
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = UdpSocket::from(socket(family, SockType::Datagram, flags, None)?);
-    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    set(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
     if address.is_ipv6() {
-        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+        set(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
     }
-    // Only the machine's own root may go beyond the system's limit.
-    if setsockopt(&socket, sockopt::RcvBufForce, &WAITING).is_err() {
-        setsockopt(&socket, sockopt::RcvBuf, &WAITING)?;
-    }
-    if setsockopt(&socket, sockopt::SndBufForce, &WAITING).is_err() {
-        setsockopt(&socket, sockopt::SndBuf, &WAITING)?;
+    for (forced, limited) in
+        [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
+    {
+        // Only the machine's own root may go beyond the system's limit.
+        if set(&socket, libc::SOL_SOCKET, forced, WAITING).is_err() {
+            set(&socket, libc::SOL_SOCKET, limited, WAITING)?;
+        }
     }
     if mark.is_some() {
         set_mark(&socket, mark)?;
@@ -211,5 +216,14 @@ fn bound(address: IpAddr, port: u16, mark: Option<NonZeroU32>) -> Result<UdpSock
 }
 
 fn set_mark(socket: &UdpSocket, mark: Option<NonZeroU32>) -> Result<(), Errno> {
-    setsockopt(socket, sockopt::Mark, &mark.map_or(0, NonZeroU32::get))
+    set(socket, libc::SOL_SOCKET, libc::SO_MARK, mark.map_or(0, NonZeroU32::get).cast_signed())
+}
+
+/// Sets an option that is a number. One function for all types takes less room than one for each.
+fn set(socket: &UdpSocket, level: c_int, option: c_int, number: c_int) -> Result<(), Errno> {
+    let length = size_of::<c_int>().try_into().unwrap_or_default();
+    // SAFETY: the kernel reads a number of that length.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const number).cast(), length) };
+    Errno::result(result).map(drop)
 }
