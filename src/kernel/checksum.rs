@@ -11,22 +11,29 @@ type Half = u32;
 #[cfg(not(target_pointer_width = "64"))]
 type Half = u16;
 
+/// Length of a piece in bytes.
+const HALF: usize = size_of::<Half>();
+
 /// Returns the ones' complement sum of all 16-bit words, of at most 64 kB. A last byte without a partner
 /// counts as the first byte of a word.
 ///
-/// The order of bytes does not matter for such a sum: it is turned once, at the end.
+/// The order of bytes does not matter for such a sum: it is turned once, at the end. Four pieces in a row
+/// take half the time of a loop.
 pub(super) fn sum(bytes: &[u8]) -> u16 {
-    let (pieces, rest) = bytes.as_chunks::<16>();
-    let mut last = [0; 16];
+    let (fours, rest) = bytes.as_chunks::<{ 4 * HALF }>();
+    let mut last = [0; _];
     last[..rest.len()].copy_from_slice(rest);
     let mut sum = 0;
-    for at in 0..=pieces.len() {
-        let piece = pieces.get(at).unwrap_or(&last);
-        for half in piece.as_chunks::<{ size_of::<Half>() }>().0 {
-            sum += Half::from_ne_bytes(*half) as usize;
+    for at in 0..=fours.len() {
+        if let [a, b, c, d] = *fours.get(at).unwrap_or(&last).as_chunks::<HALF>().0 {
+            sum += number(a) + number(b) + number(c) + number(d);
         }
     }
     u16::from_be_bytes(fold(sum).to_ne_bytes())
+}
+
+fn number(half: [u8; HALF]) -> usize {
+    Half::from_ne_bytes(half) as usize
 }
 
 /// Returns a sum of words as one word.
