@@ -3,11 +3,16 @@
 //! packets.
 
 use super::device::Device;
-use super::split::{HEADER, NEEDS_CHECKSUM, PUSH, TCP_CHECKSUM, TCP4, TCP6, put};
-use crate::kernel::checksum::{checksum, fold, sum};
+use super::split::{HEADER, NEEDS_CHECKSUM, PUSH, TCP_CHECKSUM, TCP4, TCP6, put, put_length};
+use crate::kernel::checksum::{fold, sum};
 
 /// Length of the longest packet in bytes.
 const LONGEST: usize = u16::MAX as usize;
+
+/// Places that must be equal in packets to be merged: in IP, all but lengths, identification and checksum; in
+/// TCP, ports, acknowledgement, length of the header and window. The urgent pointer and the options follow.
+const EQUAL_IN_IPV4: &[(usize, usize)] = &[(0, 2), (6, 10), (12, 24), (28, 33), (34, 36)];
+const EQUAL_IN_IPV6: &[(usize, usize)] = &[(0, 4), (6, 44), (48, 53), (54, 56)];
 
 /// Room for a packet to which others are added, and behind it for the next packet.
 pub(super) struct Merge {
@@ -75,7 +80,7 @@ impl Merge {
         let (waiting, next) = self.bytes.split_at(self.end);
         let (waiting, next) = (&waiting[HEADER..], &next[HEADER..][..length]);
         let Shape { tcp, head, payload } = self.first;
-        let same = |begin: usize, end: usize| waiting[begin..end] == next[begin..end];
+        let equal = if tcp == 20 { EQUAL_IN_IPV4 } else { EQUAL_IN_IPV6 };
         let number = |packet: &[u8]| packet[tcp + 4..].first_chunk().copied().map_or(0, u32::from_be_bytes);
         let is_next = || {
             let gone = u32::try_from(waiting.len() - head).unwrap_or_default();
@@ -85,10 +90,11 @@ impl Merge {
             && (shape.tcp, shape.head) == (tcp, head)
             && shape.payload <= payload
             && waiting.len() + shape.payload <= LONGEST
-            && if tcp == 20 { is_next_of_ipv4(waiting, next, self.number) } else { same(0, 4) && same(6, 40) }
-            // Ports; acknowledgement and length of the header; window; urgent pointer and options.
-            && (same(tcp, tcp + 4) && same(tcp + 8, tcp + 13) && same(tcp + 14, tcp + 16))
-            && same(tcp + 18, head)
+            && equal
+                .iter()
+                .chain([&(tcp + 18, head)])
+                .all(|(begin, end)| waiting.get(*begin..*end) == next.get(*begin..*end))
+            && (tcp == 40 || counts(waiting, next, self.number))
             && is_next()
             && (self.number > 1 || is_sound(waiting, tcp))
             && is_sound(next, tcp)
@@ -104,20 +110,10 @@ impl Merge {
         if self.number > 1 {
             let Shape { tcp, head, payload } = self.first;
             let packet = &mut room[HEADER..];
-            let length = packet.len();
-            let kind = if tcp == 20 {
-                put(packet, 2, length);
-                put(packet, 10, 0);
-                let sum = checksum(&packet[..tcp]);
-                put(packet, 10, sum.into());
-                TCP4
-            } else {
-                put(packet, 4, length - tcp);
-                TCP6
-            };
+            put_length(packet, tcp);
             let sum = fold(pseudo_sum(packet, tcp));
             put(packet, tcp + usize::from(TCP_CHECKSUM), sum.into());
-            (header[0], header[1]) = (NEEDS_CHECKSUM, kind);
+            (header[0], header[1]) = (NEEDS_CHECKSUM, if tcp == 20 { TCP4 } else { TCP6 });
             for (at, number) in [(2, head), (4, payload), (6, tcp), (8, TCP_CHECKSUM.into())] {
                 let [low, high, ..] = number.to_le_bytes();
                 header[at..at + 2].copy_from_slice(&u16::from_le_bytes([low, high]).to_ne_bytes());
@@ -144,15 +140,11 @@ impl Shape {
     }
 }
 
-/// Reports whether the headers of IPv4 allow packet number `number` to follow: all but length, identification
-/// and checksum are equal. The identification counts up, unless the packets are never fragmented (RFC 6864).
-fn is_next_of_ipv4(waiting: &[u8], next: &[u8], number: usize) -> bool {
+/// Reports whether packet number `number` may follow by its identification, which counts up, unless the
+/// packets are never fragmented (RFC 6864).
+fn counts(waiting: &[u8], next: &[u8], number: usize) -> bool {
     let identification = |packet: &[u8]| usize::from(u16::from_be_bytes([packet[4], packet[5]]));
-    let counts = (identification(waiting) + number) & 0xffff == identification(next);
-    (counts || next[6] & 0x40 != 0)
-        && waiting[..2] == next[..2]
-        && waiting[6..10] == next[6..10]
-        && waiting[12..20] == next[12..20]
+    next[6] & 0x40 != 0 || (identification(waiting) + number) & 0xffff == identification(next)
 }
 
 /// Reports whether the checksum of TCP is right. A merged packet would get another one, and hide the fault.

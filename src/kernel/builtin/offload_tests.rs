@@ -105,6 +105,8 @@ impl Segment {
         }
         let pseudo: &[&[u8]] = &[&addresses, &[0, 6], &length.to_be_bytes()];
         let sum = if is_missing { slow_sum(pseudo) } else { !slow_sum(&[pseudo, &[&tcp]].concat()) };
+        // 0 and its other form are equal. The kernel writes the latter where it completes a checksum.
+        let sum = if sum == 0 && !is_missing { u16::MAX } else { sum };
         tcp[16..18].copy_from_slice(&sum.to_be_bytes());
         [ip, tcp].concat()
     }

@@ -105,14 +105,9 @@ impl Split {
         let (head, tcp, length) = (&self.head[..self.head_length], self.tcp, packet.len());
         packet[..head.len()].copy_from_slice(head);
         if head[0] >> 4 == 4 {
-            put(packet, 2, length);
             put(packet, 4, word(head, 4) + self.number);
-            put(packet, 10, 0);
-            let sum = checksum(&packet[..tcp]);
-            put(packet, 10, sum.into());
-        } else {
-            put(packet, 4, length - 40);
         }
+        put_length(packet, tcp);
         let gone = self.number * self.size;
         let sequence = (word(head, tcp + 4) << 16 | word(head, tcp + 6)).wrapping_add(gone);
         put(packet, tcp + 4, sequence >> 16);
@@ -141,11 +136,23 @@ pub(super) fn put(bytes: &mut [u8], at: usize, number: usize) {
     (bytes[at], bytes[at + 1]) = (high, low);
 }
 
+/// Writes the length of a packet of IP into its header of that length, and the checksum of the header.
+pub(super) fn put_length(packet: &mut [u8], head: usize) {
+    let length = packet.len();
+    if packet[0] >> 4 == 6 {
+        return put(packet, 4, length - 40);
+    }
+    put(packet, 2, length);
+    put(packet, 10, 0);
+    let sum = checksum(&packet[..head]);
+    put(packet, 10, sum.into());
+}
+
 /// Completes a checksum, whose place holds a sum already. It covers all bytes from `start` on.
 fn complete(packet: &mut [u8], start: usize, offset: usize) -> Option<()> {
     let covered = packet.get_mut(start..)?;
     covered.get(offset..offset + 2)?;
-    // In UDP, a sum of 0 means that there is none. Elsewhere the two values are equal.
+    // In UDP, a sum of 0 means that there is none. Elsewhere the two values are equal (`skb_checksum_help`).
     let sum = match checksum(covered) {
         0 => u16::MAX,
         sum => sum,

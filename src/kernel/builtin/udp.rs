@@ -3,6 +3,7 @@
 // The lengths have another type in musl than in glibc.
 #![allow(clippy::useless_conversion)]
 
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::os::fd::AsRawFd as _;
@@ -149,35 +150,35 @@ impl Sockets {
 /// # Errors
 /// If it does not take the first one.
 fn send_all(socket: &UdpSocket, runs: &[Run], bytes: &[u8]) -> Result<usize, Errno> {
-    let mut names = [SockaddrStorage::from(runs[0].to); RUNS];
-    let control = Control {
-        length: std::mem::offset_of!(Control, padding),
-        level: libc::IPPROTO_UDP,
-        kind: UDP_SEGMENT,
-        size: 0,
-        padding: [0; _],
-    };
-    let mut controls = [control; RUNS];
-    let mut parts = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; RUNS];
-    let mut messages = [empty(); RUNS];
-    for (at, (run, message)) in runs.iter().zip(&mut messages).enumerate() {
-        let content = &bytes[run.start..run.end];
-        parts[at] = libc::iovec { iov_base: content.as_ptr().cast_mut().cast(), iov_len: content.len() };
-        names[at] = run.to.into();
-        let header = &mut message.msg_hdr;
-        header.msg_name = names[at].as_ptr().cast_mut().cast();
-        header.msg_namelen = names[at].len();
-        header.msg_iov = &raw mut parts[at];
+    // Only the entries of these runs are written: most calls have one.
+    let mut names = [const { MaybeUninit::<SockaddrStorage>::uninit() }; RUNS];
+    let mut controls = [const { MaybeUninit::<Control>::uninit() }; RUNS];
+    let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; RUNS];
+    let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; RUNS];
+    for (at, run) in runs.iter().take(RUNS).enumerate() {
+        let (start, length) = (bytes[run.start..run.end].as_ptr(), run.end - run.start);
+        let name = names[at].write(run.to.into());
+        let header = &mut messages[at].write(empty()).msg_hdr;
+        header.msg_name = name.as_ptr().cast_mut().cast();
+        header.msg_namelen = name.len();
+        header.msg_iov = parts[at].write(libc::iovec { iov_base: start.cast_mut().cast(), iov_len: length });
         header.msg_iovlen = 1;
-        if content.len() > run.size {
-            controls[at].size = u16::try_from(run.size).unwrap_or(u16::MAX);
-            header.msg_control = (&raw mut controls[at]).cast();
+        if length > run.size {
+            let control = controls[at].write(Control {
+                length: std::mem::offset_of!(Control, padding),
+                level: libc::IPPROTO_UDP,
+                kind: UDP_SEGMENT,
+                size: u16::try_from(run.size).unwrap_or(u16::MAX),
+                padding: [0; _],
+            });
+            header.msg_control = (&raw mut *control).cast();
             header.msg_controllen = size_of::<Control>().try_into().expect("a short message");
         }
     }
     let number = runs.len().min(RUNS);
-    // SAFETY: all pointers are to buffers of these lengths, which live until the end of the call. The kernel
-    // only reads them, except for the lengths of messages. The call of musl is a loop.
+    // SAFETY: that many messages were written above. All pointers are to buffers of these lengths, which live
+    // until the end of the call. The kernel only reads them, except for the lengths of messages. The call of
+    // musl is a loop.
     let sent =
         unsafe { libc::syscall(libc::SYS_sendmmsg, socket.as_raw_fd(), messages.as_mut_ptr(), number, 0) };
     Errno::result(sent).map(|sent| usize::try_from(sent).unwrap_or(0))
