@@ -209,14 +209,9 @@ impl Tunnel {
             if !peer.has_timers() {
                 continue;
             }
-            if let (Some(length), Some(endpoint)) =
-                (peer.look(&self.identity, now, outbox.room()), peer.settings.endpoint)
-            {
-                outbox.push(length, endpoint, sockets);
-                dialled += usize::from(length == BEGINNING);
-                if dialled == DIALLED_AT_ONCE {
-                    break;
-                }
+            dialled += usize::from(look(peer, &self.identity, now, outbox, sockets) == BEGINNING);
+            if dialled == DIALLED_AT_ONCE {
+                break;
             }
             goes_on |= peer.has_timers();
         }
@@ -256,9 +251,7 @@ impl Tunnel {
         let owner = Tunn::dst_address(packet).and_then(|address| self.peers.owner(address));
         let Some(peer) = owner.and_then(|key| self.peers.get_mut(&key)) else { return 0 };
         let (Some(sockets), Some(endpoint)) = (&mut self.sockets, peer.settings.endpoint) else { return 0 };
-        if let Some(length) = peer.look(&self.identity, now, outbox.room()) {
-            outbox.push(length, endpoint, sockets);
-        }
+        look(peer, &self.identity, now, outbox, sockets);
         let mut number = 0;
         while let Some(packet) = split.next(packet) {
             if let Some(length) = peer.encrypt(packet, outbox.room()) {
@@ -324,11 +317,7 @@ impl Tunnel {
             Packet::PacketData(data) => self.peers.with_index(data.receiver_idx),
         };
         let Some((key, peer)) = key.and_then(|key| Some((key, self.peers.get_mut(&key)?))) else { return };
-        if let (Some(length), Some(endpoint)) =
-            (peer.look(&self.identity, now, outbox.room()), peer.settings.endpoint)
-        {
-            outbox.push(length, endpoint, sockets);
-        }
+        look(peer, &self.identity, now, outbox, sockets);
         let (length, source) = match peer.take(message, from, merge.room()) {
             TunnResult::Err(_) => return,
             TunnResult::Done => (0, None),
@@ -360,6 +349,21 @@ impl Tunnel {
             outbox.push(length, to, sockets);
         }
     }
+}
+
+/// Looks at the timers of a peer, and sends the message that is due. Returns its length, or 0.
+fn look(
+    peer: &mut Peer,
+    identity: &Identity,
+    now: Instant,
+    outbox: &mut Outbox,
+    sockets: &mut Sockets,
+) -> usize {
+    let Some(length) = peer.look(identity, now, outbox.room()) else { return 0 };
+    if let Some(endpoint) = peer.settings.endpoint {
+        outbox.push(length, endpoint, sockets);
+    }
+    length
 }
 
 /// Reports whether the device may work again after this error.
