@@ -24,6 +24,7 @@ use crate::interop::import::{self, Wishes};
 use crate::kernel::address::AddressEntry;
 use crate::kernel::generic::PlainMessage;
 use crate::kernel::host_rule::HostRule;
+use crate::kernel::iptables::entries;
 use crate::kernel::link::HostLink;
 use crate::kernel::message::Decode as _;
 use crate::kernel::neighbour::Neighbour;
@@ -152,8 +153,11 @@ pub fn nftables(bytes: &[u8]) {
     }
 }
 
-/// Output of `iptables-save`.
+/// Output of `iptables-save`, and entries of the kernel.
 pub fn iptables(bytes: &[u8]) {
+    for family in [Family::V4, Family::V6] {
+        assert_ne!(entries::of_entries(family, bytes, 1), entries::of_entries(family, bytes, 2));
+    }
     let text = String::from_utf8_lossy(bytes);
     let dump = Dump::read(&text);
     let _ = counters::met("", &text, ("filter", "FORWARD"), 1);

@@ -2,6 +2,7 @@
 //! `iptables-restore --noflush` changes them, each table in one step. No command line is interpolated: the
 //! programs read their work from standard input.
 
+pub mod entries;
 pub mod legacy;
 
 use std::path::Path;

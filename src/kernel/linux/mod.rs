@@ -17,7 +17,7 @@ use crate::kernel::batch::Batch;
 use crate::kernel::conntrack::{self, ConnectionFilter};
 use crate::kernel::datagram::{BoundSocket, RawSockets};
 use crate::kernel::echo::{Echo, EchoPath};
-use crate::kernel::iptables::{Iptables, legacy};
+use crate::kernel::iptables::{Iptables, entries, legacy};
 use crate::kernel::link::Links;
 use crate::kernel::neighbour::NeighbourSocket;
 use crate::kernel::netlink::{Socket, protocols};
@@ -40,6 +40,8 @@ pub struct Linux {
     wireguard: Option<WireGuard>,
     nftables: Option<Nftables>,
     iptables: Option<Iptables>,
+    /// Room for the entries of a table of legacy iptables.
+    entries: Vec<u8>,
     /// Interfaces of the built-in WireGuard that this process runs.
     devices: builtin::Devices,
 }
@@ -52,6 +54,7 @@ impl Linux {
             wireguard: WireGuard::find()?,
             nftables: Nftables::find()?,
             iptables: None,
+            entries: Vec::new(),
             devices: builtin::Devices::default(),
         })
     }
@@ -188,8 +191,8 @@ impl Kernel for Linux {
         self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
     }
 
-    fn legacy_tables(&mut self) -> Result<Vec<legacy::Shape>> {
-        legacy::shape()
+    fn legacy_tables(&mut self) -> Result<Option<u64>> {
+        entries::digest(&mut self.entries)
     }
 
     fn look_for_wireguard(&mut self) -> Result<()> {
