@@ -12,6 +12,7 @@ mod translations;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use proptest::prelude::*;
 use wg_portals::base::net::Family;
@@ -22,6 +23,7 @@ use wg_portals::firewall::{
     Pinholes, TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, entries, legacy};
+use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::nftables::{Nftables, Survey};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -152,6 +154,27 @@ fn changes_by_others_are_detected() {
         tables.change(program, &wanted, &IptablesRuleset::new()).unwrap();
         let left = ["-P INPUT ACCEPT", "-P FORWARD ACCEPT", "-P OUTPUT ACCEPT", "-A FORWARD -j ACCEPT"];
         assert_eq!(other_hand.list_table("filter").unwrap(), left);
+    });
+}
+
+#[test]
+fn the_program_runs_only_after_a_change() {
+    namespace::inside(|| {
+        let program = Iptables::find().legacy.expect("Debian's iptables has both flavours");
+        let mut kernel = Linux::open().unwrap();
+        assert!(kernel.legacy_iptables(program).unwrap().is_empty(), "a question makes no table");
+        let other_hand = reader::of(program, Family::V4);
+        let mut last = None;
+        for (change, refuses) in
+            [("-P FORWARD DROP", true), ("-I FORWARD -i a -j ACCEPT", true), ("-P FORWARD ACCEPT", false)]
+        {
+            assert!(other_hand.execute("filter", change).unwrap().status.success(), "{change}");
+            let seen = kernel.legacy_iptables(program).unwrap();
+            assert_eq!(seen[0].refusing, [Chain::Forward][..usize::from(refuses)], "{change}");
+            assert!(last.as_ref().is_none_or(|last| !Rc::ptr_eq(last, &seen)), "{change}");
+            assert!(Rc::ptr_eq(&seen, &kernel.legacy_iptables(program).unwrap()), "{change}");
+            last = Some(seen);
+        }
     });
 }
 

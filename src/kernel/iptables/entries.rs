@@ -11,21 +11,15 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::legacy::{NAMES, ask, ask_bytes, names, raw};
+use super::question::{NAME, NAMES, Shape, ask_bytes, names, raw};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::Family;
-
-/// `IPT_SO_GET_INFO` and `IP6T_SO_GET_INFO`, which have the same number.
-const GET_INFO: libc::c_int = 64;
 
 /// `IPT_SO_GET_ENTRIES` and `IP6T_SO_GET_ENTRIES`.
 const GET_ENTRIES: libc::c_int = 65;
 
 /// Largest table in bytes whose rules are read: some 40,000 rules. Of a larger one, the shape must do.
 const LARGEST: u32 = 16 << 20;
-
-/// Length of the name of a table, with the zero at its end (`XT_TABLE_MAXNAMELEN`).
-const NAME: usize = 32;
 
 /// Attempts to read a table that other programs change meanwhile.
 const ATTEMPTS: usize = 3;
@@ -37,37 +31,6 @@ const HEAD: usize = 32;
 /// Matches whose data the packets change, and the length of their settings before that. Newer kernels keep
 /// such state elsewhere.
 const CHANGING: [(&[u8], usize); 3] = [(b"limit\0", 8), (b"quota\0", 16), (b"statistic\0", 12)];
-
-/// Shape of a table: `struct ipt_getinfo`, which equals `struct ip6t_getinfo`.
-#[repr(C)]
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    name: [u8; NAME],
-    hooks: u32,
-    /// Offsets of each hook's first rule, and of its policy.
-    places: [u32; 10],
-    rules: u32,
-    bytes: u32,
-}
-
-impl Shape {
-    /// Asks for the shape of the table with this name.
-    pub(super) fn read(socket: &OwnedFd, family: Family, name: &str) -> Result<Self, Errno> {
-        let mut shape = Self { name: [0; NAME], hooks: 0, places: [0; 10], rules: 0, bytes: 0 };
-        let length = name.len().min(NAME - 1);
-        shape.name[..length].copy_from_slice(&name.as_bytes()[..length]);
-        ask(socket, family, GET_INFO, &mut shape).map(|()| shape)
-    }
-
-    fn digest(&self, digest: u64) -> u64 {
-        let Self { name, hooks, places, rules, bytes } = self;
-        let mut digest = mixed(digest, name);
-        for number in [hooks, rules, bytes].into_iter().chain(places) {
-            digest = mixed(digest, &number.to_ne_bytes());
-        }
-        digest
-    }
-}
 
 /// Question for entries: `struct ipt_get_entries`. The entries follow, aligned as their counters are.
 #[repr(C)]
@@ -146,7 +109,7 @@ fn of_table(socket: &OwnedFd, family: Family, name: &str, digest: u64, buffer: &
     let mut found = None;
     for _ in 0..ATTEMPTS {
         let shape = Shape::read(socket, family, name).ok()?;
-        let digest = shape.digest(digest);
+        let digest = of_shape(&shape, digest);
         found = Some(digest);
         if shape.bytes > LARGEST {
             break;
@@ -164,6 +127,16 @@ fn of_table(socket: &OwnedFd, family: Family, name: &str, digest: u64, buffer: &
         }
     }
     found
+}
+
+/// Adds the shape of a table to a digest.
+fn of_shape(shape: &Shape, digest: u64) -> u64 {
+    let Shape { name, hooks, places, rules, bytes } = shape;
+    let mut digest = mixed(digest, name);
+    for number in [hooks, rules, bytes].into_iter().chain(places) {
+        digest = mixed(digest, &number.to_ne_bytes());
+    }
+    digest
 }
 
 /// Adds the entries of a table to a digest, without their counters. Bytes that are no entries count as they

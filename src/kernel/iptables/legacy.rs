@@ -1,17 +1,13 @@
 //! Answers of the kernel about legacy iptables, without a program.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
-use std::{ptr, slice};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-use super::entries::Shape;
-use crate::base::error::{Context as _, Result};
+use super::question::{NAMES, Shape, ask, names, raw};
+use crate::base::error::Result;
 use crate::base::net::Family;
-use crate::system::disk::kernel_text;
 
 /// Matches and targets that our rules need in each family that the kernel has, with the revisions that
 /// programs of any age ask for. `tcp` and `udp` always exist.
@@ -47,12 +43,6 @@ enum ExtensionKind {
     Target,
 }
 
-/// Files that list the tables of this thread's network namespace: /proc/net is the view of the process.
-pub(super) const NAMES: [(Family, &str); 2] = [
-    (Family::V4, "/proc/thread-self/net/ip_tables_names"),
-    (Family::V6, "/proc/thread-self/net/ip6_tables_names"),
-];
-
 /// Question for a revision: `struct xt_get_revision` of linux/netfilter/x_tables.h.
 #[repr(C)]
 struct Revision {
@@ -70,19 +60,6 @@ pub fn families_in_use() -> Result<Vec<Family>> {
         }
     }
     Ok(families)
-}
-
-/// Returns the tables that a file lists.
-pub(super) fn names(file: &str) -> Result<String> {
-    match kernel_text(file) {
-        // The module is not loaded, or this process is not root.
-        Err(error)
-            if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::EACCES)) =>
-        {
-            Ok(String::new())
-        }
-        names => names.context(|| format!("cannot read {file}")),
-    }
 }
 
 /// Returns in words the needs of our rules that this host does not meet: the `missing` programs, and the
@@ -149,44 +126,4 @@ fn in_words(family: &str, (kind, name, _): &(ExtensionKind, &str, u8)) -> String
             format!("{family}the target `{name}` (module xt_{name}, ipt_{name} or ip6t_{name})")
         }
     }
-}
-
-/// Opens a raw socket, on which the kernel answers for iptables.
-pub(super) fn raw(family: Family) -> Result<OwnedFd, Errno> {
-    let domain = match family {
-        Family::V4 => AddressFamily::Inet,
-        Family::V6 => AddressFamily::Inet6,
-    };
-    socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::Raw))
-}
-
-/// Asks the kernel to fill in a structure, in which any bytes are valid numbers.
-pub(super) fn ask<T>(
-    socket: &OwnedFd,
-    family: Family,
-    option: libc::c_int,
-    question: &mut T,
-) -> Result<(), Errno> {
-    // SAFETY: the structure has this size.
-    let bytes = unsafe { slice::from_raw_parts_mut(ptr::from_mut(question).cast(), size_of::<T>()) };
-    ask_bytes(socket, family, option, bytes)
-}
-
-/// Asks the kernel to fill in these bytes.
-pub(super) fn ask_bytes(
-    socket: &OwnedFd,
-    family: Family,
-    option: libc::c_int,
-    bytes: &mut [u8],
-) -> Result<(), Errno> {
-    let level = match family {
-        Family::V4 => libc::SOL_IP,
-        Family::V6 => libc::SOL_IPV6,
-    };
-    let mut length = libc::socklen_t::try_from(bytes.len()).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: the kernel reads and writes `length` bytes at most.
-    let result = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), level, option, bytes.as_mut_ptr().cast(), &raw mut length)
-    };
-    Errno::result(result).map(drop)
 }
