@@ -35,8 +35,8 @@ pub(super) enum ServiceCondition {
 /// Wanted service, and the index of its interface.
 pub(super) type Demand = (Service, Option<u32>);
 
-/// Starts of processes in one turn of all keepers: one at most. The agent's other work, above all repairs,
-/// thus never waits for the start of many services, which run side by side as soon as they are started.
+/// Starts of processes in a turn of all keepers: none while the agent applies a file, so that portals open
+/// first. No start waits until its program runs: services start side by side.
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     pub(super) may_start: bool,
@@ -141,7 +141,6 @@ impl ServiceKeeper {
         }
         let is_due = self.failure.as_ref().is_none_or(|failure| failure.until <= now);
         if let (Some((service, _)), true, true) = (&self.wanted, is_due, starts.may_start) {
-            starts.may_start = false;
             match Process::start(service, &self.folder, &mut starts.help, now) {
                 Ok(process) => (self.process, self.serves) = (Some(process), true),
                 Err(error) => self.failed(error.to_string(), false, now),

@@ -88,7 +88,7 @@ impl Supervisor {
         next
     }
 
-    /// Carries out the work that is due, and starts one service at most: the next one is due at once. Never
+    /// Carries out the work that is due, and starts all services that are due, side by side. Never
     /// waits. A service that is no longer wanted is forgotten once it has ended.
     pub fn turn(&mut self, now: Instant) {
         self.take_turns(true, now);
