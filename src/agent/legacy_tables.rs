@@ -1,7 +1,7 @@
-//! Watch over the tables of legacy iptables. The kernel tells no program when a table changes, but the programs
-//! that change one take the lock of iptables: after that, and about once a second in any case, the agent reads
-//! the tables, where they are in use. Tables with the digest of the last good ones need no repair, and no
-//! process to find that out.
+//! Watch over the tables of legacy iptables. The kernel tells no program when a table changes, but the
+//! programs that change one take the lock of iptables: after that, and about once a second in any case, the
+//! agent reads the tables, where they are in use. Tables with the digest of the last good ones need no
+//! repair, and no process to find that out.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};

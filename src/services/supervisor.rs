@@ -47,7 +47,8 @@ impl Supervisor {
         Ok(Self { folder, keepers, starts: Starts::default() })
     }
 
-    /// Takes over the list of wanted services, which start in the next turns; all others end. The interfaces are looked up now: the caller
+    /// Takes over the list of wanted services, which start in the next turn; all others end. The
+    /// interfaces are looked up now: the caller
     /// must call again whenever an interface may have come or gone.
     pub fn follow(&mut self, wanted: Vec<Service>, now: Instant) {
         for (name, keeper) in self.keepers.iter_mut() {

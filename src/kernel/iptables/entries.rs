@@ -193,7 +193,8 @@ fn mixed(mut digest: u64, bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Entries of a kernel on x86_64, which aarch64 and mipsel lay out alike: of the chains of `filter`, with a
+    /// Entries of a kernel on x86_64, which aarch64 and mipsel lay out alike: of the chains of `filter`,
+    /// with a
     /// rule `-m limit` in the first one, and one `-m statistic` in a chain of ours.
     const RECORDED: [(Family, &[u8]); 2] = [
         (Family::V4, include_bytes!("../../../fuzz/seeds/iptables/entries4")),
