@@ -8,8 +8,9 @@ use super::udp::{RUNS, Run, Sockets};
 /// Room for the longest message in bytes: the largest packet, and the frame of WireGuard.
 const LONGEST: usize = (1 << 16) + 64;
 
-/// Most messages of a run (UDP_MAX_SEGMENTS in the first kernels with UDP_SEGMENT).
-const MESSAGES: usize = 64;
+/// Most messages of a run. The first kernels with UDP_SEGMENT take 64 (UDP_MAX_SEGMENTS), but count the
+/// headers as a part of them: with messages of 32 bytes, they count as two.
+const MESSAGES: usize = 62;
 
 /// Most bytes of a run: they must fit into a packet, with the headers of IPv6 and UDP.
 const LONGEST_RUN: usize = 65_535 - 48;

@@ -316,6 +316,18 @@ fn a_flood_of_handshakes_gets_cookies_and_data_still_passes() {
 }
 
 #[test]
+fn a_flood_of_empty_messages_leaves_room_for_other_work() {
+    let mut one = Site::new(1, &[2]);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..200 {
+        stranger.send_to(b"", one.address()).unwrap();
+    }
+    one.receive();
+    let socket = one.tunnel.sockets.as_ref().unwrap().of(Family::V4).unwrap();
+    assert_eq!(socket.recv(&mut [0]).unwrap(), 0, "a turn ends before all of them are read");
+}
+
+#[test]
 fn a_handshake_of_an_unknown_peer_gets_no_answer() {
     let mut one = Site::new(1, &[2]);
     let mut stranger = Site::new(4, &[1]);

@@ -9,7 +9,7 @@ use defguard_boringtun::noise::handshake::parse_handshake_anon;
 use defguard_boringtun::noise::{Packet, Tunn, TunnResult};
 
 use super::device::Device;
-use super::inbox::{Inbox, SLOTS};
+use super::inbox::Inbox;
 use super::merge::Merge;
 use super::outbox::Outbox;
 use super::peer::{BEGINNING, Identity, Peer};
@@ -272,14 +272,17 @@ impl Tunnel {
         let mut passed = 0;
         while passed < AT_ONCE {
             let Some(socket) = self.sockets.as_ref().and_then(|sockets| sockets.of(family)) else { return };
-            let number = inbox.receive(socket);
-            for (from, messages, size) in (0..number).filter_map(|at| inbox.get(at)) {
-                for message in messages.chunks(size) {
+            let (number, is_last) = inbox.receive(socket);
+            for at in 0..number {
+                // An empty message counts, too.
+                passed += 1;
+                let Some((from, messages, size)) = inbox.get(at) else { continue };
+                for (index, message) in messages.chunks(size).enumerate() {
                     self.receive_message(message, from, now, outbox, merge);
-                    passed += 1;
+                    passed += usize::from(index > 0);
                 }
             }
-            if number < SLOTS {
+            if is_last {
                 break;
             }
         }
@@ -368,5 +371,8 @@ fn look(
 
 /// Reports whether the device may work again after this error.
 fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::OutOfMemory)
+    // A packet that the kernel cannot describe in a header (EINVAL) is gone.
+    let passing =
+        [ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::OutOfMemory, ErrorKind::InvalidInput];
+    passing.contains(&error.kind())
 }
