@@ -178,6 +178,28 @@ fn the_program_runs_only_after_a_change() {
     });
 }
 
+/// The kernel leaves some bytes of the buffer as they are: they must not be counters of the table before.
+#[test]
+fn packets_change_no_digest_of_several_tables() {
+    namespace::inside(|| {
+        let program = Iptables::find().legacy.expect("Debian's iptables has both flavours");
+        for family in FAMILIES {
+            let other_hand = reader::of(program, family);
+            for table in ["filter", "nat", "mangle"] {
+                assert!(other_hand.execute(table, "-P OUTPUT ACCEPT").unwrap().status.success(), "{table}");
+            }
+        }
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        let mut room = Vec::new();
+        let before = entries::digest(&mut room).unwrap();
+        for address in ["127.0.0.1", "::1"] {
+            let ping = Command::new("ping").args(["-c", "3", "-i", "0.01", address]).output().unwrap();
+            assert!(ping.status.success(), "{ping:?}");
+            assert_eq!(entries::digest(&mut room).unwrap(), before, "{address}");
+        }
+    });
+}
+
 #[test]
 fn this_kernel_lacks_nothing() {
     assert_eq!(namespace::inside(|| legacy::lacks(&[], true, true)), Vec::<String>::new());

@@ -115,6 +115,8 @@ fn of_table(socket: &OwnedFd, family: Family, name: &str, digest: u64, buffer: &
             break;
         }
         let head = size_of::<Question>();
+        // The kernel leaves some bytes of an entry as they are, which would be those of the table before.
+        buffer.clear();
         buffer.resize(head + shape.bytes as usize, 0);
         buffer[..NAME].copy_from_slice(&shape.name);
         let size = offset_of!(Question, size);
