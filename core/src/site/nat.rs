@@ -165,7 +165,7 @@ fn tunnel_port(site: &SiteConfig, (name, peer): (&Name, &SiteConfig)) -> u16 {
 }
 
 /// Largest number of helpers of a link: while it is down, each of them is asked every second. Both ends ask
-/// the same ones, because they go through the sites in the same order.
+/// the same ones, because they go through the sites in the same order: relays first.
 const MOST_HELPERS: usize = 8;
 
 fn searched_link(
@@ -178,7 +178,10 @@ fn searched_link(
     let peer = &network.sites[name];
     let mut helper_names = SortedMap::new();
     let mut helpers = Vec::new();
-    for (helper_name, site) in sites {
+    let relays_first = [true, false]
+        .into_iter()
+        .flat_map(|relays| sites.iter().filter(move |(_, site)| site.relay == relays));
+    for (helper_name, site) in relays_first {
         let Some((port, endpoint)) = helper_port(site).zip(site.endpoint.as_ref()) else { continue };
         if *helper_name == name {
             continue;
