@@ -97,7 +97,8 @@ impl ServiceKeeper {
             (Some(_), Some(failure)) if self.process.is_none() => {
                 ServiceCondition::Failed(failure.why.clone())
             }
-            _ if self.process.is_some() && self.serves => ServiceCondition::Running,
+            // A former process may still be ending.
+            _ if self.process.is_some() => ServiceCondition::Running,
             _ => ServiceCondition::Starting,
         }
     }

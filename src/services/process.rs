@@ -225,6 +225,7 @@ fn known(service: &Service, program: &Path, help: &mut Option<ProgramHelp>) -> V
     }
     if help.as_ref().is_none_or(|help| help.program != program)
         && let Ok(output) = Command::new(program).arg("--help").output(&[])
+        && output.status.success()
     {
         *help = Some(ProgramHelp { program: program.to_owned(), text: output.stdout });
     }

@@ -140,7 +140,7 @@ fn a_program_that_cannot_run_is_a_failure_with_its_reason() {
     let program: &'static Program = Box::leak(Box::new(Program { name, ..SHELL }));
     place.follow(vec![Service { program, ..place.shell("one", "") }]);
     place.until(|place| matches!(place.condition("one"), Some(ServiceCondition::Failed(_))));
-    let why = "exit status: 1: No such file or directory".to_owned();
+    let why = format!("exit status: 1: cannot start {name}: No such file or directory");
     assert_eq!(place.condition("one"), Some(ServiceCondition::Failed(why)));
 }
 

@@ -269,15 +269,17 @@ impl<'a> Command<'a> {
                 Err(errno) => errno,
             };
             let number = (errno as c_int).to_ne_bytes();
-            let (descriptor, bytes) = match report {
-                Some(report) => (report.as_raw_fd(), &number[..]),
-                None => (libc::STDERR_FILENO, errno.desc().as_bytes()),
+            let words = [b"cannot start ", path.to_bytes(), b": ", errno.desc().as_bytes()];
+            let (descriptor, parts) = match report {
+                Some(report) => (report.as_raw_fd(), &[&number[..]][..]),
+                None => (libc::STDERR_FILENO, &words[..]),
             };
-            // SAFETY: the bytes are valid; and nothing of this process is used again.
-            unsafe {
-                libc::write(descriptor, bytes.as_ptr().cast(), bytes.len());
-                libc::_exit(1);
+            for part in parts {
+                // SAFETY: the bytes are valid.
+                unsafe { libc::write(descriptor, part.as_ptr().cast(), part.len()) };
             }
+            // SAFETY: nothing of this process is used again.
+            unsafe { libc::_exit(1) };
         }
         Ok(Child::of(Pid::from_raw(pid)))
     }
