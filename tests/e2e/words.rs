@@ -119,11 +119,14 @@ pub(crate) fn filter_reverse_paths(host: &Namespace, strict: bool) -> Result<()>
         .map(drop)
 }
 
-/// Lets the messages of tunnels leave one by one, as on a wire: on the way between two namespaces, a run of
-/// them stays in one piece, which a filter takes for one large packet.
+/// Lets the packets of tunnels and of the server leave one by one, as on a wire: on the way between two
+/// namespaces, a run of them stays in one piece, which a filter takes for one large packet.
 pub(crate) fn send_one_by_one(world: &World) -> Result<()> {
+    // A run that came out of a tunnel does not tell the number of its packets, only its length.
+    let limits = "gso_max_segs 1 gso_max_size 1500";
+    shell(&world.server, &format!("ip link set eth0 {limits}"))?;
     for site in world.sites() {
-        shell(&site.router, "ip link set uplink gso_max_segs 1")?;
+        shell(&site.router, &format!("ip link set uplink {limits}"))?;
     }
     Ok(())
 }
