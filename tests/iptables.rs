@@ -78,7 +78,8 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                 (_, action) => matches!(action, Action::Accept | Action::Drop | Action::Reject),
             };
             let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks | Chain::Mss);
-            let asks_devices = rule.conditions.iter().any(|c| matches!(c, Condition::Device(_)));
+            let asks_devices =
+                rule.conditions.iter().any(|c| matches!(c, Condition::Device(_) | Condition::WayOfDevice(_)));
             let fits = fits && (knows_devices || !asks_devices);
             let is_pair = |c: &Condition| {
                 matches!(c, Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_))
@@ -91,15 +92,33 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                 |c| {
                     matches!(
                         c,
-                        Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::InterfacePair(_)
+                        Condition::Incoming(_)
+                            | Condition::NotIncoming(_)
+                            | Condition::InterfacePair(_)
+                            | Condition::Returning(_)
+                            | Condition::FromPlace(_)
                     )
                 },
                 |c| {
-                    use Condition::{Departing, InterfacePair, NotOutgoing, Outgoing};
-                    matches!(c, Outgoing(_) | NotOutgoing(_) | InterfacePair(_) | Departing(_))
+                    use Condition::{Departing, InterfacePair, NotOutgoing, Outgoing, WayFrom, WayOfDevice};
+                    matches!(
+                        c,
+                        Outgoing(_)
+                            | NotOutgoing(_)
+                            | InterfacePair(_)
+                            | Departing(_)
+                            | WayFrom(_)
+                            | WayOfDevice(_)
+                    )
                 },
-                |c| matches!(c, Condition::ConnectionMarked(_) | Condition::Departing(_)),
-                |c| matches!(c, Condition::Source(_) | Condition::NotSource(_)),
+                |c| {
+                    use Condition::{ConnectionMarked, Departing, Returning};
+                    matches!(c, ConnectionMarked(_) | Departing(_) | Returning(_))
+                },
+                |c| {
+                    use Condition::{FromPlace, NotSource, Source, WayFrom};
+                    matches!(c, Source(_) | NotSource(_) | WayFrom(_) | FromPlace(_))
+                },
                 |c| matches!(c, Condition::Destination(_) | Condition::NotDestination(_)),
             ]);
             fits && once && !(rule.action == Action::Accept && rule.conditions.iter().any(excepts))

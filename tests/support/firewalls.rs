@@ -40,6 +40,9 @@ fn set() -> impl Strategy<Value = Set> {
         places(Family::V6),
         vec((interface(), any::<u32>()), 1..6)
             .prop_map(|ways| Set::MarksAtInterfaces(ways.into_iter().collect())),
+        vec((interface(), mac()), 1..6).prop_map(|ways| Set::DevicesAtInterfaces(ways.into_iter().collect())),
+        addresses(Family::V4),
+        addresses(Family::V6),
         apart(Family::V4),
         apart(Family::V6),
     ]
@@ -49,6 +52,13 @@ fn places(family: Family) -> impl Strategy<Value = Set> {
     vec((interface(), network(family)), 1..6).prop_map(move |places| {
         let place = |(name, network): (IfName, Cidr)| (name, network.address());
         Set::NetworksAtInterfaces(family, places.into_iter().map(place).collect())
+    })
+}
+
+fn addresses(family: Family) -> impl Strategy<Value = Set> {
+    vec(network(family), 1..8).prop_map(move |networks| {
+        let hosts = networks.into_iter().map(|network| Cidr::host(network.address()));
+        Set::Addresses(family, hosts.collect())
     })
 }
 
@@ -89,9 +99,15 @@ fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = FirewallRule> + use<
         if conditions.iter().any(looks_at_address) {
             conditions.retain(|condition| !matches!(condition, Condition::Family(_)));
         }
-        conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
+        conditions.sort_by_key(is_about_device);
+        let device = conditions.iter().position(is_about_device);
+        conditions.truncate(device.map_or(conditions.len(), |first| first + 1));
         FirewallRule { conditions, action }
     })
+}
+
+fn is_about_device(condition: &Condition) -> bool {
+    matches!(condition, Condition::Device(_) | Condition::WayOfDevice(_))
 }
 
 fn looks_at_address(condition: &Condition) -> bool {
@@ -103,6 +119,8 @@ fn looks_at_address(condition: &Condition) -> bool {
             | Condition::NotDestination(_)
             | Condition::NotFrom(_)
             | Condition::NotTo(_)
+            | Condition::FromPlace(_)
+            | Condition::WayFrom(_)
     )
 }
 
@@ -141,13 +159,17 @@ fn conditions(
             set: set.clone(),
             length,
         });
-        [places.clone().prop_map(Condition::NotFrom).boxed(), places.prop_map(Condition::NotTo).boxed()]
+        [Condition::FromPlace, Condition::NotFrom, Condition::NotTo, Condition::WayFrom]
+            .map(|condition| places.clone().prop_map(condition).boxed())
     }));
     let ways = names_of(sets, |set| matches!(set, Set::MarksAtInterfaces(_)));
     all.extend(ways.into_iter().flat_map(|set| {
         let ways = (1..=u32::MAX).prop_map(move |mask| MarksAtInterfaces { set: set.clone(), mask });
-        [ways.clone().prop_map(Condition::NotReturning).boxed(), ways.prop_map(Condition::Departing).boxed()]
+        [Condition::NotReturning, Condition::Returning, Condition::Departing]
+            .map(|condition| ways.clone().prop_map(condition).boxed())
     }));
+    let devices = names_of(sets, |set| matches!(set, Set::DevicesAtInterfaces(_)));
+    all.extend(devices.into_iter().map(|name| Just(Condition::WayOfDevice(name)).boxed()));
     all.extend(protocol.map(|condition| Just(condition).boxed()));
     Just(all)
 }
@@ -177,7 +199,8 @@ fn mark() -> impl Strategy<Value = Mark> {
 
 fn networks(sets: &Sets, family: Family) -> impl Strategy<Value = Networks> + use<> {
     let mut all = vec![network(family).prop_map(Networks::One).boxed()];
-    let names = names_of(sets, |set| matches!(set, Set::Networks(of, _) if *of == family));
+    let names =
+        names_of(sets, |set| matches!(set, Set::Addresses(of, _) | Set::Networks(of, _) if *of == family));
     all.extend(names.into_iter().map(|name| Just(Networks::In(family, name)).boxed()));
     Union::new(all)
 }

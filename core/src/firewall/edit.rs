@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
+use crate::firewall::{Chain, Condition, Firewall, FirewallRule, Set, SetName, TABLE};
 
 /// Edit of our table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,9 +111,19 @@ static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::n
 
 /// Removes rules before the sets that they look at, and adds them after these sets.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<FirewallEdit<'a>>) {
+    // A set that becomes one of another kind is made again, and so are the rules that look at it.
+    let becomes_another = |name: &SetName| {
+        from.sets.get(name).zip(to.sets.get(name)).is_some_and(|(old, new)| !same_kind(old, new))
+    };
+    let looks_at_others = |rules: &[FirewallRule]| {
+        rules.iter().flat_map(|rule| &rule.conditions).filter_map(Condition::set).any(becomes_another)
+    };
+    let stays = |old: Option<&Vec<FirewallRule>>, new: Option<&Vec<FirewallRule>>| {
+        old == new && !new.is_some_and(|rules| looks_at_others(rules))
+    };
     for (chain, rules) in &from.chains {
         let new = to.chains.get(chain);
-        if new != Some(rules) {
+        if !stays(Some(rules), new) {
             edits.push(FirewallEdit::FlushChain(*chain));
         }
         if new.is_none() {
@@ -123,7 +133,7 @@ fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Firew
     edit_sets(&from.sets, &to.sets, edits);
     for (chain, rules) in &to.chains {
         let old = from.chains.get(chain);
-        if old == Some(rules) {
+        if stays(old, Some(rules)) {
             continue;
         }
         if old.is_none() {
@@ -166,8 +176,10 @@ fn same_kind(one: &Set, other: &Set) -> bool {
         (Set::Interfaces(_), Set::Interfaces(_))
         | (Set::Devices(_), Set::Devices(_))
         | (Set::InterfacePairs(_), Set::InterfacePairs(_))
-        | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_)) => true,
+        | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_))
+        | (Set::DevicesAtInterfaces(_), Set::DevicesAtInterfaces(_)) => true,
         (Set::NetworksAtInterfaces(one, _), Set::NetworksAtInterfaces(other, _))
+        | (Set::Addresses(one, _), Set::Addresses(other, _))
         | (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
         _ => false,
     }
@@ -188,6 +200,12 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
         }
         (Set::MarksAtInterfaces(one), Set::MarksAtInterfaces(other)) => {
             only(one, other).map(Set::MarksAtInterfaces)
+        }
+        (Set::DevicesAtInterfaces(one), Set::DevicesAtInterfaces(other)) => {
+            only(one, other).map(Set::DevicesAtInterfaces)
+        }
+        (Set::Addresses(family, one), Set::Addresses(_, other)) => {
+            only(one, other).map(|elements| Set::Addresses(*family, elements))
         }
         (Set::Networks(family, one), Set::Networks(_, other)) => {
             only(one, other).map(|elements| Set::Networks(*family, elements))

@@ -73,6 +73,11 @@ pub enum Set {
     /// nft type `ifname . mark`: an interface, and the masked bits of a connection mark. The rule gives the
     /// mask.
     MarksAtInterfaces(SortedSet<(IfName, u32)>),
+    /// nft type `ifname . ether_addr`: an interface, and a device whose packets may leave there.
+    DevicesAtInterfaces(SortedSet<(IfName, Mac)>),
+    /// nft type `ipv4_addr` or `ipv6_addr`: single addresses of one family. The kernel finds an address in
+    /// such a set sooner than in a set of networks.
+    Addresses(Family, SortedSet<Cidr>),
     /// nft type `ipv4_addr` or `ipv6_addr`, flags `interval`: networks of one family that do not overlap.
     Networks(Family, SortedSet<Cidr>),
 }
@@ -87,7 +92,8 @@ impl Set {
             Self::InterfacePairs(paths) => paths.len(),
             Self::NetworksAtInterfaces(_, places) => places.len(),
             Self::MarksAtInterfaces(pairs) => pairs.len(),
-            Self::Networks(_, networks) => networks.len(),
+            Self::DevicesAtInterfaces(pairs) => pairs.len(),
+            Self::Addresses(_, networks) | Self::Networks(_, networks) => networks.len(),
         }
     }
 }

@@ -28,7 +28,7 @@ pub enum Interfaces {
 pub enum Networks {
     /// A single value.
     One(Cidr),
-    /// Networks in a set of kind [`super::Set::Networks`].
+    /// Networks in a set of kind [`super::Set::Networks`] or [`super::Set::Addresses`].
     In(Family, SetName),
 }
 
@@ -92,6 +92,9 @@ pub enum Condition {
     /// The packet came in on the first and goes out on the second interface of a pair in a
     /// [`super::Set::InterfacePairs`] (`iifname . oifname @set`).
     InterfacePair(SetName),
+    /// The packet comes from one of these networks, each at its own interface (`iifname . ip saddr & MASK
+    /// @set`).
+    FromPlace(NetworksAtInterfaces),
     /// The packet does not come from one of these networks, each at its own interface (`iifname . ip saddr &
     /// MASK != @set`).
     NotFrom(NetworksAtInterfaces),
@@ -101,9 +104,18 @@ pub enum Condition {
     /// The packet came in on an interface that does not belong to its connection mark (`iifname . ct mark &
     /// MASK != @set`).
     NotReturning(MarksAtInterfaces),
+    /// The packet came in on an interface that belongs to its connection mark (`iifname . ct mark & MASK
+    /// @set`).
+    Returning(MarksAtInterfaces),
     /// The packet goes out on an interface that belongs to its connection mark (`oifname . ct mark & MASK
     /// @set`).
     Departing(MarksAtInterfaces),
+    /// The packet goes out on an interface that belongs to the network of its source (`oifname . ip saddr &
+    /// MASK @set`).
+    WayFrom(NetworksAtInterfaces),
+    /// The packet goes out on an interface that belongs to the device that sent it (`oifname . ether saddr
+    /// @set`). Like [`Self::Device`], this is the last condition of a rule.
+    WayOfDevice(SetName),
     /// The source address is in these networks (`ip saddr`).
     Source(Networks),
     /// The source address is not in these networks (`ip saddr !=`).
@@ -153,6 +165,10 @@ impl Condition {
     pub fn set(&self) -> Option<&SetName> {
         match self {
             Self::InterfacePair(set)
+            | Self::WayOfDevice(set)
+            | Self::WayFrom(NetworksAtInterfaces { set, .. })
+            | Self::FromPlace(NetworksAtInterfaces { set, .. })
+            | Self::Returning(MarksAtInterfaces { set, .. })
             | Self::NotFrom(NetworksAtInterfaces { set, .. })
             | Self::NotTo(NetworksAtInterfaces { set, .. })
             | Self::NotReturning(MarksAtInterfaces { set, .. })
@@ -178,7 +194,9 @@ impl Condition {
             | Self::NotSource(networks)
             | Self::Destination(networks)
             | Self::NotDestination(networks) => Some(networks.family()),
-            Self::NotFrom(places) | Self::NotTo(places) => Some(places.family),
+            Self::FromPlace(places) | Self::NotFrom(places) | Self::NotTo(places) | Self::WayFrom(places) => {
+                Some(places.family)
+            }
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::base::net::{Cidr, Family, IfName, Mark, netmask};
+use crate::base::net::{Cidr, Family, IfName, Mac, Mark, netmask};
 use crate::base::sorted::SortedSet;
 use crate::firewall::edit::{FirewallEdit, edits};
 use crate::firewall::{
@@ -125,6 +125,9 @@ fn set_type(set: &Set) -> &'static str {
         Set::NetworksAtInterfaces(Family::V4, _) => "type ifname . ipv4_addr",
         Set::NetworksAtInterfaces(Family::V6, _) => "type ifname . ipv6_addr",
         Set::MarksAtInterfaces(_) => "type ifname . mark",
+        Set::DevicesAtInterfaces(_) => "type ifname . ether_addr",
+        Set::Addresses(Family::V4, _) => "type ipv4_addr",
+        Set::Addresses(Family::V6, _) => "type ipv6_addr",
         Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
         Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
     }
@@ -139,7 +142,10 @@ impl Display for NftText<'_, Set> {
             Set::InterfacePairs(paths) => separated(f, ", ", paths.iter().map(NftText)),
             Set::NetworksAtInterfaces(_, places) => separated(f, ", ", places.iter().map(NftText)),
             Set::MarksAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
-            Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(NftText)),
+            Set::DevicesAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
+            Set::Addresses(_, networks) | Set::Networks(_, networks) => {
+                separated(f, ", ", networks.iter().map(NftText))
+            }
         }
     }
 }
@@ -160,10 +166,16 @@ impl Display for NftText<'_, Condition> {
             Condition::Family(Family::V6) => f.write_str("meta nfproto ipv6"),
             Condition::Incoming(interfaces) => write_interfaces(f, "iifname ", interfaces),
             Condition::NotIncoming(interfaces) => write_interfaces(f, "iifname != ", interfaces),
-            Condition::NotFrom(places) => write_places(f, "saddr", places),
-            Condition::NotTo(places) => write_places(f, "daddr", places),
+            Condition::NotFrom(places) => write_places(f, "iifname", "saddr", places, "!= "),
+            Condition::NotTo(places) => write_places(f, "iifname", "daddr", places, "!= "),
+            Condition::FromPlace(places) => write_places(f, "iifname", "saddr", places, ""),
+            Condition::WayFrom(places) => write_places(f, "oifname", "saddr", places, ""),
+            Condition::WayOfDevice(set) => write!(f, "oifname . ether saddr @{set}"),
             Condition::NotReturning(MarksAtInterfaces { set, mask }) => {
                 write!(f, "iifname . ct mark & {mask:#x} != @{set}")
+            }
+            Condition::Returning(MarksAtInterfaces { set, mask }) => {
+                write!(f, "iifname . ct mark & {mask:#x} @{set}")
             }
             Condition::Departing(MarksAtInterfaces { set, mask }) => {
                 write!(f, "oifname . ct mark & {mask:#x} @{set}")
@@ -205,13 +217,19 @@ fn write_networks(f: &mut Formatter<'_>, words: &str, networks: &Networks) -> fm
 }
 
 /// Writes the mask behind the address. A single address needs no mask.
-fn write_places(f: &mut Formatter<'_>, word: &str, places: &NetworksAtInterfaces) -> fmt::Result {
+fn write_places(
+    f: &mut Formatter<'_>,
+    name: &str,
+    word: &str,
+    places: &NetworksAtInterfaces,
+    negation: &str,
+) -> fmt::Result {
     let NetworksAtInterfaces { family, set, length } = places;
-    write!(f, "iifname . {} {word}", protocol(*family))?;
+    write!(f, "{name} . {} {word}", protocol(*family))?;
     if *length < family.bits() {
         write!(f, " & {}", netmask(*family, *length))?;
     }
-    write!(f, " != @{set}")
+    write!(f, " {negation}@{set}")
 }
 
 fn write_mark(f: &mut Formatter<'_>, of: &str, comparison: &str, mark: Mark) -> fmt::Result {
@@ -304,6 +322,13 @@ impl Display for NftText<'_, (IfName, IpAddr)> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (interface, address) = self.0;
         write!(f, "{} . {address}", NftText(interface))
+    }
+}
+
+impl Display for NftText<'_, (IfName, Mac)> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (interface, device) = self.0;
+        write!(f, "{} . {device}", NftText(interface))
     }
 }
 

@@ -4,8 +4,8 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, Departing, FromOriginator},
-    MarksAtInterfaces, Set, SetName,
+    Condition::{ConnectionMarked, Departing, FromOriginator, FromResponder, NotOutgoing, Returning},
+    Interfaces, MarksAtInterfaces, Set, SetName,
 };
 use crate::plan::sets::{Rules, Sets, TUNNELS, add_interfaces, add_of, add_set, carried, leaving_in};
 use crate::site::{Site, TABLE_BASE};
@@ -24,19 +24,57 @@ pub(super) fn untold() -> Mark {
     Mark { value: TUNNELED.value, mask: TUNNEL_BITS }
 }
 
-/// Adds the rules that give a connection the mark of the tunnel that it is opened into. Most packets
-/// belong to a connection that has the mark already. A connection with the mark of a portal keeps that mark,
-/// because a portal has one tunnel.
+/// Adds the rules that accept forwarded packets of a connection that went into a tunnel, and leave into that
+/// tunnel or come out of it.
+///
+/// The mark proves that our rules let an earlier packet of the connection into this tunnel: [`rules`] sets it
+/// at the last hook, where no packet arrives that the rules behind these refuse. So these rules open nothing:
+/// - A packet of the side that opened the connection leaves into the same tunnel only. Where the file gives a
+///   portal another exit, its packets leave elsewhere by the policy rules, and meet all rules. Where no policy
+///   rule is left, they leave via the uplink, and meet all rules.
+/// - Packets with a forged source are dropped before these rules: see [`ingress`](super::ingress) and
+///   [`strays`](super::strays).
+/// - An answer comes out of the tunnel that the connection went into, and does not leave via an uplink: while
+///   a portal's interface is gone, the route to the internet is the only one left for answers.
+/// - DHCP opens no connection into a tunnel, because its first packet meets all rules.
+/// - A mark without the number of a tunnel is not in the set, and neither is one that another program has
+///   overwritten: such packets meet all rules.
+/// - A connection that another one has announced takes over the mark of that one. Its packets may leave into
+///   that tunnel, too, but have the tunnel as their only way.
+///
+/// Packets behind these rules meet the last hook as well.
+pub(super) fn known(rules: &mut Rules, site: &Site) {
+    if site.tunnels.is_empty() {
+        return;
+    }
+    let (tunneled, carried) = (ConnectionMarked(TUNNELED), carried(site));
+    let forth = [tunneled.clone(), FromOriginator, Departing(pairs())];
+    add_of(rules, &[&forth, carried.as_slice()], Accept);
+    let back = [tunneled, FromResponder, Returning(pairs())];
+    let elsewhere: Vec<_> =
+        site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
+    add_of(rules, &[&back, carried.as_slice(), &elsewhere], Accept);
+}
+
+/// Adds the rule that lets packets out which have their mark already: most packets.
+pub(super) fn departing(rules: &mut Rules, site: &Site) {
+    if !site.tunnels.is_empty() {
+        add_of(rules, &[&[ConnectionMarked(TUNNELED), Departing(pairs())], carried(site).as_slice()], Accept);
+    }
+}
+
+/// Adds the rules that give a connection the mark of the tunnel that it is opened into. The rules before
+/// these accept all packets of connections that have the mark, all answers, and nearly all packets that leave
+/// elsewhere. A connection with the mark of a portal keeps that mark, because a portal has one tunnel.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
     let carried = carried(site);
-    add_of(rules, &[&[Departing(pairs())], carried.as_slice()], Accept);
     let mut opening = |set: &str, of_portal: u32, mark| {
         let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
-        let into_tunnel = [leaving_in(set), portals];
-        add_of(rules, &[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark));
+        let into_tunnel = [portals, leaving_in(set)];
+        add_of(rules, &[carried.as_slice(), &into_tunnel], SetConnectionMark(mark));
     };
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
         opening(TUNNELS, PORTAL_MARKS, TUNNELED);

@@ -7,21 +7,20 @@
 //! not enter the portal again, although it carries the mark. Each portal has its own mark, so that failover
 //! to another exit changes only policy rules.
 
-use std::slice;
-
 use crate::base::net::{Cidr, Family, IfName, Mark, Priority};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Family as Of, FromOriginator, Icmp, Marked, NotDestination, NotMarked,
+        self, ConnectionMarked, Family as Of, FromOriginator, FromResponder, Icmp, Marked, NotDestination,
+        NotMarked, NotOutgoing,
     },
     Networks, Set, SetName,
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
 use crate::plan::sets::{
-    INNER, Rules, Sets, TUNNELS, add, add_of, add_set, carried, coming, coming_in, disjoint, from,
-    leaving_in, of_family, to,
+    INNER, Rules, Sets, TUNNELS, add, add_of, add_set, carried, coming, coming_in, disjoint, from, in_set,
+    of_family, to,
 };
 use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
@@ -115,7 +114,7 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
     // to a probe until it has its own address again.
     for (portal, mark) in marked(site) {
         if portal.exits.iter().any(|exit| exit.interface().is_some()) {
-            add(rules, [coming_in(TUNNELS), ConnectionMarked(mark)], SetMark(mark));
+            add(rules, [ConnectionMarked(mark), coming_in(TUNNELS)], SetMark(mark));
         }
     }
     // Single devices come before the whole interface that they are behind.
@@ -131,7 +130,7 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
         let mut chosen = chosen(site, portal);
         chosen.extend(dns::asking_here(site, portal));
         for conditions in chosen {
-            add_of(rules, &[&conditions, &[Marked(NONE)]], SetMark(*mark));
+            add_of(rules, &[&[Marked(NONE)], &conditions], SetMark(*mark));
         }
     }
     for (_, mark) in comes_in {
@@ -163,16 +162,21 @@ pub(super) fn leaving(rules: &mut Rules, site: &Site) {
     closed.retain(|(portal, _)| portal.exit != Exit::Direct);
     let is_tunneled = site.tunnels.values().any(|tunnel| tunnel.table.is_some());
     let carried = carried(site);
-    if is_tunneled || !closed.is_empty() {
-        let only_ipv4 = carried.as_ref().filter(|_| closed.is_empty());
-        add_of(rules, &[only_ipv4.map_or(&[], slice::from_ref), &[leaving_in(INNER)]], Accept);
-    }
-    for (_, mark) in closed {
-        add(rules, [FromOriginator, Marked(mark)], Drop);
+    let elsewhere = NotOutgoing(in_set(INNER));
+    if !site.tunnels.is_empty() || !closed.is_empty() {
+        add(rules, [FromResponder], Accept);
     }
     if is_tunneled {
-        let tunneled = [FromOriginator, ConnectionMarked(TUNNELED)];
+        let tunneled = [ConnectionMarked(TUNNELED), FromOriginator, elsewhere.clone()];
         add_of(rules, &[carried.as_slice(), &tunneled], Drop);
+    }
+    if !site.tunnels.is_empty() {
+        // The rules that follow are about packets with marks of portals, and packets into tunnels.
+        let unmarked = (!closed.is_empty()).then_some(Marked(NONE));
+        add_of(rules, &[unmarked.as_slice(), &[NotOutgoing(in_set(TUNNELS))]], Accept);
+    }
+    for (_, mark) in closed {
+        add(rules, [Marked(mark), FromOriginator, elsewhere.clone()], Drop);
     }
 }
 
@@ -230,7 +234,7 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
             let of_family = (!implies_family).then_some(Of(family));
             let entering = classifier::condition(portal, family);
             for port in classifier::ports(portal) {
-                let parts = [&entering, &of_family, &exempt, &to, &port];
+                let parts = [&of_family, &port, &entering, &exempt, &to];
                 chosen.push(parts.map(Option::as_slice).concat());
             }
         }

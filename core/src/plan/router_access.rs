@@ -98,17 +98,17 @@ fn access(
     served.extend(dns::at(DNS));
     served.extend(dns::at(RESOLVER_PORT));
     for port in served {
-        add_of(rules, &[&of_family, &[port]], Accept);
+        add_of(rules, &[&[port], &of_family], Accept);
     }
     if let Some(elsewhere) = not_pinged {
-        add_of(rules, &[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject);
+        add_of(rules, &[&[Icmp(Family::V4), FromOriginator], &of_family, &[elsewhere]], Reject);
     }
     // IPv6 needs ICMP for neighbour discovery.
     for family in [Family::V4, Family::V6].into_iter().filter(|family| speaks(*family)) {
-        add_of(rules, &[who, &[Icmp(family)]], Accept);
+        add_of(rules, &[&[Icmp(family)], who], Accept);
     }
-    add_of(rules, &[&of_family, &[FromOriginator]], Reject);
-    add_of(rules, &[&of_family, &[Established]], Accept);
+    add_of(rules, &[&[FromOriginator], &of_family], Reject);
+    add_of(rules, &[&[Established], &of_family], Accept);
     add(rules, of_family, Reject);
 }
 

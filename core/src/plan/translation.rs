@@ -49,7 +49,7 @@ pub(super) fn postrouting(rules: &mut Rules, site: &Site) {
 /// Adds the rules that drop packets out of a tunnel to a network as it is here.
 pub(super) fn incoming(rules: &mut Rules, site: &Site) {
     for family in families_in(&hidden(site)) {
-        add(rules, [coming_in(TUNNELS), to_in(family, HIDDEN)], Drop);
+        add(rules, [to_in(family, HIDDEN), coming_in(TUNNELS)], Drop);
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn untranslated(rules: &mut Rules, site: &Site) {
 /// elsewhere than into a tunnel. Such networks are nowhere else.
 pub(super) fn leaving(rules: &mut Rules, site: &Site) {
     for family in families_in(&apart(site)) {
-        add(rules, [NotOutgoing(in_set(TUNNELS)), to_in(family, APART)], Drop);
+        add(rules, [to_in(family, APART), NotOutgoing(in_set(TUNNELS))], Drop);
     }
 }
 

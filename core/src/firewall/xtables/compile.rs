@@ -37,17 +37,24 @@ pub fn compile(
 }
 
 /// Returns the rules at a chain. The chains of relayed packets have no jump of their own: their rules come
-/// first in the chains at the same hooks.
+/// first in the chains at the same hooks. Segment sizes have a table of their own.
 fn rules_at(firewall: Option<&Firewall>, chain: Chain) -> Vec<FirewallRule> {
     let chains: &[Chain] = match chain {
         Chain::RelayedTo | Chain::RelayedFrom => &[],
         Chain::Prerouting => &[Chain::RelayedTo, Chain::Prerouting],
         Chain::Postrouting => &[Chain::RelayedFrom, Chain::Postrouting],
+        Chain::Mss => &[Chain::Mss, Chain::Forward],
         _ => &[chain],
     };
     let mut rules = Vec::new();
-    for chain in chains {
-        rules.extend(firewall.and_then(|firewall| firewall.chains.get(chain)).into_iter().flatten().cloned());
+    for from in chains {
+        for rule in firewall.and_then(|firewall| firewall.chains.get(from)).into_iter().flatten() {
+            let is_elsewhere = *from == Chain::Forward
+                && matches!(rule.action, Action::ClampMss(_)) != (chain == Chain::Mss);
+            if !is_elsewhere {
+                rules.push(rule.clone());
+            }
+        }
     }
     rules
 }
@@ -71,7 +78,8 @@ impl Spelling<'_> {
             self.add_lines(&mut open, &rule.conditions, &IptablesTarget::Do(rule.action));
         }
         let guard = if open.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
-        let lines = self.guard(&guard, rules, &mut chains);
+        let rules: Vec<&FirewallRule> = self.rules(rules).collect();
+        let lines = self.guard(&guard, &rules, &mut chains);
         if !lines.is_empty() {
             chains.insert(guard.clone(), lines);
         }
@@ -93,9 +101,9 @@ impl Spelling<'_> {
             .filter(move |rule| rule.conditions.iter().filter_map(Condition::family).all(|of| of == family))
     }
 
-    fn guard(&self, name: &str, rules: &[FirewallRule], chains: &mut Chains) -> Vec<IptablesRule> {
+    fn guard(&self, name: &str, rules: &[&FirewallRule], chains: &mut Chains) -> Vec<IptablesRule> {
         let mut lines = Vec::new();
-        for rule in self.rules(rules) {
+        for (index, rule) in rules.iter().enumerate() {
             let target = if rule.action == Action::Accept {
                 IptablesTarget::Return
             } else {
@@ -114,12 +122,31 @@ impl Spelling<'_> {
                 continue;
             }
             // iptables can express "none of these" only with a separate chain.
-            debug_assert_ne!(
-                target,
-                IptablesTarget::Return,
-                "would return to the next rule instead of ending here"
-            );
             let aside = format!("{name}_{}", chains.len() + 1);
+            if target == IptablesTarget::Return {
+                // All other packets go on in that chain, and all that return from there end here.
+                chains.insert(aside.clone(), Vec::new());
+                let rest = self.guard(name, &rules[index + 1..], chains);
+                if rest.is_empty() {
+                    chains.remove(&aside);
+                    break;
+                }
+                chains.insert(aside.clone(), rest);
+                let mut go_on = Vec::new();
+                for condition in &exceptions {
+                    go_on.append(&mut self.excepted(condition));
+                }
+                for condition in conditions {
+                    match condition {
+                        Condition::Marked(mark) => go_on.push(vec![Condition::NotMarked(mark)]),
+                        _ => debug_assert!(false, "packets without {condition:?} would end here as well"),
+                    }
+                }
+                for conditions in go_on {
+                    lines.push(IptablesRule { conditions, target: IptablesTarget::Jump(aside.clone()) });
+                }
+                return lines;
+            }
             let mut apart = Vec::new();
             for condition in &exceptions {
                 for conditions in self.excepted(condition) {
@@ -129,6 +156,10 @@ impl Spelling<'_> {
             apart.push(IptablesRule { conditions: Vec::new(), target });
             chains.insert(aside.clone(), apart);
             self.add_lines(&mut lines, &conditions, &IptablesTarget::Jump(aside));
+        }
+        // All packets return at the end of a chain.
+        while lines.last().is_some_and(|line| line.target == IptablesTarget::Return) {
+            lines.pop();
         }
         lines
     }
@@ -157,22 +188,28 @@ impl Spelling<'_> {
     fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         match condition {
             Condition::NotFrom(NetworksAtInterfaces { set, length, .. }) => {
-                self.places(set, *length, Condition::Source)
+                self.places(set, *length, Condition::Incoming, Condition::Source)
             }
             Condition::NotTo(NetworksAtInterfaces { set, length, .. }) => {
-                self.places(set, *length, Condition::Destination)
+                self.places(set, *length, Condition::Incoming, Condition::Destination)
             }
             Condition::NotReturning(marks) => self.marks(marks, Condition::Incoming),
             _ => self.alternatives(&condition.opposite()),
         }
     }
 
-    fn places(&self, set: &SetName, length: u8, address: fn(Networks) -> Condition) -> Vec<Vec<Condition>> {
+    fn places(
+        &self,
+        set: &SetName,
+        length: u8,
+        at: fn(Interfaces) -> Condition,
+        address: fn(Networks) -> Condition,
+    ) -> Vec<Vec<Condition>> {
         let Some(Set::NetworksAtInterfaces(_, places)) = self.set(set) else { return Vec::new() };
         let mut alternatives = Vec::new();
         for (name, first) in places {
             let network = Cidr::new(*first, length).expect("a length of the set's family");
-            let interface = Condition::Incoming(Interfaces::One(name.clone()));
+            let interface = at(Interfaces::One(name.clone()));
             alternatives.push(vec![address(Networks::One(network)), interface]);
         }
         alternatives
@@ -190,12 +227,18 @@ impl Spelling<'_> {
 
     /// Returns the conditions without sets of which one must hold. The conditions of one list hold together.
     fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
-        if let Condition::Departing(marks) = condition {
-            return self.marks(marks, Condition::Outgoing);
-        }
-        // The tables of a family see no packets of another family.
-        if let Condition::Family(_) = condition {
-            return vec![Vec::new()];
+        match condition {
+            Condition::Returning(marks) => return self.marks(marks, Condition::Incoming),
+            Condition::Departing(marks) => return self.marks(marks, Condition::Outgoing),
+            Condition::FromPlace(NetworksAtInterfaces { set, length, .. }) => {
+                return self.places(set, *length, Condition::Incoming, Condition::Source);
+            }
+            Condition::WayFrom(NetworksAtInterfaces { set, length, .. }) => {
+                return self.places(set, *length, Condition::Outgoing, Condition::Source);
+            }
+            // The tables of a family see no packets of another family.
+            Condition::Family(_) => return vec![Vec::new()],
+            _ => {}
         }
         match condition.set() {
             Some(set) => self.elements(condition, set),
@@ -219,7 +262,13 @@ impl Spelling<'_> {
                     alternatives.push(vec![Condition::Device(Devices::One(*mac))]);
                 }
             }
-            Some(Set::Networks(_, networks)) => {
+            Some(Set::DevicesAtInterfaces(pairs)) => {
+                for (name, mac) in pairs {
+                    let out = Condition::Outgoing(Interfaces::One(name.clone()));
+                    alternatives.push(vec![out, Condition::Device(Devices::One(*mac))]);
+                }
+            }
+            Some(Set::Addresses(_, networks) | Set::Networks(_, networks)) => {
                 for network in networks {
                     let mut one = self.alternatives(&condition.with_networks(Networks::One(*network)));
                     alternatives.append(&mut one);

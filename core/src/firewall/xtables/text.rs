@@ -42,6 +42,10 @@ fn rank(condition: &Condition) -> u8 {
         | Condition::NotFrom(_)
         | Condition::NotTo(_)
         | Condition::NotReturning(_)
+        | Condition::Returning(_)
+        | Condition::WayFrom(_)
+        | Condition::FromPlace(_)
+        | Condition::WayOfDevice(_)
         | Condition::Departing(_) => 12,
     }
 }

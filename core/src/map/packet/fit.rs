@@ -183,6 +183,17 @@ impl<'a> Packet<'a> {
                 };
                 named.iter().any(|mac| self.devices.contains(mac)).into()
             }
+            Condition::WayOfDevice(_) => match set {
+                Some(Set::DevicesAtInterfaces(pairs)) => {
+                    let is_it = |(name, mac): &(IfName, Mac)| {
+                        self.outgoing == Some(name.as_str()) && self.devices.contains(mac)
+                    };
+                    pairs.iter().any(is_it).into()
+                }
+                _ => Fit::No,
+            },
+            Condition::FromPlace(places) => self.is_from(&at(self.incoming, places.length, set)),
+            Condition::WayFrom(places) => self.is_from(&at(self.outgoing, places.length, set)),
             Condition::Marked(mark) | Condition::NotMarked(mark) => is_set(self.mark, *mark).into(),
             Condition::ConnectionMarked(mark) | Condition::ConnectionNotMarked(mark) => {
                 is_set(self.connection_mark, *mark).into()
@@ -199,6 +210,7 @@ impl<'a> Packet<'a> {
             Condition::Established
             | Condition::Redirected
             | Condition::FromResponder
+            | Condition::Returning(_)
             | Condition::UdpBetween(..) => Fit::No,
             Condition::Icmp(_) if self.port.is_some() => Fit::No,
             // A forged source or destination meets it.
@@ -241,10 +253,23 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Returns the networks of a set at an interface.
+fn at(interface: Option<&str>, length: u8, set: Option<&Set>) -> Vec<Cidr> {
+    let mut networks = Vec::new();
+    if let Some(Set::NetworksAtInterfaces(_, places)) = set {
+        for (name, first) in places {
+            if interface == Some(name.as_str()) {
+                networks.extend(Cidr::new(*first, length));
+            }
+        }
+    }
+    networks
+}
+
 fn members<'a>(networks: &'a Networks, set: Option<&'a Set>) -> &'a [Cidr] {
     match (networks, set) {
         (Networks::One(network), _) => slice::from_ref(network),
-        (Networks::In(..), Some(Set::Networks(_, all))) => all.as_slice(),
+        (Networks::In(..), Some(Set::Addresses(_, all) | Set::Networks(_, all))) => all.as_slice(),
         _ => &[],
     }
 }

@@ -130,14 +130,22 @@ impl<'a> Decoder<'a> {
             (_, Some(Load::ConnectionMark)) => {
                 let mask = native_number(test.mask()?)?;
                 let ways = MarksAtInterfaces { set: test.set()?, mask };
-                let is_incoming = first == Load::IncomingName;
-                if is_incoming { Condition::NotReturning(ways) } else { Condition::Departing(ways) }
+                match (first == Load::IncomingName, inverted) {
+                    (true, true) => Condition::NotReturning(ways),
+                    (true, false) => Condition::Returning(ways),
+                    (false, _) => Condition::Departing(ways),
+                }
             }
+            (_, Some(Load::Device)) => Condition::WayOfDevice(test.set()?),
             (_, Some(field)) => {
                 let (family, length) = (field.family()?, test.length()?);
                 let places = NetworksAtInterfaces { family, set: test.set()?, length };
-                let is_source = field == Load::source(family);
-                if is_source { Condition::NotFrom(places) } else { Condition::NotTo(places) }
+                match (first == Load::IncomingName, field == Load::source(family)) {
+                    (true, true) if !inverted => Condition::FromPlace(places),
+                    (true, true) => Condition::NotFrom(places),
+                    (true, false) => Condition::NotTo(places),
+                    (false, _) => Condition::WayFrom(places),
+                }
             }
             (Load::IncomingName | Load::OutgoingName, None) => {
                 let interfaces = match test.set() {

@@ -45,9 +45,26 @@ impl Encoder {
             Condition::Family(family) => self.ask_family(*family),
             Condition::Incoming(interfaces) => self.interface(Load::IncomingName, interfaces, false),
             Condition::NotIncoming(interfaces) => self.interface(Load::IncomingName, interfaces, true),
-            Condition::NotFrom(places) => self.place(Load::source(places.family), places),
-            Condition::NotTo(places) => self.place(Load::destination(places.family), places),
+            Condition::FromPlace(places) => {
+                self.place(Load::IncomingName, Load::source(places.family), places, false);
+            }
+            Condition::NotFrom(places) => {
+                self.place(Load::IncomingName, Load::source(places.family), places, true);
+            }
+            Condition::NotTo(places) => {
+                self.place(Load::IncomingName, Load::destination(places.family), places, true);
+            }
+            Condition::WayFrom(places) => {
+                self.place(Load::OutgoingName, Load::source(places.family), places, false);
+            }
+            Condition::WayOfDevice(set) => {
+                self.ask_ethernet();
+                self.load(Load::OutgoingName);
+                self.writer.load(Load::Device, MAC_LENGTH, SECOND);
+                self.writer.look_up(&set.0, false);
+            }
             Condition::NotReturning(ways) => self.way(Load::IncomingName, ways, true),
+            Condition::Returning(ways) => self.way(Load::IncomingName, ways, false),
             Condition::Departing(ways) => self.way(Load::OutgoingName, ways, false),
             Condition::Outgoing(interfaces) => self.interface(Load::OutgoingName, interfaces, false),
             Condition::NotOutgoing(interfaces) => self.interface(Load::OutgoingName, interfaces, true),
@@ -185,14 +202,15 @@ impl Encoder {
         self.mark(fact, Mark { value: 0, mask: bits }, Relation::NotEqual);
     }
 
-    fn place(&mut self, field: Load, NetworksAtInterfaces { family, set, length }: &NetworksAtInterfaces) {
+    fn place(&mut self, name: Load, field: Load, places: &NetworksAtInterfaces, inverted: bool) {
+        let NetworksAtInterfaces { family, set, length } = places;
         self.need_family(*family);
-        self.load(Load::IncomingName);
+        self.load(name);
         self.writer.load(field, address_length(*family), SECOND);
         if *length < family.bits() {
             self.mask(&address_bytes(netmask(*family, *length)), SECOND);
         }
-        self.writer.look_up(&set.0, true);
+        self.writer.look_up(&set.0, inverted);
     }
 
     fn way(&mut self, name: Load, MarksAtInterfaces { set, mask }: &MarksAtInterfaces, inverted: bool) {
@@ -232,13 +250,17 @@ impl Encoder {
 
     /// Tests the sender's hardware address, on Ethernet only: other links have another header.
     fn device(&mut self, devices: &Devices) {
-        self.load(Load::IncomingType);
-        self.writer.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
+        self.ask_ethernet();
         self.writer.load(Load::Device, MAC_LENGTH, FIRST);
         match devices {
             Devices::One(mac) => self.writer.compare(Relation::Equal, &mac.0),
             Devices::In(set) => self.writer.look_up(&set.0, false),
         }
+    }
+
+    fn ask_ethernet(&mut self) {
+        self.load(Load::IncomingType);
+        self.writer.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
     }
 
     fn mark(&mut self, fact: Load, Mark { value, mask }: Mark, relation: Relation) {

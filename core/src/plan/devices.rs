@@ -1,0 +1,190 @@
+//! Portals of devices that take everything the devices send. Sets hold the devices of all these portals, each
+//! with its way out, so the number of rules does not grow with the number of portals. Portals that take only
+//! some ports or destinations, and devices that leave directly, have rules of their own.
+
+use crate::base::net::{Cidr, Family, IfName, Mac};
+use crate::base::sorted::SortedSet;
+use crate::firewall::{
+    Action::{Accept, Reject},
+    Condition::{self, Device, Family as Of, Source, WayFrom, WayOfDevice},
+    Devices, Networks, NetworksAtInterfaces, Set, SetName,
+};
+use crate::plan::classifier;
+use crate::plan::ingress::{by_length, of_length};
+use crate::plan::sets::{Rules, Sets, add, add_set, disjoint, of_family};
+use crate::site::{Entrance, Exit, Portal, Site};
+
+/// Set of devices that the file names by single addresses.
+const ADDRESSES: &str = "devices";
+/// Set of networks whose hosts are devices.
+const NETWORKS: &str = "devices-of";
+/// Set of devices that the file names by their hardware addresses.
+const NAMED: &str = "devices-mac";
+/// Set of devices whose IPv6 enters no exit.
+const WITHOUT_IPV6: &str = "devices6-mac";
+/// Kind of the sets of ways out, by the source.
+const WAYS: &str = "device-ways";
+/// Set of ways out, by the hardware address.
+const WAYS_BY_MAC: &str = "device-ways-mac";
+
+/// Reports whether this file has the rules of a portal.
+pub(super) fn has(portal: &Portal) -> bool {
+    classifier::has_devices(portal) && portal.takes_all() && portal.exit != Exit::Direct
+}
+
+/// Adds the rules for forwarded packets: devices reach what is exempt from their portals, and everything else
+/// only at their exits.
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
+    for family in site.carried() {
+        for who in entering(site, family) {
+            classifier::exempt_networks(rules, site, &who, family);
+        }
+        for portal in whole(site) {
+            classifier::excepted(rules, portal, family);
+        }
+    }
+    // Devices have more IPv6 addresses than those that the file names.
+    let is_last = site.carries_ipv6();
+    if !is_last {
+        refuse_ipv6(rules, site);
+    }
+    let mut all = Vec::new();
+    for family in site.carried() {
+        for (length, _) in by_length(&ways(site), family) {
+            let set = of_length(WAYS, family, length);
+            add(rules, [WayFrom(NetworksAtInterfaces { family, set, length })], Accept);
+        }
+        for who in entering(site, family) {
+            if !all.contains(&who) {
+                all.push(who);
+            }
+        }
+    }
+    if !ways_by_mac(site).is_empty() {
+        add(rules, [WayOfDevice(SetName(WAYS_BY_MAC.to_owned()))], Accept);
+    }
+    for who in all {
+        add(rules, [who], Reject);
+    }
+    if is_last {
+        refuse_ipv6(rules, site);
+    }
+}
+
+/// Returns the conditions on packets of a family from these devices.
+pub(super) fn entering(site: &Site, family: Family) -> Vec<Condition> {
+    let mut entering = Vec::new();
+    let [addresses, networks] = sources(site, family);
+    for (name, members) in [(ADDRESSES, addresses), (NETWORKS, networks)] {
+        if !members.is_empty() {
+            entering.push(Source(Networks::In(family, of_family(family, name))));
+        }
+    }
+    if !named(site).is_empty() {
+        entering.push(Device(Devices::In(SetName(NAMED.to_owned()))));
+    }
+    entering
+}
+
+/// Returns the condition on devices that the file names by their IPv4 addresses, if some are known by their
+/// hardware addresses. Other devices whose IPv6 enters no exit meet it, too.
+pub(super) fn named_by_ipv4(site: &Site) -> Option<Condition> {
+    let mut by_address = whole(site).filter(|portal| matches!(portal.entrance, Entrance::From(_)));
+    by_address.any(|portal| !classifier::devices(site, portal).is_empty()).then(without_ipv6)
+}
+
+fn without_ipv6() -> Condition {
+    Device(Devices::In(SetName(WITHOUT_IPV6.to_owned())))
+}
+
+/// Adds the sets that the rules look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    for family in site.carried() {
+        let [addresses, networks] = sources(site, family);
+        add_set(sets, of_family(family, ADDRESSES), Set::Addresses(family, addresses));
+        add_set(sets, of_family(family, NETWORKS), Set::Networks(family, networks));
+        for (length, places) in by_length(&ways(site), family) {
+            add_set(sets, of_length(WAYS, family, length), Set::NetworksAtInterfaces(family, places));
+        }
+    }
+    add_set(sets, SetName(NAMED.to_owned()), Set::Devices(named(site)));
+    add_set(sets, SetName(WITHOUT_IPV6.to_owned()), Set::Devices(devices_without_ipv6(site)));
+    add_set(sets, SetName(WAYS_BY_MAC.to_owned()), Set::DevicesAtInterfaces(ways_by_mac(site)));
+}
+
+/// Adds the rules that refuse IPv6 of devices which no exit takes.
+fn refuse_ipv6(rules: &mut Rules, site: &Site) {
+    if devices_without_ipv6(site).is_empty() || !site.host.ipv6 {
+        return;
+    }
+    let who = without_ipv6();
+    classifier::allow_local(rules, site, &who, Family::V6);
+    add(rules, [Of(Family::V6), who], Reject);
+}
+
+fn whole(site: &Site) -> impl Iterator<Item = &Portal> {
+    site.portals.iter().filter(|portal| has(portal))
+}
+
+/// Returns the sources of a family: single addresses, and larger networks.
+fn sources(site: &Site, family: Family) -> [SortedSet<Cidr>; 2] {
+    let mut all = Vec::new();
+    for portal in whole(site) {
+        if let Entrance::From(sources) = &portal.entrance {
+            all.extend(sources.iter().copied());
+        }
+    }
+    let (mut addresses, mut networks) = (SortedSet::new(), disjoint(family, &all));
+    networks.retain(|network| {
+        let is_single = network.length() == family.bits();
+        if is_single {
+            addresses.insert(*network);
+        }
+        !is_single
+    });
+    [addresses, networks]
+}
+
+fn named(site: &Site) -> SortedSet<Mac> {
+    let mut named = SortedSet::new();
+    for portal in whole(site) {
+        if let Entrance::Mac { devices, .. } = &portal.entrance {
+            named.extend(devices.iter().copied());
+        }
+    }
+    named
+}
+
+/// Returns the devices whose IPv6 enters no exit: where the tunnels carry IPv6, only those that the file
+/// names by their addresses.
+fn devices_without_ipv6(site: &Site) -> SortedSet<Mac> {
+    let mut devices = SortedSet::new();
+    for portal in whole(site) {
+        if !site.carries_ipv6() || matches!(portal.entrance, Entrance::From(_)) {
+            devices.extend(classifier::devices(site, portal).iter().copied());
+        }
+    }
+    devices
+}
+
+fn ways(site: &Site) -> SortedSet<(IfName, Cidr)> {
+    let mut ways = SortedSet::new();
+    for portal in whole(site) {
+        let Entrance::From(sources) = &portal.entrance else { continue };
+        for exit in site.exit_interfaces(&portal.exit) {
+            ways.extend(sources.iter().map(|source| (exit.clone(), *source)));
+        }
+    }
+    ways
+}
+
+fn ways_by_mac(site: &Site) -> SortedSet<(IfName, Mac)> {
+    let mut ways = SortedSet::new();
+    for portal in whole(site) {
+        let Entrance::Mac { devices, .. } = &portal.entrance else { continue };
+        for exit in site.exit_interfaces(&portal.exit) {
+            ways.extend(devices.iter().map(|device| (exit.clone(), *device)));
+        }
+    }
+    ways
+}
