@@ -149,8 +149,8 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from all to 10.77.0.0/16 goto 119
+ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0

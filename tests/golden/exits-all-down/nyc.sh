@@ -205,8 +205,8 @@ ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip route add default dev to-oslo src 10.77.1.1 scope global table 7703 protocol 77
 ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from all to 10.77.0.0/16 goto 119
+ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 goto 119
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
