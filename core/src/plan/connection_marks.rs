@@ -4,10 +4,12 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, Departing, FromOriginator, FromResponder, NotOutgoing, Returning},
+    Condition::{
+        ConnectionMarked, Departing, Established, FromOriginator, FromResponder, NotOutgoing, Returning,
+    },
     Interfaces, MarksAtInterfaces, Set, SetName,
 };
-use crate::plan::sets::{Rules, Sets, TUNNELS, add_interfaces, add_of, add_set, carried, leaving_in};
+use crate::plan::sets::{Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving_in};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -24,11 +26,12 @@ pub(super) fn untold() -> Mark {
     Mark { value: TUNNELED.value, mask: TUNNEL_BITS }
 }
 
-/// Adds the rules that accept forwarded packets of a connection that went into a tunnel, and leave into that
-/// tunnel or come out of it.
+/// Adds the rule that accepts forwarded packets of a connection that went into a tunnel, on their way into
+/// that tunnel.
 ///
 /// The mark proves that our rules let an earlier packet of the connection into this tunnel: [`rules`] sets it
-/// at the last hook, where no packet arrives that the rules behind these refuse. So these rules open nothing:
+/// at the last hook, where no packet arrives that the rules behind these refuse. So this rule and that on
+/// answers open nothing:
 /// - A packet of the side that opened the connection leaves into the same tunnel only. Where the file gives a
 ///   portal another exit, its packets leave elsewhere by the policy rules, and meet all rules. Where no policy
 ///   rule is left, they leave via the uplink, and meet all rules.
@@ -42,24 +45,31 @@ pub(super) fn untold() -> Mark {
 /// - A connection that another one has announced takes over the mark of that one. Its packets may leave into
 ///   that tunnel, too, but have the tunnel as their only way.
 ///
-/// Packets behind these rules meet the last hook as well.
-pub(super) fn known(rules: &mut Rules, site: &Site) {
+/// - Only connections of families that the tunnels carry get the mark.
+///
+/// Packets that open a connection meet the rules on segment sizes first: on the way into the tunnel, until an
+/// answer has come. Packets behind these rules meet the last hook as well.
+pub(super) fn going_on(rules: &mut Rules, site: &Site) {
+    if !site.tunnels.is_empty() {
+        add(rules, [FromOriginator, ConnectionMarked(TUNNELED), Established, Departing(pairs())], Accept);
+    }
+}
+
+/// Adds the rule that accepts forwarded answers of such connections: see [`going_on`].
+pub(super) fn answers(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
-    let (tunneled, carried) = (ConnectionMarked(TUNNELED), carried(site));
-    let forth = [tunneled.clone(), FromOriginator, Departing(pairs())];
-    add_of(rules, &[&forth, carried.as_slice()], Accept);
-    let back = [tunneled, FromResponder, Returning(pairs())];
     let elsewhere: Vec<_> =
         site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
-    add_of(rules, &[&back, carried.as_slice(), &elsewhere], Accept);
+    let back = [FromResponder, ConnectionMarked(TUNNELED), Returning(pairs())];
+    add_of(rules, &[&back, &elsewhere], Accept);
 }
 
 /// Adds the rule that lets packets out which have their mark already: most packets.
 pub(super) fn departing(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
-        add_of(rules, &[&[ConnectionMarked(TUNNELED), Departing(pairs())], carried(site).as_slice()], Accept);
+        add(rules, [ConnectionMarked(TUNNELED), Departing(pairs())], Accept);
     }
 }
 

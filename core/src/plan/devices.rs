@@ -15,17 +15,17 @@ use crate::plan::sets::{Rules, Sets, add, add_set, disjoint, of_family};
 use crate::site::{Entrance, Exit, Portal, Site};
 
 /// Set of devices that the file names by single addresses.
-const ADDRESSES: &str = "devices";
+const ADDRESSES: &str = "device-addresses";
 /// Set of networks whose hosts are devices.
-const NETWORKS: &str = "devices-of";
+const NETWORKS: &str = "device-networks";
 /// Set of devices that the file names by their hardware addresses.
-const NAMED: &str = "devices-mac";
+const NAMED: &str = "device-macs";
 /// Set of devices whose IPv6 enters no exit.
-const WITHOUT_IPV6: &str = "devices6-mac";
+const WITHOUT_IPV6: &str = "device-macs6";
 /// Kind of the sets of ways out, by the source.
 const WAYS: &str = "device-ways";
 /// Set of ways out, by the hardware address.
-const WAYS_BY_MAC: &str = "device-ways-mac";
+const WAYS_BY_MAC: &str = "device-macs-ways";
 
 /// Reports whether this file has the rules of a portal.
 pub(super) fn has(portal: &Portal) -> bool {

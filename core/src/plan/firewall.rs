@@ -53,7 +53,10 @@ fn dhcp(rules: &mut Rules, site: &Site, crossing: &Condition) {
 
 /// Parts of each chain, in the order in which packets meet them.
 const CHAINS: &[(Chain, &[Part])] = &[
-    (Chain::Forward, &[mss::rules, strays::known, connection_marks::known, forward]),
+    (
+        Chain::Forward,
+        &[connection_marks::going_on, mss::incoming, connection_marks::answers, mss::outgoing, forward],
+    ),
     (Chain::Input, &[input]),
     (Chain::Output, &[output]),
     (Chain::RelayedTo, &[relayed_links::destinations]),

@@ -21,7 +21,7 @@ use crate::plan::sets::{
     INNER, Rules, Sets, TUNNELS, add, add_interfaces, add_networks, add_of, add_set, carried, coming,
     coming_in, families_of, in_set, networks_in, of_family, to_in,
 };
-use crate::plan::{connection_marks, exempt, translation};
+use crate::plan::{connection_marks, exempt, strays, translation};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
 use crate::state::TUNNELED;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -44,7 +44,7 @@ const NEAR: &str = "near";
 
 /// Adds the rules that drop forged packets as they come in.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
-    for part in [translation::incoming, answers, strangers] {
+    for part in [translation::incoming, answers, known, strangers] {
         part(rules, site);
     }
     let watched = watched(site);
@@ -109,10 +109,25 @@ fn answers(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
-    let (answers, carried) = ([ConnectionMarked(TUNNELED), FromResponder], carried(site));
-    let right = [Returning(connection_marks::pairs())];
-    add_of(rules, &[&answers, carried.as_slice(), &right], Accept);
-    add_of(rules, &[&answers, carried.as_slice(), &[NotIncoming(in_set(TUNNELS))]], Drop);
+    let answers = [FromResponder, ConnectionMarked(TUNNELED)];
+    add_of(rules, &[&answers, &[Returning(connection_marks::pairs())]], Accept);
+    add_of(rules, &[&answers, carried(site).as_slice(), &[NotIncoming(in_set(TUNNELS))]], Drop);
+}
+
+/// Adds the rules on other packets of such connections. None of the rules that follow is about a packet from
+/// a guest with a source of its own: its destination has led into a tunnel before, so no rule guards it. The
+/// source of any other packet is not one of ours.
+fn known(rules: &mut Rules, site: &Site) {
+    if site.tunnels.is_empty() {
+        return;
+    }
+    let known = [FromOriginator, ConnectionMarked(TUNNELED)];
+    for family in site.carried() {
+        for place in in_places("lan", &own_places(site), family, FromPlace) {
+            add_of(rules, &[&known, &[place]], Accept);
+        }
+    }
+    strays::known(rules, site);
 }
 
 /// Adds the rule on all other answers that come out of a tunnel. A connection that is older than the marks

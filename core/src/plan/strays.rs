@@ -6,7 +6,7 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::Drop,
-    Condition::{ConnectionMarked, NotIncoming},
+    Condition::{ConnectionMarked, FromOriginator, NotIncoming},
 };
 use crate::plan::sets::{Rules, Sets, add, add_interfaces, add_of, from, in_set};
 use crate::site::{Portal, Site};
@@ -15,14 +15,11 @@ use crate::state::TUNNELED;
 /// Set of interfaces on which packets with a source of our own come in: tunnels, and portals' interfaces.
 const SENDERS: &str = "senders";
 
-/// Adds the rules for connections that went into a tunnel, before the rules that accept their packets: a
-/// forged packet must not reach the connection of a device.
+/// Adds the rules for connections that went into a tunnel, as packets come in: the first rules for forwarded
+/// packets let such connections go on, and a forged packet must not reach the connection of a device.
 pub(super) fn known(rules: &mut Rules, site: &Site) {
-    if site.tunnels.is_empty() {
-        return;
-    }
     for subnet in site.subnets() {
-        let stray = [ConnectionMarked(TUNNELED), from(subnet), NotIncoming(in_set(SENDERS))];
+        let stray = [FromOriginator, ConnectionMarked(TUNNELED), from(subnet), NotIncoming(in_set(SENDERS))];
         add(rules, stray, Drop);
     }
 }

@@ -20,25 +20,25 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "eth2" }
 	}
-	set device-ways-32 {
-		type ifname . ipv4_addr
-		elements = { "to-paris" . 192.168.1.50 }
-	}
-	set device-ways-mac {
-		type ifname . ether_addr
-		elements = { "to-paris" . 02:00:00:00:00:01 }
-	}
-	set devices {
+	set device-addresses {
 		type ipv4_addr
 		elements = { 192.168.1.50 }
 	}
-	set devices-mac {
+	set device-macs {
 		type ether_addr
 		elements = { 02:00:00:00:00:01 }
 	}
-	set devices6-mac {
+	set device-macs-ways {
+		type ifname . ether_addr
+		elements = { "to-paris" . 02:00:00:00:00:01 }
+	}
+	set device-macs6 {
 		type ether_addr
 		elements = { 02:00:00:00:00:01 }
+	}
+	set device-ways-32 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 192.168.1.50 }
 	}
 	set entrances {
 		type ifname
@@ -150,21 +150,20 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways meta nfproto ipv4 oifname != "eth0" accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		udp dport 67-68 oifname @tunnels drop
-		ip saddr @devices ip daddr @local oifname != "eth0" accept
-		ip saddr @devices ip daddr @network oifname @tunnels accept
-		ip daddr @local oifname != "eth0" ether saddr @devices-mac accept
-		ip daddr @network oifname @tunnels ether saddr @devices-mac accept
-		meta nfproto ipv6 ether saddr @devices6-mac reject with icmpx admin-prohibited
+		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
+		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
+		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
+		ip daddr @network oifname @tunnels ether saddr @device-macs accept
+		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		oifname . ip saddr @device-ways-32 accept
-		oifname . ether saddr @device-ways-mac accept
-		ip saddr @devices reject with icmpx admin-prohibited
-		ether saddr @devices-mac reject with icmpx admin-prohibited
+		oifname . ether saddr @device-macs-ways accept
+		ip saddr @device-addresses reject with icmpx admin-prohibited
+		ether saddr @device-macs reject with icmpx admin-prohibited
 		iifname "eth2" ip daddr 192.168.4.0/24 accept
 		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
@@ -187,10 +186,10 @@ table inet portals {
 		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		iifname "lo" accept
-		udp dport 53 ip saddr @devices reject with icmpx admin-prohibited
-		tcp dport 53 ip saddr @devices reject with icmpx admin-prohibited
-		udp dport 53 ether saddr @devices-mac reject with icmpx admin-prohibited
-		tcp dport 53 ether saddr @devices-mac reject with icmpx admin-prohibited
+		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		udp dport 67 iifname @visitors accept
 		udp dport 547 iifname @visitors accept
 		udp dport 53 iifname @visitors accept
@@ -256,8 +255,10 @@ table inet portals {
 		meta mark & 0x80000000 == 0x0 ip daddr != @kept-box ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 meta nfproto ipv6 ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
 		iifname != @watched accept
@@ -269,7 +270,7 @@ table inet portals {
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept

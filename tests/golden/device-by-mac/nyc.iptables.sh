@@ -8,9 +8,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -s 10.77.0.0/16 ! -i to-paris -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
@@ -62,8 +61,8 @@ COMMIT
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
@@ -95,6 +94,7 @@ COMMIT
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING ! -i to-paris -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_3
@@ -137,6 +137,10 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
@@ -168,6 +172,8 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING ! -o to-paris -m mark --mark 0x0/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_1

@@ -12,15 +12,15 @@ table inet portals {
 		type ifname
 		elements = { "to-paris" }
 	}
-	set device-ways-mac {
-		type ifname . ether_addr
-		elements = { "to-paris" . aa:bb:cc:dd:ee:01, "to-paris" . aa:bb:cc:dd:ee:02 }
-	}
-	set devices-mac {
+	set device-macs {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
 	}
-	set devices6-mac {
+	set device-macs-ways {
+		type ifname . ether_addr
+		elements = { "to-paris" . aa:bb:cc:dd:ee:01, "to-paris" . aa:bb:cc:dd:ee:02 }
+	}
+	set device-macs6 {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
 	}
@@ -98,19 +98,18 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways meta nfproto ipv4 oifname != "eth0" accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		udp dport 67-68 oifname @tunnels drop
-		ip daddr @local oifname != "eth0" ether saddr @devices-mac accept
-		ip daddr @network oifname @tunnels ether saddr @devices-mac accept
+		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
+		ip daddr @network oifname @tunnels ether saddr @device-macs accept
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
-		ip6 daddr @local6 oifname != "eth0" ether saddr @devices6-mac accept
-		meta nfproto ipv6 ether saddr @devices6-mac reject with icmpx admin-prohibited
-		oifname . ether saddr @device-ways-mac accept
-		ether saddr @devices-mac reject with icmpx admin-prohibited
+		ip6 daddr @local6 oifname != "eth0" ether saddr @device-macs6 accept
+		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
+		oifname . ether saddr @device-macs-ways accept
+		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
@@ -122,8 +121,8 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "lo" accept
-		udp dport 53 ether saddr @devices-mac reject with icmpx admin-prohibited
-		tcp dport 53 ether saddr @devices-mac reject with icmpx admin-prohibited
+		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -155,8 +154,9 @@ table inet portals {
 		meta mark & 0x80000000 == 0x0 udp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 tcp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip daddr @guarded iifname != @inner drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -164,7 +164,7 @@ table inet portals {
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept

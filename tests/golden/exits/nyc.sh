@@ -20,13 +20,13 @@ table inet portals {
 		type ifname
 		elements = { "eth1" }
 	}
+	set device-addresses {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
+	}
 	set device-ways-32 {
 		type ifname . ipv4_addr
 		elements = { "to-oslo" . 192.168.1.50 }
-	}
-	set devices {
-		type ipv4_addr
-		elements = { 192.168.1.50 }
 	}
 	set entrances {
 		type ifname
@@ -106,16 +106,15 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways meta nfproto ipv4 oifname != "eth0" accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		udp dport 67-68 oifname @tunnels drop
-		ip saddr @devices ip daddr @local oifname != "eth0" accept
-		ip saddr @devices ip daddr @network oifname @tunnels accept
+		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
+		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
 		oifname . ip saddr @device-ways-32 accept
-		ip saddr @devices reject with icmpx admin-prohibited
+		ip saddr @device-addresses reject with icmpx admin-prohibited
 		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
@@ -133,8 +132,8 @@ table inet portals {
 		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		iifname "lo" accept
-		udp dport 53 ip saddr @devices reject with icmpx admin-prohibited
-		tcp dport 53 ip saddr @devices reject with icmpx admin-prohibited
+		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		udp dport 67 iifname @visitors accept
 		udp dport 547 iifname @visitors accept
 		udp dport 53 iifname @visitors accept
@@ -172,8 +171,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -183,7 +184,7 @@ table inet portals {
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept

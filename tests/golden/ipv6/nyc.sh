@@ -16,29 +16,29 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "eth2" }
 	}
+	set device-addresses {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
+	}
+	set device-addresses6 {
+		type ipv6_addr
+		elements = { 2001:db8:1:2::50 }
+	}
+	set device-macs {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01 }
+	}
+	set device-macs-ways {
+		type ifname . ether_addr
+		elements = { "to-paris" . aa:bb:cc:dd:ee:01 }
+	}
 	set device-ways-32 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 192.168.1.50 }
 	}
-	set device-ways-mac {
-		type ifname . ether_addr
-		elements = { "to-paris" . aa:bb:cc:dd:ee:01 }
-	}
 	set device-ways6-128 {
 		type ifname . ipv6_addr
 		elements = { "to-paris" . 2001:db8:1:2::50 }
-	}
-	set devices {
-		type ipv4_addr
-		elements = { 192.168.1.50 }
-	}
-	set devices-mac {
-		type ether_addr
-		elements = { aa:bb:cc:dd:ee:01 }
-	}
-	set devices6 {
-		type ipv6_addr
-		elements = { 2001:db8:1:2::50 }
 	}
 	set entrances {
 		type ifname
@@ -218,30 +218,28 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
-		ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 		udp dport 67-68 oifname @tunnels drop
 		udp dport 546-547 oifname @tunnels drop
-		ip saddr @devices ip daddr @local oifname != "eth0" accept
-		ip saddr @devices ip daddr @network oifname @tunnels accept
-		ip daddr @local oifname != "eth0" ether saddr @devices-mac accept
-		ip daddr @network oifname @tunnels ether saddr @devices-mac accept
-		ip6 saddr @devices6 ip6 daddr @local6 oifname != "eth0" accept
-		ip6 saddr @devices6 ip6 daddr @network6 oifname @tunnels accept
-		ip6 daddr @local6 oifname != "eth0" ether saddr @devices-mac accept
-		ip6 daddr @network6 oifname @tunnels ether saddr @devices-mac accept
+		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
+		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
+		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
+		ip daddr @network oifname @tunnels ether saddr @device-macs accept
+		ip6 saddr @device-addresses6 ip6 daddr @local6 oifname != "eth0" accept
+		ip6 saddr @device-addresses6 ip6 daddr @network6 oifname @tunnels accept
+		ip6 daddr @local6 oifname != "eth0" ether saddr @device-macs accept
+		ip6 daddr @network6 oifname @tunnels ether saddr @device-macs accept
 		oifname . ip saddr @device-ways-32 accept
 		oifname . ip6 saddr @device-ways6-128 accept
-		oifname . ether saddr @device-ways-mac accept
-		ip saddr @devices reject with icmpx admin-prohibited
-		ether saddr @devices-mac reject with icmpx admin-prohibited
-		ip6 saddr @devices6 reject with icmpx admin-prohibited
+		oifname . ether saddr @device-macs-ways accept
+		ip saddr @device-addresses reject with icmpx admin-prohibited
+		ether saddr @device-macs reject with icmpx admin-prohibited
+		ip6 saddr @device-addresses6 reject with icmpx admin-prohibited
 		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 oifname "to-paris" accept
 		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 reject with icmpx admin-prohibited
 		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 oifname "to-paris" accept
@@ -280,10 +278,10 @@ table inet portals {
 		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		iifname "lo" accept
-		udp dport 53 ip saddr @devices reject with icmpx admin-prohibited
-		tcp dport 53 ip saddr @devices reject with icmpx admin-prohibited
-		udp dport 53 ether saddr @devices-mac reject with icmpx admin-prohibited
-		tcp dport 53 ether saddr @devices-mac reject with icmpx admin-prohibited
+		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		udp dport 67 iifname @visitors accept
 		udp dport 547 iifname @visitors accept
 		udp dport 53 iifname @visitors accept
@@ -348,8 +346,12 @@ table inet portals {
 		meta mark & 0x80000000 == 0x0 tcp dport 443 iifname "eth2" ip6 daddr 2620:4f:8000::/48 meta mark set meta mark & 0x70ffffff | 0x81000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x81000000 ct mark set ct mark & 0x70ffffff | 0x81000000
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip6 daddr @guarded6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 drop
 		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop

@@ -8,8 +8,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -s 10.77.0.0/16 ! -i to-nyc -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-nyc ! -o eth0 ! -o he-ipv6 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
@@ -93,8 +92,8 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
--A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
@@ -106,6 +105,7 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
@@ -138,8 +138,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -s fd77:1:2::/48 ! -i to-nyc -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-nyc ! -o eth0 ! -o he-ipv6 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
@@ -217,8 +216,8 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
--A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
@@ -230,6 +229,7 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d fd77:1:2:200::1/128 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2

@@ -98,14 +98,12 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
-		ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways oifname != "eth0" oifname != "he-ipv6" accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" oifname != "he-ipv6" accept
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 		udp dport 67-68 oifname @tunnels drop
 		udp dport 546-547 oifname @tunnels drop
 		ip saddr 10.77.0.0/16 iifname != @senders drop
@@ -173,8 +171,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		ip daddr @guarded iifname != @inner drop
 		ip6 daddr @guarded6 iifname != @inner drop
 		iifname != @watched accept

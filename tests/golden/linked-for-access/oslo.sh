@@ -50,11 +50,10 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply iifname . ct mark & 0xef000000 @ways meta nfproto ipv4 oifname != "eth0" accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		udp dport 67-68 oifname @tunnels drop
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @tunnels accept
@@ -88,15 +87,16 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction reply meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip daddr @guarded iifname != @inner drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
 		oifname != @tunnels accept
 		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000

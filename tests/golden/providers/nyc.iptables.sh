@@ -16,16 +16,14 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
-:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
--A PORTALS_FORWARD -s 10.77.0.0/16 -m connmark --mark 0x20000000/0x20000000 -j PORTALS_FORWARD_1
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-swiss ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
@@ -43,52 +41,46 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_2
--A PORTALS_FORWARD -i portals0 -j PORTALS_FORWARD_3
--A PORTALS_FORWARD -i to-paris -j PORTALS_FORWARD_3
--A PORTALS_FORWARD -i to-swiss -j PORTALS_FORWARD_3
--A PORTALS_FORWARD -i to-work -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i portals0 -j PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i to-paris -j PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i to-swiss -j PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i to-work -j PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
 -A PORTALS_FORWARD_1 -i portals0 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -i to-swiss -j RETURN
 -A PORTALS_FORWARD_1 -i to-work -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i eth1 -j RETURN
--A PORTALS_FORWARD_2 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -i to-paris -j RETURN
--A PORTALS_FORWARD_2 -i to-swiss -j RETURN
--A PORTALS_FORWARD_2 -i to-work -j RETURN
--A PORTALS_FORWARD_2 -j DROP
--A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -i to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -o to-swiss -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
--A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -i to-swiss -j DROP
--A PORTALS_FORWARD_3 -i to-work -j DROP
--A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-paris -j RETURN
--A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-swiss -j RETURN
--A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-work -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -i portals0 -j DROP
--A PORTALS_FORWARD_3 -i to-paris -j DROP
--A PORTALS_FORWARD_3 -i to-swiss -j DROP
--A PORTALS_FORWARD_3 -i to-work -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -o to-swiss -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-swiss -j DROP
+-A PORTALS_FORWARD_2 -i to-work -j DROP
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-paris -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-swiss -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-work -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_2 -i to-swiss -j DROP
+-A PORTALS_FORWARD_2 -i to-work -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -171,14 +163,15 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+:PORTALS_PREROUTING_7 - [0:0]
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
 -A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
--A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
+-A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
@@ -210,27 +203,28 @@ COMMIT
 -A PORTALS_PREROUTING -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -d 10.2.0.2/32 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -i eth0 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i portals0 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-paris -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-swiss -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-work -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -d 10.2.0.2/32 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i eth0 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING -i portals0 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING -i to-paris -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING -i to-swiss -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING -i to-work -j PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_1 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_1 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_1 -i to-swiss -j RETURN
 -A PORTALS_PREROUTING_1 -i to-work -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -i lo -j RETURN
+-A PORTALS_PREROUTING_2 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_2 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_2 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_2 -i to-swiss -j RETURN
 -A PORTALS_PREROUTING_2 -i to-work -j RETURN
--A PORTALS_PREROUTING_2 -d 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_2 -d 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
 -A PORTALS_PREROUTING_3 -i lo -j RETURN
 -A PORTALS_PREROUTING_3 -i portals0 -j RETURN
@@ -240,23 +234,31 @@ COMMIT
 -A PORTALS_PREROUTING_3 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_4 -i to-swiss -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_4 -i to-work -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_4 -d 10.77.1.2/32 -i eth0 -j DROP
--A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -i eth1 -j DROP
--A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
--A PORTALS_PREROUTING_5 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -i to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -i to-work -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -j DROP
--A PORTALS_PREROUTING_6 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_4 -i lo -j RETURN
+-A PORTALS_PREROUTING_4 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_4 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_4 -i to-swiss -j RETURN
+-A PORTALS_PREROUTING_4 -i to-work -j RETURN
+-A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_5 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -i to-swiss -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -i to-work -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -d 10.77.1.2/32 -i eth0 -j DROP
+-A PORTALS_PREROUTING_5 -d 10.77.1.64/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING_5 -s 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -i eth1 -j DROP
+-A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_6 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-work -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
+-A PORTALS_PREROUTING_7 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_7 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
@@ -287,6 +289,14 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-swiss ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-work ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-swiss -p udp -m udp --dport 67:68 -j DROP
