@@ -44,7 +44,7 @@ const NEAR: &str = "near";
 
 /// Adds the rules that drop forged packets as they come in.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
-    for part in [translation::incoming, answers, known, strangers] {
+    for part in [translation::incoming, answers, strangers] {
         part(rules, site);
     }
     let watched = watched(site);
@@ -111,6 +111,7 @@ fn answers(rules: &mut Rules, site: &Site) {
     }
     let answers = [FromResponder, ConnectionMarked(TUNNELED)];
     add_of(rules, &[&answers, &[Returning(connection_marks::pairs())]], Accept);
+    known(rules, site);
     add_of(rules, &[&answers, carried(site).as_slice(), &[NotIncoming(in_set(TUNNELS))]], Drop);
 }
 
@@ -118,9 +119,6 @@ fn answers(rules: &mut Rules, site: &Site) {
 /// a guest with a source of its own: its destination has led into a tunnel before, so no rule guards it. The
 /// source of any other packet is not one of ours.
 fn known(rules: &mut Rules, site: &Site) {
-    if site.tunnels.is_empty() {
-        return;
-    }
     let known = [FromOriginator, ConnectionMarked(TUNNELED)];
     for family in site.carried() {
         for place in in_places("lan", &own_places(site), family, FromPlace) {

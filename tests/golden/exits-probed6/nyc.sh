@@ -13,18 +13,6 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-2 {
-		type ifname
-		elements = { "to-work" }
-	}
 	set confined {
 		type ifname
 		elements = { "eth1" }
@@ -238,11 +226,11 @@ table inet portals {
 		type filter hook prerouting priority -150; policy accept;
 		iifname "to-paris" ip6 saddr 2620:fe::fe ip6 daddr fd77:1:2:100::1 meta l4proto icmpv6 meta mark set meta mark & 0x70ffffff | 0x8f000000
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
 		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
 		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
 		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip6 daddr @guarded6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 drop
 		iifname != @watched accept
@@ -262,10 +250,8 @@ table inet portals {
 		ct direction reply accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
-		ct mark & 0x80000000 == 0x0 oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		ct mark & 0x80000000 == 0x0 oifname "to-paris" ct mark set ct mark & 0x90ffffff | 0x23000000
+		ct mark & 0x80000000 == 0x0 oifname "to-work" ct mark set ct mark & 0x90ffffff | 0x24000000
 	}
 }
 EOF

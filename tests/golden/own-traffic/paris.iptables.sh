@@ -76,14 +76,13 @@ COMMIT
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x22000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2

@@ -4,10 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-1 {
-		type ifname
-		elements = { "to-nyc" }
-	}
 	set exits {
 		type ifname
 		elements = { "to-nyc" }
@@ -108,8 +104,8 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -121,8 +117,7 @@ table inet portals {
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname "to-nyc" ct mark set ct mark & 0x90ffffff | 0x22000000
 	}
 }
 EOF
