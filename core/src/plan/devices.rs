@@ -2,6 +2,8 @@
 //! with its way out, so the number of rules does not grow with the number of portals. Portals that take only
 //! some ports or destinations, and devices that leave directly, have rules of their own.
 
+use std::ops::Range;
+
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
@@ -19,18 +21,13 @@ const ADDRESSES: &str = "device-addresses";
 /// Set of networks whose hosts are devices.
 const NETWORKS: &str = "device-networks";
 /// Set of devices that the file names by their hardware addresses.
-const NAMED: &str = "device-macs";
+pub(super) const NAMED: &str = "device-macs";
 /// Set of devices whose IPv6 enters no exit.
 const WITHOUT_IPV6: &str = "device-macs6";
 /// Kind of the sets of ways out, by the source.
 const WAYS: &str = "device-ways";
 /// Set of ways out, by the hardware address.
 const WAYS_BY_MAC: &str = "device-macs-ways";
-
-/// Reports whether this file has the rules of a portal.
-pub(super) fn has(portal: &Portal) -> bool {
-    classifier::has_devices(portal) && portal.takes_all() && portal.exit != Exit::Direct
-}
 
 /// Adds the rules for forwarded packets: devices reach what is exempt from their portals, and everything else
 /// only at their exits.
@@ -122,8 +119,27 @@ fn refuse_ipv6(rules: &mut Rules, site: &Site) {
     add(rules, [Of(Family::V6), who], Reject);
 }
 
-fn whole(site: &Site) -> impl Iterator<Item = &Portal> {
-    site.portals.iter().filter(|portal| has(portal))
+/// Returns the places in the list of portals between which this file has the rules of all portals of devices. A
+/// device can be in two portals, once by its address and once by its hardware address: then the first portal
+/// takes its traffic. So no other portal of devices is between these.
+pub(super) fn places(site: &Site) -> Range<usize> {
+    let mut places = 0..0;
+    for (place, portal) in site.portals.iter().enumerate() {
+        if !classifier::has_devices(portal) {
+            continue;
+        }
+        if portal.takes_all() && portal.exit != Exit::Direct {
+            places = if places.is_empty() { place..place + 1 } else { places.start..place + 1 };
+        } else if !places.is_empty() {
+            break;
+        }
+    }
+    places
+}
+
+/// Returns the portals whose rules are in this file, in their order.
+pub(super) fn whole(site: &Site) -> impl Iterator<Item = &Portal> + Clone {
+    site.portals[places(site)].iter().filter(|portal| classifier::has_devices(portal))
 }
 
 /// Returns the sources of a family: single addresses, and larger networks.

@@ -110,8 +110,11 @@ pub(super) fn input(rules: &mut Rules, site: &Site) {
             add(&mut devices, [Of(Family::V6), port, who.clone()], Reject);
         }
     }
-    for portal in site.portals.iter().filter(|portal| !devices::has(portal)) {
-        of_devices(&mut devices, site, portal);
+    let together = devices::places(site);
+    for (place, portal) in site.portals.iter().enumerate() {
+        if !together.contains(&place) {
+            of_devices(&mut devices, site, portal);
+        }
     }
     if !devices.is_empty() {
         add(rules, [coming(&loopback())], Accept);

@@ -191,17 +191,17 @@ fn forward(rules: &mut Rules, site: &Site) {
     }
     inbound::forward(rules, site);
     // Single devices come before the whole interface that they are behind.
-    let of_portals = |rules: &mut Rules, which: fn(&Portal) -> bool| {
-        for portal in site.portals.iter().filter(|portal| which(portal)) {
+    let together = devices::places(site);
+    for (place, portal) in site.portals.iter().enumerate() {
+        if place == together.start && !together.is_empty() {
+            devices::forward(rules, site);
+        } else if classifier::has_devices(portal) && !together.contains(&place) {
             classifier::forward(rules, site, portal);
         }
-    };
-    of_portals(rules, |portal| classifier::has_devices(portal) && !portal.takes_all());
-    devices::forward(rules, site);
-    of_portals(rules, |portal| {
-        classifier::has_devices(portal) && portal.takes_all() && !devices::has(portal)
-    });
-    of_portals(rules, |portal| portal.entrance_interface().is_some());
+    }
+    for portal in site.portals.iter().filter(|portal| portal.entrance_interface().is_some()) {
+        classifier::forward(rules, site, portal);
+    }
     if !entrances(site).is_empty() {
         if !site.carries_ipv6() {
             add(rules, [Of(Family::V6), coming_in(ENTRANCES)], Reject);
