@@ -213,3 +213,31 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::net::{Cidr, Family};
+    use crate::firewall::{Action, Networks};
+
+    /// The kernel refuses to remove a set that a rule looks at.
+    #[test]
+    fn a_set_of_another_kind_is_made_again_between_the_rules_that_look_at_it() {
+        let name = || SetName("own".to_owned());
+        let rule = FirewallRule {
+            conditions: vec![Condition::Source(Networks::In(Family::V4, name()))],
+            action: Action::Drop,
+        };
+        let one: SortedSet<Cidr> = [Cidr::host([10, 77, 1, 1].into())].into();
+        let with = |set: Set| Firewall {
+            sets: [(name(), set)].into(),
+            chains: [(Chain::Input, vec![rule.clone()])].into(),
+        };
+        let (from, to) =
+            (with(Set::Networks(Family::V4, one.clone())), with(Set::Addresses(Family::V4, one)));
+        let edits: Vec<String> = edits(Some(&from), Some(&to)).iter().map(ToString::to_string).collect();
+        let expected = ["add table portals", "flush chain input", "delete set own", "add set own"];
+        assert_eq!(edits[..4], expected);
+        assert_eq!(edits[4..], ["add rule 1 of chain input"]);
+    }
+}

@@ -98,7 +98,7 @@ fn without_ipv6() -> Condition {
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for family in site.carried() {
         let [addresses, networks] = sources(site, family);
-        add_set(sets, of_family(family, ADDRESSES), Set::Addresses(family, addresses));
+        add_set(sets, of_family(family, ADDRESSES), Set::Networks(family, addresses));
         add_set(sets, of_family(family, NETWORKS), Set::Networks(family, networks));
         for (length, places) in by_length(&ways(site), family) {
             add_set(sets, of_length(WAYS, family, length), Set::NetworksAtInterfaces(family, places));

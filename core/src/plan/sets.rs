@@ -125,8 +125,13 @@ pub(super) fn of_family(family: Family, name: &str) -> SetName {
     SetName(if family == Family::V4 { name.to_owned() } else { format!("{name}6") })
 }
 
-/// Adds a set, if it has members.
+/// Adds a set, if it has members. A set of networks that are single addresses becomes a set of addresses.
 pub(super) fn add_set(sets: &mut Sets, name: SetName, set: Set) {
+    let is_single = |network: &Cidr| network.length() == network.family().bits();
+    let set = match set {
+        Set::Networks(family, all) if all.iter().all(is_single) => Set::Addresses(family, all),
+        other => other,
+    };
     if set.len() > 0 {
         sets.insert(name, set);
     }

@@ -5,11 +5,11 @@ cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.3.1 }
 	}
 	set guarded6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:300::1 }
 	}
 	set inner {
@@ -41,11 +41,11 @@ table inet portals {
 		elements = { fd77:1:2::/48 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.3.1 }
 	}
 	set own-ends6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:300::1 }
 	}
 	set senders {

@@ -45,11 +45,11 @@ table inet portals {
 		elements = { 192.168.2.0/24, 192.168.4.0/24 }
 	}
 	set from-tv {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.50 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.0.1, 10.77.0.2, 10.77.0.3, 10.77.1.1 }
 	}
 	set inner {
@@ -101,7 +101,7 @@ table inet portals {
 		elements = { 10.77.1.64/26, 10.77.1.128/26 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.0.1, 10.77.0.2, 10.77.0.3, 10.77.1.1 }
 	}
 	set paths {
@@ -113,11 +113,11 @@ table inet portals {
 		elements = { "to-oslo" . 10.77.3.0, "to-paris" . 10.77.2.0, "to-paris" . 192.168.2.0 }
 	}
 	set phones {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.2 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set senders {
@@ -129,7 +129,7 @@ table inet portals {
 		elements = { "portals0", "to-oslo", "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set visitors {

@@ -14,7 +14,7 @@ key() {
 nft -f - <<'EOF'
 table inet portals {
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.3.1 }
 	}
 	set guests {
@@ -46,7 +46,7 @@ table inet portals {
 		elements = { 10.77.0.0/16, 192.168.2.0/24 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.3.1 }
 	}
 	set private {
@@ -58,7 +58,7 @@ table inet portals {
 		elements = { "to-mullvad" }
 	}
 	set relayed-1 {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.0.1 }
 	}
 	set senders {

@@ -33,7 +33,7 @@ table inet portals {
 		elements = { 192.168.1.50, 192.168.1.64/27 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set inner {
@@ -57,11 +57,11 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set peers-24 {

@@ -37,7 +37,7 @@ table inet portals {
 		elements = { "eth1" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {

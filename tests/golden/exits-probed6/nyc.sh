@@ -86,11 +86,11 @@ table inet portals {
 		elements = { fd77:1:2::/48 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.1.1 }
 	}
 	set own-ends6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
 	set paths {
@@ -110,11 +110,11 @@ table inet portals {
 		elements = { "to-work" }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set resolvers6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:101::1 }
 	}
 	set senders {
@@ -126,7 +126,7 @@ table inet portals {
 		elements = { "to-paris", "to-work" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {

@@ -37,7 +37,7 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set from-camera {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.50 }
 	}
 	set guarded {
@@ -49,7 +49,7 @@ table inet portals {
 		elements = { "eth1" }
 	}
 	set inbound-from {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.50 }
 	}
 	set inbound-mac {
@@ -57,7 +57,7 @@ table inet portals {
 		elements = { aa:bb:cc:dd:ee:01 }
 	}
 	set inbound-to {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 198.51.100.2 }
 	}
 	set inner {
@@ -101,11 +101,11 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set paths {
@@ -117,7 +117,7 @@ table inet portals {
 		elements = { "to-paris" . 10.77.2.0 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set senders {
@@ -129,7 +129,7 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set visitors {

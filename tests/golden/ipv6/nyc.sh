@@ -49,15 +49,15 @@ table inet portals {
 		elements = { fd77:1:2:100::2, fd77:1:2:100::3, fd77:1:2:101::/64, fd77:1:2:102::/64 }
 	}
 	set from-desk {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.50 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set guarded6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
 	set guests {
@@ -145,15 +145,15 @@ table inet portals {
 		elements = { fd77:1:2:101::/64, fd77:1:2:102::/64 }
 	}
 	set own {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set own-ends6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
 	set paths {
@@ -177,11 +177,11 @@ table inet portals {
 		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set resolvers6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:101::1, fd77:1:2:102::1 }
 	}
 	set senders {
@@ -193,7 +193,7 @@ table inet portals {
 		elements = { "portals0", "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set visitors {

@@ -9,11 +9,11 @@ table inet portals {
 		elements = { "to-nyc" }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set guarded6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:200::1 }
 	}
 	set guests {
@@ -49,11 +49,11 @@ table inet portals {
 		elements = { 2001:db8:1:2::/64, fd77:1:2::/48 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set own-ends6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:200::1 }
 	}
 	set peers-24 {

@@ -45,15 +45,15 @@ table inet portals {
 		elements = { "to-oslo", "to-paris" }
 	}
 	set from-desk {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.51 }
 	}
 	set from-game {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.52 }
 	}
 	set from-late {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.53 }
 	}
 	set from-phone {
@@ -61,7 +61,7 @@ table inet portals {
 		elements = { 192.168.1.50, 192.168.1.64/27 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set inner {
@@ -113,11 +113,11 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set peers-24 {

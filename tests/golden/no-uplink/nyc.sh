@@ -37,7 +37,7 @@ table inet portals {
 		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set paths {
@@ -49,7 +49,7 @@ table inet portals {
 		elements = { "to-paris" . 10.77.2.0 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set senders {
@@ -61,7 +61,7 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {

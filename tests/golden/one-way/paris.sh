@@ -5,7 +5,7 @@ cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set guests {
@@ -29,7 +29,7 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set private {

@@ -50,7 +50,7 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set paths {
@@ -70,7 +70,7 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129, 10.77.1.193 }
 	}
 	set visitors {

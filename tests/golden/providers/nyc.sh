@@ -50,7 +50,7 @@ table inet portals {
 		elements = { 10.77.1.2, 10.77.1.64/26 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.1.1 }
 	}
 	set inner {
@@ -98,7 +98,7 @@ table inet portals {
 		elements = { 10.77.1.64/26 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.1.1 }
 	}
 	set paths {
@@ -114,7 +114,7 @@ table inet portals {
 		elements = { "to-swiss", "to-work" }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set senders {
@@ -126,7 +126,7 @@ table inet portals {
 		elements = { "portals0", "to-paris", "to-swiss", "to-work" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {

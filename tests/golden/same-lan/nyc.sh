@@ -33,7 +33,7 @@ table inet portals {
 		elements = { 10.78.2.0/24, 10.79.2.9, 192.168.3.0/24 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set hidden {
@@ -69,7 +69,7 @@ table inet portals {
 		elements = { 10.77.1.64/26 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set paths {
@@ -85,11 +85,11 @@ table inet portals {
 		elements = { "to-paris" . 10.79.2.9 }
 	}
 	set phones {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.2 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set senders {
@@ -101,7 +101,7 @@ table inet portals {
 		elements = { "portals0", "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {

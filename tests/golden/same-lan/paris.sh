@@ -13,7 +13,7 @@ table inet portals {
 		elements = { 10.77.1.0/24 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set guests {
@@ -41,7 +41,7 @@ table inet portals {
 		elements = { 10.77.0.0/16, 10.78.1.0/24 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set private {

@@ -46,7 +46,7 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.8.0.1, 10.8.0.2, 10.64.0.2, 10.77.1.1, 10.200.0.9 }
 	}
 	set paths {
@@ -58,7 +58,7 @@ table inet portals {
 		elements = { "to-swiss" }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set senders {
@@ -70,7 +70,7 @@ table inet portals {
 		elements = { "to-swiss" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {

@@ -21,7 +21,7 @@ table inet portals {
 		elements = { 10.77.1.64/26, 10.77.1.128/26 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set inner {
@@ -53,7 +53,7 @@ table inet portals {
 		elements = { 10.77.1.64/26, 10.77.1.128/26 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set paths {
@@ -65,7 +65,7 @@ table inet portals {
 		elements = { "to-paris" . 10.77.2.0 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set senders {
@@ -77,7 +77,7 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set visitors {

@@ -41,7 +41,7 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set paths {
@@ -53,7 +53,7 @@ table inet portals {
 		elements = { "to-paris" . 10.77.2.0 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set senders {
@@ -65,7 +65,7 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set visitors {
