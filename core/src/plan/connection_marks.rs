@@ -35,8 +35,8 @@ pub(super) fn untold() -> Mark {
 /// at the last hook, where no packet arrives that the rules behind these refuse. So this rule and that on
 /// answers open nothing:
 /// - A packet of the side that opened the connection leaves into the same tunnel only. Where the file gives a
-///   portal another exit, its packets leave elsewhere by the policy rules, and meet all rules. Where no policy
-///   rule is left, they leave via the uplink, and meet all rules.
+///   portal another exit, its packets leave elsewhere by the policy rules, and meet all rules. Where no
+///   policy rule is left, they leave via the uplink, and meet all rules.
 /// - Packets with a forged source are dropped before these rules: see [`ingress`](super::ingress) and
 ///   [`strays`](super::strays).
 /// - An answer comes out of the tunnel that the connection went into, and does not leave via an uplink: while

@@ -119,9 +119,9 @@ fn refuse_ipv6(rules: &mut Rules, site: &Site) {
     add(rules, [Of(Family::V6), who], Reject);
 }
 
-/// Returns the places in the list of portals between which this file has the rules of all portals of devices. A
-/// device can be in two portals, once by its address and once by its hardware address: then the first portal
-/// takes its traffic. So no other portal of devices is between these.
+/// Returns the places in the list of portals between which this file has the rules of all portals of
+/// devices. A device can be in two portals, once by its address and once by its hardware address: then the
+/// first portal takes its traffic. So no other portal of devices is between these.
 pub(super) fn places(site: &Site) -> Range<usize> {
     let mut places = 0..0;
     for (place, portal) in site.portals.iter().enumerate() {

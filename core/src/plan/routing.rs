@@ -40,8 +40,8 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
 }
 
 /// Replaces the rules on destinations that are exempt from all portals of devices by rules for all sources:
-/// each lookup goes through all rules. Where interfaces or this router itself enter portals, or packets out of
-/// tunnels are led on, the destinations are not exempt for those.
+/// each lookup goes through all rules. Where interfaces or this router itself enter portals, or packets out
+/// of tunnels are led on, the destinations are not exempt for those.
 fn merge_exemptions(rules: &mut [Rule], site: &Site) {
     let is_probe = |rule: &Rule| site.agent.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
     let leads = |rule: &&Rule| [DEVICES, ENTRANCES].contains(&rule.priority) && !is_probe(rule);
