@@ -24,6 +24,7 @@ use crate::interop::import::{self, Wishes};
 use crate::kernel::address::AddressEntry;
 use crate::kernel::generic::PlainMessage;
 use crate::kernel::host_rule::HostRule;
+use crate::kernel::iptables::entries;
 use crate::kernel::link::HostLink;
 use crate::kernel::message::Decode as _;
 use crate::kernel::neighbour::Neighbour;
@@ -116,7 +117,8 @@ pub fn netlink(bytes: &[u8]) {
     }
 }
 
-/// Answers of the kernel's WireGuard, and of a WireGuard outside the kernel at its socket.
+/// Answers of the kernel's WireGuard, and of a WireGuard outside the kernel at its socket, and packets that
+/// the built-in one splits.
 pub fn wireguard(bytes: &[u8]) {
     let mut reading = Reading::default();
     for frame in frames(bytes) {
@@ -126,6 +128,18 @@ pub fn wireguard(bytes: &[u8]) {
     let alive = reading.peers.values().filter(|peer| peer.alive(now)).count();
     assert!(alive <= reading.tunnel.peers.len());
     let _ = builtin::settings::parse(bytes, now);
+    if let Some((header, packet)) = bytes.split_first_chunk() {
+        split(*header, packet.to_vec());
+    }
+}
+
+/// Packets of a tun device, behind `struct virtio_net_hdr`.
+fn split(header: [u8; builtin::split::HEADER], mut packet: Vec<u8>) {
+    let Some(mut split) = builtin::split::Split::new(header, &mut packet) else { return };
+    let whole = packet.len();
+    while let Some(piece) = split.next(&mut packet) {
+        assert!(piece.len() <= whole, "a packet is longer than its whole");
+    }
 }
 
 /// Answers of the kernel about Wi-Fi cards.
@@ -152,8 +166,11 @@ pub fn nftables(bytes: &[u8]) {
     }
 }
 
-/// Output of `iptables-save`.
+/// Output of `iptables-save`, and entries of the kernel.
 pub fn iptables(bytes: &[u8]) {
+    for family in [Family::V4, Family::V6] {
+        assert_ne!(entries::of_entries(family, bytes, 1), entries::of_entries(family, bytes, 2));
+    }
     let text = String::from_utf8_lossy(bytes);
     let dump = Dump::read(&text);
     let _ = counters::met("", &text, ("filter", "FORWARD"), 1);

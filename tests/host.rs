@@ -2,7 +2,7 @@
 
 mod namespace;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 
 use namespace::{inside, ip};
@@ -85,6 +85,34 @@ fn a_default_route_outside_of_table_main_is_found() {
         commands(ROUTER);
         commands(&["route add default via 203.0.113.1 table 201", "rule add pref 32000 lookup 201"]);
         assert_eq!(read(None).uplink, Some(wan()));
+    });
+}
+
+#[test]
+fn settings_for_ipv6_are_those_of_each_interface() {
+    inside(|| {
+        for (interface, setting, value) in [
+            ("off", "disable_ipv6", "1"),
+            ("deaf", "accept_ra", "0"),
+            ("hears", "accept_ra", "2"),
+            ("hears", "forwarding", "1"),
+            ("forwards", "accept_ra", "1"),
+            ("forwards", "forwarding", "1"),
+            ("default", "accept_ra", "1"),
+            ("default", "forwarding", "0"),
+        ] {
+            let folder = Path::new("/proc/sys/net/ipv6/conf").join(interface);
+            if !folder.exists() {
+                ip(&format!("link add {interface} type bridge"));
+            }
+            fs::write(folder.join(setting), value).unwrap();
+        }
+        let facts = read(None);
+        assert_eq!(facts.without_ipv6, [name("off")].into());
+        let hear = facts.hears_advertisements;
+        assert!(hear.contains(&name("hears")) && hear.contains(&name("default")), "{hear:?}");
+        assert!(!hear.contains(&name("deaf")) && !hear.contains(&name("forwards")), "{hear:?}");
+        assert!(["off", "deaf", "hears", "lo"].map(name).iter().all(|name| facts.can_be_deaf.contains(name)));
     });
 }
 

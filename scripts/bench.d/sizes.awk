@@ -1,6 +1,6 @@
 # Sums the sizes of symbols (nm --print-size --demangle --radix=d) by the crate in front of their names;
 # prints a row for each crate of 4 kB or more, and one for the rest.
-NF >= 4 && $3 ~ /^[tTrRdDbBwW]$/ {
+NF >= 4 && $3 ~ /^[tTrRdDwW]$/ {
     name = $4
     for (i = 5; i <= NF; i++) name = name " " $i
     sum[crate_of(name)] += $2

@@ -14,8 +14,8 @@ use crate::state::words;
 /// Number of repairs of one object within [`WINDOW`] that count as flapping.
 const FLAPS: usize = 8;
 
-/// Time in which repairs are counted. The agent looks at legacy iptables less than 13 times in it, at
-/// everything else up to 200 times.
+/// Time in which repairs are counted. The agent looks at everything up to 200 times in it, and at legacy
+/// iptables 13 times if other programs change it without its lock, or 40 times where it has no lock.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Time between two repairs of a flapping object.

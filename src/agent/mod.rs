@@ -40,7 +40,7 @@ use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::base::error::{Context as _, Error, ErrorKind, Errors, Result};
+use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::control::{ControlListener, SOCKET};
 use crate::engine::apply::{self, OnFailure};
 use crate::engine::commit_confirmed::CommitConfirmed;
@@ -49,6 +49,7 @@ use crate::engine::journal::{Journal, Lock};
 use crate::engine::load::Files;
 use crate::kernel::linux::Linux;
 use crate::state::words::count;
+use crate::system::disk;
 use crate::system::logging as log;
 use crate::system::notify;
 use crate::system::port_mapping::give_back;
@@ -103,8 +104,7 @@ impl Agent {
         let place = journal.lock_agent()?.ok_or_else(|| Error::failed(journal.agent_in_the_way()))?;
         // A request that comes from now on gets its answer as soon as the agent is up.
         let control = ControlListener::at(socket)?;
-        let file =
-            std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))?;
+        let file = disk::absolute(file)?;
         let (confirmation, in_force) = CommitConfirmed::open(&file);
         // Before the first handshake.
         let clock = Clock::open(&file);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::confirm::leave_watcher;
-use super::{ExitStatus, absolute, lock, show_done, ssh};
+use super::{ExitStatus, lock, show_done, ssh};
 use crate::base::error::{Error, Errors};
 use crate::base::sorted::SortedMap;
 use crate::base::text::append;
@@ -23,6 +23,7 @@ use crate::site::Site;
 use crate::state::WireGuardBackend;
 use crate::state::step::Step;
 use crate::state::words::count;
+use crate::system::disk;
 
 /// Applies all of the network file, or nothing. If an agent runs, the agent applies the file: otherwise, the
 /// agent would restore the file that it knows.
@@ -34,7 +35,7 @@ pub(super) fn run(file: &Path, options: &ApplyCommand) -> Result<ExitStatus, Err
         if let Ok(mut here) = Here::with(Files::read(file)?, &SortedMap::new()) {
             ssh::warn(&mut here);
         }
-        ChangeReport::from_fields(ask(&ControlRequest::Apply { file: absolute(file)?, confirm })?)?
+        ChangeReport::from_fields(ask(&ControlRequest::Apply { file: disk::absolute(file)?, confirm })?)?
     } else {
         apply_here(file, &journal, confirm)?
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::unistd::setsid;
 
-use super::{ExitStatus, THIS_PROGRAM, absolute, lock};
+use super::{ExitStatus, THIS_PROGRAM, lock};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::ConfirmCommand;
 use crate::cli::output::say;
@@ -21,6 +21,7 @@ use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::kernel::linux::Linux;
 use crate::system::command::Command;
+use crate::system::disk;
 
 /// Confirms the waiting change, or waits for its confirmation.
 pub(super) fn run(file: &Path, options: &ConfirmCommand) -> Result<ExitStatus, Errors> {
@@ -47,7 +48,7 @@ pub(super) fn leave_watcher(file: &Path, time: Duration) -> Result<()> {
             .to_owned()
     };
     let mut command = Command::new(THIS_PROGRAM);
-    command.args(&["confirm", "--wait", &time.as_secs().to_string(), "--config"]).arg(absolute(file)?);
+    command.args(&["confirm", "--wait", &time.as_secs().to_string(), "--config"]).arg(disk::absolute(file)?);
     let (mut reader, writer) = io::pipe().context(context)?;
     command.current_dir(c"/").stdout(writer.as_fd()).spawn().context(context)?;
     drop(writer);

@@ -35,7 +35,7 @@ mod trace;
 mod uninstall;
 mod wifi;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
@@ -163,11 +163,6 @@ fn show_done(done: &ChangeReport, file: &Path) {
 
 fn show_nothing_to_do(file: &Path) {
     say!("nothing to do: this machine matches {}", file.display());
-}
-
-/// Returns an absolute path, which an agent with another working directory can use.
-fn absolute(file: &Path) -> Result<PathBuf> {
-    std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))
 }
 
 /// Reports whether an agent runs on this machine.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,12 +15,15 @@ use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType
 
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Result};
+use crate::system::threads::spawn;
 
 /// Capture of the packets that leave through an interface, from its start to its end.
 #[derive(Debug)]
 pub struct Capture {
     stop: PipeWriter,
-    thread: JoinHandle<io::Result<Vec<Packet>>>,
+    thread: JoinHandle<()>,
+    /// Packets that the thread has seen, once it has ended.
+    seen: Arc<Mutex<io::Result<Vec<Packet>>>>,
 }
 
 /// Headers of a captured packet, and its time.
@@ -62,17 +66,21 @@ impl Capture {
         let (index, socket) = namespace.run(|| {
             open(interface).context(|| format!("cannot watch {interface} of {}", namespace.name()))
         })?;
-        let thread = thread::spawn(move || note_until_closed(&socket, index, &stopped));
-        Ok(Self { stop, thread })
+        let seen = Arc::new(Mutex::new(Ok(Vec::new())));
+        let end = seen.clone();
+        let thread = spawn(Box::new(move || {
+            let packets = note_until_closed(&socket, index, &stopped);
+            *end.lock().expect("nobody panics") = packets;
+        }));
+        Ok(Self { stop, thread, seen })
     }
 
     /// Ends the capture, and returns the packets that left, in order.
     pub fn stop(self) -> Result<Vec<Packet>> {
         drop(self.stop);
-        match self.thread.join() {
-            Ok(packets) => packets.context(|| "cannot read the packets that passed the interface".to_owned()),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        std::mem::replace(&mut *self.seen.lock().expect("nobody panics"), Ok(Vec::new()))
+            .context(|| "cannot read the packets that passed the interface".to_owned())
     }
 }
 

@@ -77,6 +77,9 @@ fn forbidden(errno: Errno, read: impl Fn(&str) -> Option<String>) -> Error {
         .because(errno)
 }
 
+/// Reason why work in a thread has a result.
+const ENDED: &str = "the thread has ended without a panic";
+
 /// Network namespace, with a mount namespace that has its own `/run` and similar folders. Clones refer to the
 /// same namespace.
 #[derive(Debug, Clone)]
@@ -89,8 +92,9 @@ pub struct Namespace {
 impl Namespace {
     /// Creates a namespace that holds only a loopback interface, which is down.
     pub fn new(name: &str) -> Result<Self> {
-        let (net, mount) =
-            in_thread(unshare_and_open).context(|| format!("cannot make the namespace of {name}"))?;
+        let mut opened = None;
+        in_thread(Box::new(|| opened = Some(unshare_and_open())));
+        let (net, mount) = opened.expect(ENDED).context(|| format!("cannot make the namespace of {name}"))?;
         Ok(Self { name: name.to_owned(), net: net.into(), mount: mount.into() })
     }
 
@@ -111,18 +115,9 @@ impl Namespace {
 
     /// Runs `work` inside the namespace, in its own thread.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let mut value = None;
-        self.run_boxed(Box::new(|| work().map(|done| value = Some(done))))?;
-        Ok(value.expect("work that succeeded has a value"))
-    }
-
-    /// Runs boxed work inside the namespace. The code that starts a thread takes a kilobyte for each type of
-    /// work, so there is only one type.
-    fn run_boxed(&self, work: Box<dyn FnOnce() -> Result<()> + Send + '_>) -> Result<()> {
-        in_thread(|| {
-            self.enter()?;
-            work()
-        })
+        let mut done = None;
+        in_thread(Box::new(|| done = Some(self.enter().and_then(|()| work()))));
+        done.expect(ENDED)
     }
 
     /// Makes a program start inside the namespace. The kernel kills the program when the calling thread ends
@@ -169,9 +164,10 @@ fn unshare_and_open() -> io::Result<(File, File)> {
     ))
 }
 
-/// Runs `work` in its own thread, so that it changes no other thread's namespaces.
-fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+/// Runs `work` in its own thread, so that it changes no other thread's namespaces. The code that starts a
+/// thread takes a kilobyte for each type of work, so there is only one type.
+fn in_thread(work: Box<dyn FnOnce() + Send + '_>) {
+    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
 #[cfg(test)]

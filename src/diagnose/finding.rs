@@ -174,7 +174,10 @@ const VERBS: [&str; 9] =
 
 /// Parts the words of an error from the way out behind them, which is empty if they name none.
 fn parted(words: &str) -> (&str, String) {
-    for (at, _) in words.match_indices([':', ';']) {
+    for (at, letter) in words.bytes().enumerate() {
+        if !matches!(letter, b':' | b';') {
+            continue;
+        }
         let rest = words[at + 1..].trim_start();
         if VERBS.iter().any(|verb| rest.starts_with(verb)) {
             let mut way_out = rest.strip_prefix(VERBS[0]).unwrap_or(rest).to_owned();

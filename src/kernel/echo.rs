@@ -13,6 +13,7 @@ use nix::sys::socket::{
 
 use crate::base::net::{Family, IfName, Mark};
 use crate::base::random;
+use crate::kernel::checksum::checksum;
 
 /// Bytes of a question or an answer without data: type, code, checksum, identifier, sequence number.
 const LENGTH: usize = 8;
@@ -175,15 +176,6 @@ fn question(family: Family, identifier: u16, sequence: u16, length: usize) -> Ve
         message[2..4].copy_from_slice(&checksum.to_be_bytes());
     }
     message
-}
-
-/// Returns the ones' complement of the ones' complement sum of all 16-bit words (RFC 1071). A last byte
-/// without a partner does not count: it is zero in our messages.
-pub(super) fn checksum(message: &[u8]) -> u16 {
-    let words = message.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
-    let sum: u32 = words.sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or_default()
 }
 
 /// Returns the ICMP message in a packet. A raw socket gets IPv4 packets with their header, whose length in

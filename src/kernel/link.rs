@@ -4,6 +4,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::libc;
 
 use super::attributes::{AttributeWriter, Attributes, native_number, text_before_zero};
+use super::constant::of_16_bits;
 use super::message::{Decode, Message};
 use super::netlink::Socket;
 use super::rtnetlink::{LinkHeader, RUNNING, Request, UP};
@@ -28,6 +29,12 @@ const IFLA_VLAN_FLAGS: u16 = 2;
 /// Flag of a VLAN that does not go down with the interface that carries it (linux/if_vlan.h).
 const VLAN_FLAG_LOOSE_BINDING: u32 = 4;
 
+/// Settings for IPv6 (linux/if_link.h): a list of 32-bit numbers at these places (linux/ipv6.h).
+const IFLA_INET6_CONF: u16 = 2;
+const DEVCONF_FORWARDING: usize = 0;
+const DEVCONF_ACCEPT_RA: usize = 3;
+const DEVCONF_DISABLE_IPV6: usize = 26;
+
 const WITHOUT_STATISTICS: u32 = libc::RTEXT_FILTER_SKIP_STATS.cast_unsigned();
 
 /// An interface of this host, ours or not.
@@ -49,11 +56,42 @@ pub struct HostLink {
     pub master: Option<u32>,
     /// Number of the interface that carries this one; `None` if that is in another network namespace.
     pub carrier: Option<u32>,
+    /// Settings for IPv6, if the interface has it.
+    pub ipv6: Option<Ipv6Settings>,
     group: u32,
     alias: String,
     kind: Option<LinkKind>,
     /// Number of the VLAN, if the interface is one.
     tag: Option<u16>,
+}
+
+/// Settings of an interface for IPv6, as in `/proc/sys/net/ipv6/conf`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ipv6Settings {
+    /// IPv6 is switched off: `disable_ipv6` is 1.
+    pub is_off: bool,
+    /// This host listens to router advertisements: `accept_ra` is 2, or it is 1 and the host forwards no IPv6
+    /// from there (Documentation/networking/ip-sysctl.rst).
+    pub hears_advertisements: bool,
+}
+
+impl Ipv6Settings {
+    /// Returns the settings with the values of `disable_ipv6`, `accept_ra` and `forwarding`.
+    pub fn new([disable_ipv6, accept_ra, forwarding]: [i32; 3]) -> Self {
+        let hears_advertisements = accept_ra == 2 || accept_ra == 1 && forwarding == 0;
+        Self { is_off: disable_ipv6 == 1, hears_advertisements }
+    }
+
+    /// Reads the settings from the part of a link message about families of addresses.
+    fn decode(families: &[u8]) -> Option<Self> {
+        let values = Attributes::of(families).nested(of_16_bits(libc::AF_INET6)).bytes(IFLA_INET6_CONF)?;
+        let number = |place: usize| values.get(4 * place..)?.first_chunk().copied().map(i32::from_ne_bytes);
+        Some(Self::new([
+            number(DEVCONF_DISABLE_IPV6)?,
+            number(DEVCONF_ACCEPT_RA)?,
+            number(DEVCONF_FORWARDING)?,
+        ]))
+    }
 }
 
 /// A snapshot of all interfaces in a network namespace, by name. A caller that looks at the host several
@@ -74,6 +112,7 @@ impl HostLink {
             sort,
             master: None,
             carrier: None,
+            ipv6: None,
             group: DEFAULT_GROUP,
             alias: String::new(),
             kind: None,
@@ -128,7 +167,7 @@ impl Decode for HostLink {
         let (mut name, mut mtu, mut group, mut alias, mut kind) =
             (None, 0, DEFAULT_GROUP, String::new(), None);
         let (mut master, mut carrier, mut elsewhere) = (None, None, false);
-        let (mut sort, mut tag) = (LinkSort::Other, None);
+        let (mut sort, mut tag, mut ipv6) = (LinkSort::Other, None, None);
         for (attribute, value) in attributes.iter() {
             match attribute {
                 libc::IFLA_IFNAME => name = text_before_zero(value).parse().ok(),
@@ -137,6 +176,7 @@ impl Decode for HostLink {
                 libc::IFLA_IFALIAS => text_before_zero(value).clone_into(&mut alias),
                 libc::IFLA_LINK => carrier = native_number(value),
                 libc::IFLA_LINK_NETNSID => elsewhere = true,
+                libc::IFLA_AF_SPEC => ipv6 = Ipv6Settings::decode(value),
                 libc::IFLA_MASTER => master = native_number(value),
                 libc::IFLA_LINKINFO => {
                     (kind, sort, tag) = (decode_kind(value), decode_sort(value), decode_vlan(value));
@@ -146,7 +186,21 @@ impl Decode for HostLink {
         }
         let (up, is_running) = (flags & UP != 0, flags & RUNNING != 0);
         let carrier = carrier.filter(|_| !elsewhere);
-        Some(Self { index, name: name?, up, is_running, mtu, sort, master, carrier, group, alias, kind, tag })
+        Some(Self {
+            index,
+            name: name?,
+            up,
+            is_running,
+            mtu,
+            sort,
+            master,
+            carrier,
+            ipv6,
+            group,
+            alias,
+            kind,
+            tag,
+        })
     }
 }
 

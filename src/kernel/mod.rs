@@ -5,6 +5,7 @@ pub mod address;
 mod attributes;
 mod batch;
 pub mod builtin;
+mod checksum;
 pub mod conntrack;
 pub(crate) mod constant;
 mod datagram;
@@ -48,7 +49,6 @@ use crate::state::{Link, Scope, State, Tunnel};
 use crate::wifi::card::Station;
 use conntrack::ConnectionFilter;
 use echo::EchoPath;
-use iptables::legacy::Shape;
 use link::Links;
 use sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
 use wireguard::{PeerStatistics, Reading};
@@ -85,8 +85,9 @@ pub trait Kernel {
     /// Reports whether packets can be dropped as they arrive at a port of a bridge of the host.
     fn can_close_ports(&mut self) -> bool;
 
-    /// Returns the shape of every table of legacy iptables in use: the kernel reports no change of them.
-    fn legacy_tables(&mut self) -> Result<Vec<Shape>>;
+    /// Returns a digest of all tables of legacy iptables in use, if there are any: the kernel reports no
+    /// change of them.
+    fn legacy_tables(&mut self) -> Result<Option<u64>>;
 
     /// Looks for the kernel's WireGuard once more if there was none: it may have been installed since.
     fn look_for_wireguard(&mut self) -> Result<()>;

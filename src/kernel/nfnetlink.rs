@@ -1,6 +1,8 @@
 //! Netfilter's netlink: `struct nfgenmsg` of linux/netfilter/nfnetlink.h precedes the attributes.
 //! Numbers are in the network's byte order.
 
+use std::io;
+
 use netlink_packet_core::NLM_F_DUMP;
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
@@ -8,8 +10,8 @@ use nix::libc::{self, c_int};
 use super::attributes::{AttributeWriter, Attributes};
 use super::constant::{of_8_bits, of_16_bits};
 use super::message::Message;
-use super::netlink::{ALIGNMENT, Frame, Refusal, Socket, protocols};
-use crate::base::error::Result;
+use super::netlink::{self, ALIGNMENT, Frame, Refusal, Socket, protocols};
+use crate::base::error::{Context as _, Result};
 
 /// Bytes of `struct nfgenmsg`: family, version, and a resource in the network's byte order.
 const HEADER: usize = 4;
@@ -34,7 +36,20 @@ pub(super) struct Nfnetlink {
 impl Nfnetlink {
     /// Opens a socket for requests about a family of protocols (NFPROTO_*).
     pub(super) fn open(family: u8) -> Result<Self> {
-        let socket = Socket::open(protocols::NETLINK_NETFILTER)?;
+        Self::try_open(family).context(netlink::unopened)
+    }
+
+    /// Opens a socket as [`Nfnetlink::open`] does; `None` if this kernel was built without netfilter's
+    /// netlink.
+    pub(super) fn find(family: u8) -> Result<Option<Self>> {
+        match Self::try_open(family) {
+            Err(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => Ok(None),
+            socket => socket.context(netlink::unopened).map(Some),
+        }
+    }
+
+    fn try_open(family: u8) -> io::Result<Self> {
+        let socket = Socket::try_open(protocols::NETLINK_NETFILTER)?;
         // A transaction has to go out in one send. If the kernel refuses, the batches of a small network fit
         // all the same.
         socket.allow_long_sends(SEND_BUFFER);

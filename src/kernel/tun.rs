@@ -21,16 +21,26 @@ struct TunRequest {
     rest: [u8; 22],
 }
 
+/// Offloads that [`create`] asks for (TUN_F_CSUM, TUN_F_TSO4 and TUN_F_TSO6 in linux/if_tun.h): the reader
+/// fills in checksums, and splits large packets of TCP.
+const OFFLOADS: libc::c_ulong = 1 | 2 | 4;
+
 /// Makes an interface for IP packets, down. The interface disappears when the file is closed. The file never
-/// waits.
+/// waits. Returns true if `struct virtio_net_hdr` (linux/virtio_net.h) stands in front of each packet.
 ///
 /// # Errors
 /// EBUSY if another process has an interface of that name.
-pub(super) fn create(name: &IfName) -> io::Result<OwnedFd> {
-    create_of(name, libc::IFF_TUN)
+pub(super) fn create(name: &IfName) -> io::Result<(OwnedFd, bool)> {
+    let Ok(file) = create_of(name, libc::IFF_TUN | libc::IFF_VNET_HDR) else {
+        return Ok((create_of(name, libc::IFF_TUN)?, false));
+    };
+    let set_offloads = nix::request_code_write!(b'T', 208, size_of::<libc::c_uint>());
+    // SAFETY: the file is open, and the argument is a number. A kernel that refuses splits packets itself.
+    unsafe { libc::ioctl(file.as_raw_fd(), set_offloads as _, OFFLOADS) };
+    Ok((file, true))
 }
 
-/// Makes an interface for frames of Ethernet, as [`create`] does.
+/// Makes an interface for frames of Ethernet, as [`create`] does, without `struct virtio_net_hdr`.
 pub(super) fn create_tap(name: &IfName) -> io::Result<OwnedFd> {
     create_of(name, libc::IFF_TAP)
 }

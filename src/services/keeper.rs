@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Service;
-use super::process::Process;
+use super::process::{Process, ProgramHelp};
 use crate::base::moment::{after, doubled};
 use crate::system::logging as log;
 
@@ -22,8 +22,10 @@ const HELD: Duration = Duration::from_mins(1);
 /// Condition of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ServiceCondition {
-    /// Runs, or is about to start.
+    /// Runs.
     Running,
+    /// Is about to start.
+    Starting,
     /// Cannot run for this reason, and is started again later.
     Failed(String),
     /// Waits for its interface, which does not exist now.
@@ -32,6 +34,14 @@ pub(super) enum ServiceCondition {
 
 /// Wanted service, and the index of its interface.
 pub(super) type Demand = (Service, Option<u32>);
+
+/// Starts of processes in a turn of all keepers: none while the agent applies a file, so that portals open
+/// first. No start waits until its program runs: services start side by side.
+#[derive(Debug, Default)]
+pub(super) struct Starts {
+    pub(super) may_start: bool,
+    help: Option<ProgramHelp>,
+}
 
 /// Keeper of one service.
 #[derive(Debug)]
@@ -87,7 +97,9 @@ impl ServiceKeeper {
             (Some(_), Some(failure)) if self.process.is_none() => {
                 ServiceCondition::Failed(failure.why.clone())
             }
-            (Some(_), _) => ServiceCondition::Running,
+            // A former process may still be ending.
+            _ if self.process.is_some() => ServiceCondition::Running,
+            _ => ServiceCondition::Starting,
         }
     }
 
@@ -105,12 +117,13 @@ impl ServiceKeeper {
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         match &self.process {
             Some(process) => process.deadline(now),
-            None => self.failure.as_ref().filter(|_| self.wanted.is_some()).map(|failure| failure.until),
+            None if self.wanted.is_none() => None,
+            None => Some(self.failure.as_ref().map_or(now, |failure| failure.until)),
         }
     }
 
     /// Carries out the work that is due. Never waits.
-    pub(super) fn turn(&mut self, now: Instant) {
+    pub(super) fn turn(&mut self, starts: &mut Starts, now: Instant) {
         if let Some(process) = &mut self.process {
             match process.end_of() {
                 None if process.is_ending() || !self.serves => return process.end(now),
@@ -120,14 +133,16 @@ impl ServiceKeeper {
                     let has_held = process.age(now) >= HELD;
                     self.process = None;
                     if has_failed {
+                        // Another version of the program may know other arguments.
+                        starts.help = None;
                         self.failed(why, has_held, now);
                     }
                 }
             }
         }
         let is_due = self.failure.as_ref().is_none_or(|failure| failure.until <= now);
-        if let (Some((service, _)), true) = (&self.wanted, is_due) {
-            match Process::start(service, &self.folder, now) {
+        if let (Some((service, _)), true, true) = (&self.wanted, is_due, starts.may_start) {
+            match Process::start(service, &self.folder, &mut starts.help, now) {
                 Ok(process) => (self.process, self.serves) = (Some(process), true),
                 Err(error) => self.failed(error.to_string(), false, now),
             }

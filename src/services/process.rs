@@ -66,6 +66,13 @@ struct Ending {
     is_killed: bool,
 }
 
+/// Output of `--help` of a program.
+#[derive(Debug)]
+pub(super) struct ProgramHelp {
+    program: PathBuf,
+    text: Vec<u8>,
+}
+
 /// Output of a program, of which the last line is kept.
 #[derive(Debug)]
 struct ProgramOutput {
@@ -76,12 +83,19 @@ struct ProgramOutput {
 }
 
 impl Process {
-    /// Writes the files of a service and starts it.
-    pub(super) fn start(service: &Service, folder: &Path, now: Instant) -> Result<Self> {
+    /// Writes the files of a service and starts it. Does not wait until it runs: if the program cannot be
+    /// executed, the process ends with the reason.
+    pub(super) fn start(
+        service: &Service,
+        folder: &Path,
+        help: &mut Option<ProgramHelp>,
+        now: Instant,
+    ) -> Result<Self> {
         let path =
             path_of(service.program.name).ok_or_else(|| Error::failed(service.program.is_missing()))?;
         write_files(service, folder).context(|| format!("cannot write into {}", folder.display()))?;
-        let kind = launch(service, folder, &path).context(|| format!("cannot start {}", path.display()))?;
+        let kind =
+            launch(service, folder, &path, help).context(|| format!("cannot start {}", path.display()))?;
         Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })
     }
 
@@ -172,7 +186,12 @@ impl Process {
 }
 
 /// Starts the program of a service. Its process ID goes to a file in the folder.
-fn launch(service: &Service, folder: &Path, program: &Path) -> io::Result<ProcessKind> {
+fn launch(
+    service: &Service,
+    folder: &Path,
+    program: &Path,
+    help: &mut Option<ProgramHelp>,
+) -> io::Result<ProcessKind> {
     let (reader, writer) = io::pipe()?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let pid_file = folder.join(PID_FILE);
@@ -183,7 +202,7 @@ fn launch(service: &Service, folder: &Path, program: &Path) -> io::Result<Proces
     }
     command
         .args(&service.arguments)
-        .args(&known(service, program))
+        .args(&known(service, program, help))
         .current_dir(c"/")
         .in_own_group()
         .outliving()
@@ -194,18 +213,24 @@ fn launch(service: &Service, folder: &Path, program: &Path) -> io::Result<Proces
         command.limited(kept);
     }
     let output = ProgramOutput { pipe: Some(reader), line: Vec::new(), last: String::new() };
-    Ok(ProcessKind::Child(command.spawn()?, output))
+    Ok(ProcessKind::Child(command.launch()?, output))
 }
 
-/// Returns the arguments of [`Service::if_known`] that the program knows.
-fn known(service: &Service, program: &Path) -> Vec<&'static str> {
+/// Returns the arguments of [`Service::if_known`] that the program knows. `help` saves the question for the
+/// next service.
+fn known(service: &Service, program: &Path, help: &mut Option<ProgramHelp>) -> Vec<&'static str> {
     let mut known = Vec::new();
     if service.if_known.is_empty() {
         return known;
     }
-    let help = Command::new(program).arg("--help").output(&[]);
-    let help = help.map(|output| output.stdout).unwrap_or_default();
-    let help = String::from_utf8_lossy(&help);
+    if help.as_ref().is_none_or(|help| help.program != program)
+        && let Ok(output) = Command::new(program).arg("--help").output(&[])
+        && output.status.success()
+    {
+        *help = Some(ProgramHelp { program: program.to_owned(), text: output.stdout });
+    }
+    let Some(help) = help.as_ref().filter(|help| help.program == program) else { return known };
+    let help = String::from_utf8_lossy(&help.text);
     for argument in service.if_known {
         if help.split_whitespace().any(|word| word == *argument) {
             known.push(*argument);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 
-use super::keeper::{ServiceCondition, ServiceKeeper};
+use super::keeper::{ServiceCondition, ServiceKeeper, Starts};
 use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::moment::{after, earlier};
@@ -27,6 +27,7 @@ pub struct Supervisor {
     folder: PathBuf,
     /// Keepers by the name of the service.
     keepers: SortedMap<String, ServiceKeeper>,
+    starts: Starts,
 }
 
 impl Supervisor {
@@ -43,10 +44,11 @@ impl Supervisor {
                 }
             }
         }
-        Ok(Self { folder, keepers })
+        Ok(Self { folder, keepers, starts: Starts::default() })
     }
 
-    /// Takes over the list of wanted services; all others end. The interfaces are looked up now: the caller
+    /// Takes over the list of wanted services, which start in the next turn; all others end. The
+    /// interfaces are looked up now: the caller
     /// must call again whenever an interface may have come or gone.
     pub fn follow(&mut self, wanted: Vec<Service>, now: Instant) {
         for (name, keeper) in self.keepers.iter_mut() {
@@ -67,7 +69,7 @@ impl Supervisor {
             };
             keeper.follow(demand);
         }
-        self.turn(now);
+        self.take_turns(false, now);
     }
 
     /// Adds the descriptors that have input when a service has written something.
@@ -87,11 +89,16 @@ impl Supervisor {
         next
     }
 
-    /// Carries out the work that is due. Never waits. A service that is no longer wanted is forgotten once it
-    /// has ended.
+    /// Carries out the work that is due, and starts all services that are due, side by side. Never
+    /// waits. A service that is no longer wanted is forgotten once it has ended.
     pub fn turn(&mut self, now: Instant) {
+        self.take_turns(true, now);
+    }
+
+    fn take_turns(&mut self, may_start: bool, now: Instant) {
+        self.starts.may_start = may_start;
         self.keepers.retain(|name, keeper| {
-            keeper.turn(now);
+            keeper.turn(&mut self.starts, now);
             let stays = keeper.is_known || keeper.has_process();
             if !stays && let Err(error) = fs::remove_dir_all(keeper.folder()) {
                 log::warn!("cannot remove the files of {name}: {error}");
@@ -104,8 +111,10 @@ impl Supervisor {
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for (name, condition) in self.conditions() {
-            if let ServiceCondition::Failed(why) = condition {
-                failures.push((name, why));
+            match condition {
+                ServiceCondition::Failed(why) => failures.push((name, why)),
+                ServiceCondition::Starting => failures.push((name, "not started yet".to_owned())),
+                ServiceCondition::Running | ServiceCondition::Waiting => {}
             }
         }
         do_not_run(&failures)
@@ -124,7 +133,7 @@ impl Supervisor {
         self.keepers.values_mut().for_each(|keeper| keeper.follow(None));
         loop {
             let now = Instant::now();
-            self.keepers.values_mut().for_each(|keeper| keeper.turn(now));
+            self.keepers.values_mut().for_each(|keeper| keeper.turn(&mut self.starts, now));
             if now >= give_up || !self.keepers.values().any(ServiceKeeper::has_process) {
                 return;
             }

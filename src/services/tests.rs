@@ -116,6 +116,35 @@ fn a_wanted_service_runs_and_an_unwanted_one_ends() {
 }
 
 #[test]
+fn services_start_in_the_turn_after_the_demand() {
+    let mut place = TestSupervisor::new("many");
+    let names = ["one", "three", "two"];
+    let now = Instant::now();
+    place.supervisor.follow(names.map(|name| place.shell(name, ENDLESS)).into(), now);
+    assert_eq!(place.supervisor.failures(), ["one and 2 others do not run: not started yet"]);
+    assert!(names.iter().all(|name| place.condition(name) == Some(ServiceCondition::Starting)));
+    assert!(place.supervisor.deadline().is_some_and(|due| due <= Instant::now()), "due at once");
+    place.supervisor.turn(now);
+    assert!(names.iter().all(|name| place.condition(name) == Some(ServiceCondition::Running)));
+    place.until(|place| names.iter().all(|name| place.written(name, "log").is_some()));
+    assert_eq!(place.supervisor.failures(), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_that_cannot_run_is_a_failure_with_its_reason() {
+    let mut place = TestSupervisor::new("unable");
+    let program = place.folder.join("program");
+    fs::write(&program, "#!/no/such/shell\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let name: &'static str = program.to_str().unwrap().to_owned().leak();
+    let program: &'static Program = Box::leak(Box::new(Program { name, ..SHELL }));
+    place.follow(vec![Service { program, ..place.shell("one", "") }]);
+    place.until(|place| matches!(place.condition("one"), Some(ServiceCondition::Failed(_))));
+    let why = format!("exit status: 1: cannot start {name}: No such file or directory");
+    assert_eq!(place.condition("one"), Some(ServiceCondition::Failed(why)));
+}
+
+#[test]
 fn a_changed_file_restarts_the_process() {
     let mut place = TestSupervisor::new("files");
     let mut service = place.shell("one", ENDLESS);
@@ -304,7 +333,7 @@ fn a_missing_program_is_named_once_with_its_package() {
     let begin = "one and 1 other do not run: the program no-such-program is missing: install";
     assert!(told[0].starts_with(begin) && told[0].contains("no-such-package"), "{told:?}");
     place.follow(services);
-    assert_eq!(place.supervisor.failures(), told);
+    place.until(|place| place.supervisor.failures() == told);
     place.follow(vec![place.shell("three", ENDLESS)]);
     assert_eq!(place.supervisor.failures(), Vec::<String>::new());
 }

@@ -6,7 +6,7 @@ mod tests;
 
 use std::ffi::{CStr, OsStr, c_char, c_int, c_short};
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, Read as _, Write as _};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{self, ExitStatus, Output};
@@ -175,6 +175,12 @@ impl<'a> Command<'a> {
         self.start([None, self.stdout, self.stderr])
     }
 
+    /// Starts the program, and does not wait until it runs. If it cannot run, the new process writes the
+    /// reason to its standard error, and ends.
+    pub fn launch(&self) -> io::Result<Child> {
+        self.fork([None, self.stdout, self.stderr], None)
+    }
+
     /// Runs the program with the standard output and standard error of this process, until it ends.
     pub fn status(&self) -> io::Result<ExitStatus> {
         let (stdout, stderr) = (io::stdout(), io::stderr());
@@ -224,8 +230,23 @@ impl<'a> Command<'a> {
         Ok(output)
     }
 
-    /// Starts the program with these standard descriptors, each of which is above 2, or its own.
+    /// Starts the program with these standard descriptors, and waits until it runs.
     fn start(&self, descriptors: [Option<BorrowedFd>; 3]) -> io::Result<Child> {
+        let (mut failure, report) = io::pipe()?;
+        let mut child = self.fork(descriptors, Some(&report))?;
+        drop(report);
+        let mut errno = [0; size_of::<c_int>()];
+        // The end of the pipe without a number: the child has become the program, which closed the pipe.
+        if failure.read_exact(&mut errno).is_err() {
+            return Ok(child);
+        }
+        child.wait()?;
+        Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(errno)))
+    }
+
+    /// Starts the program with these standard descriptors, each of which is above 2, or its own. If it cannot
+    /// run, the new process reports the error number, or in words on its standard error, and ends.
+    fn fork(&self, descriptors: [Option<BorrowedFd>; 3], report: Option<&PipeWriter>) -> io::Result<Child> {
         if self.words.has_zero || self.variables.has_zero {
             return Err(Errno::EINVAL.into());
         }
@@ -235,7 +256,6 @@ impl<'a> Command<'a> {
         let path = words[0];
         words[0] = self.name.unwrap_or(path);
         let (words, variables) = (pointers(&words), pointers(&self.environment()));
-        let (mut failure, report) = io::pipe()?;
         // SAFETY: the child makes only system calls: no allocation, no lock.
         let pid = Errno::result(unsafe { libc::fork() })?;
         if pid == 0 {
@@ -248,22 +268,20 @@ impl<'a> Command<'a> {
                 }
                 Err(errno) => errno,
             };
-            let errno = errno as c_int;
-            // SAFETY: the bytes of the number are valid; and nothing of this process is used again.
-            unsafe {
-                libc::write(report.as_raw_fd(), (&raw const errno).cast(), size_of::<c_int>());
-                libc::_exit(1);
+            let number = (errno as c_int).to_ne_bytes();
+            let words = [b"cannot start ", path.to_bytes(), b": ", errno.desc().as_bytes()];
+            let (descriptor, parts) = match report {
+                Some(report) => (report.as_raw_fd(), &[&number[..]][..]),
+                None => (libc::STDERR_FILENO, &words[..]),
+            };
+            for part in parts {
+                // SAFETY: the bytes are valid.
+                unsafe { libc::write(descriptor, part.as_ptr().cast(), part.len()) };
             }
+            // SAFETY: nothing of this process is used again.
+            unsafe { libc::_exit(1) };
         }
-        drop(report);
-        let mut child = Child::of(Pid::from_raw(pid));
-        let mut errno = [0; size_of::<c_int>()];
-        // The end of the pipe without a number: the child has become the program, which closed the pipe.
-        if failure.read_exact(&mut errno).is_err() {
-            return Ok(child);
-        }
-        child.wait()?;
-        Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(errno)))
+        Ok(Child::of(Pid::from_raw(pid)))
     }
 
     /// Fulfils all conditions, in the new process.

@@ -5,7 +5,6 @@ pub mod clock;
 pub mod command;
 pub mod disk;
 pub mod entropy;
-pub mod errno;
 pub mod key_files;
 mod libc_overrides;
 pub mod logging;

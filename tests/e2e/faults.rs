@@ -102,6 +102,10 @@ const OF_LEGACY: &[Fault] = &[
         script: "iptables-legacy -D FORWARD -j PORTALS_FORWARD",
     },
     Fault {
+        name: "the portal's interface replaced by another one in all rules of a table",
+        script: "iptables-legacy-save -t filter | sed 's/portal0/portal9/' | iptables-legacy-restore",
+    },
+    Fault {
         name: "the firewall loaded again, without portals' chains",
         script: "printf '*filter\\n-A INPUT -i lo -j ACCEPT\\nCOMMIT\\n' | iptables-legacy-restore",
     },
@@ -121,7 +125,13 @@ fn each(world: &mut World) -> Result<()> {
     no_leak(world, NYC, GUEST, |world| {
         settled(world.site(NYC))?;
         let faults = all();
-        for fault in faults.iter().chain(faults.last()) {
+        for (number, fault) in faults.iter().chain(faults.last()).enumerate() {
+            if number == FAULTS.len() {
+                // The new agent has repaired nothing yet: with the repairs so far, those of the firewall
+                // would count as a quarrel with another program, and be slower.
+                world.site(NYC).start_agent()?;
+                settled(world.site(NYC))?;
+            }
             let took = repaired_after(world, fault)?;
             println!("fault {took:5.0} ms  {}", fault.name);
             if took > seconds(SOON).as_secs_f64() * 1e3 {

@@ -16,6 +16,7 @@ mod access;
 mod advertisements;
 mod asked;
 mod bridged;
+mod bulk;
 mod chains;
 mod clock;
 mod commands;
@@ -101,6 +102,7 @@ struct Scenario {
 /// Scenarios about the abilities of a kernel: they run on every kernel, also where it is emulated.
 const CORE: &[&[Scenario]] = &[
     ways::SCENARIOS,
+    bulk::SCENARIOS,
     devices::SCENARIOS,
     access::SCENARIOS,
     same_lan::SCENARIOS,

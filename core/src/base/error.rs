@@ -1,6 +1,5 @@
 //! The error type of the program: the action that failed, its object, and the cause.
 
-use std::error::Error as StdError;
 use std::fmt;
 
 /// Result of every function that can fail.
@@ -26,32 +25,35 @@ pub struct Error(Box<Report>);
 struct Report {
     kind: ErrorKind,
     message: String,
-    source: Option<Cause>,
+    /// Words of the underlying cause; empty if there is none.
+    cause: String,
     /// Errors of the same pass that follow this one: only in [`Errors`].
     others: Vec<Error>,
 }
 
-type Cause = Box<dyn StdError + Send + Sync>;
-
 impl Error {
     /// Returns the error of an action that failed.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Failed, message.to_string(), None)
+        Self::new(ErrorKind::Failed, message.to_string())
     }
 
     /// Returns the error for a fault in a file or on the command line, which a person must correct.
     pub fn wrong(message: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Wrong, message.to_string(), None)
+        Self::new(ErrorKind::Wrong, message.to_string())
     }
 
-    fn new(kind: ErrorKind, message: String, source: Option<Cause>) -> Self {
-        Self(Box::new(Report { kind, message, source, others: Vec::new() }))
+    fn new(kind: ErrorKind, message: String) -> Self {
+        Self(Box::new(Report { kind, message, cause: String::new(), others: Vec::new() }))
     }
 
     /// Adds the underlying cause.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Cause>) -> Self {
-        self.0.source = Some(source.into());
+    pub fn because(self, cause: impl fmt::Display) -> Self {
+        self.with_cause(&cause)
+    }
+
+    fn with_cause(mut self, cause: &dyn fmt::Display) -> Self {
+        words(&cause.to_string()).clone_into(&mut self.0.cause);
         self
     }
 
@@ -65,10 +67,11 @@ impl fmt::Display for Error {
     /// Writes the sentence and all its causes on one line: `cannot add rule …: Operation not permitted`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        match self.0.source.as_deref() {
-            None => Ok(()),
-            Some(source) => write!(f, ": {}", words(&source.to_string())),
+        if self.0.cause.is_empty() {
+            return Ok(());
         }
+        f.write_str(": ")?;
+        f.write_str(&self.0.cause)
     }
 }
 
@@ -80,12 +83,6 @@ fn words(cause: &str) -> &str {
         text.starts_with('E') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
     cause.split_once(": ").filter(|(symbol, _)| is_symbol(symbol)).map_or(cause, |(_, words)| words)
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
-    }
 }
 
 /// Several errors from one pass, to show all at once. Never empty.
@@ -180,15 +177,15 @@ pub trait Context<T> {
     fn context(self, context: impl FnOnce() -> String) -> Result<T>;
 }
 
-impl<T, E: Into<Cause>> Context<T> for std::result::Result<T, E> {
+impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
     fn context(self, context: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| under(context(), source))
+        self.map_err(|cause| under(context(), cause))
     }
 }
 
 /// Returns the error with its cause. Never inlined: the compiler makes one function per type of cause,
 /// instead of a copy at each of the hundreds of fallible calls.
 #[inline(never)]
-fn under(message: String, source: impl Into<Cause>) -> Error {
-    Error::new(ErrorKind::Failed, message, Some(source.into()))
+fn under(message: String, cause: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Failed, message).because(cause)
 }

@@ -49,9 +49,9 @@ pub(super) fn for_router_elsewhere(site: &Site, portal: &Portal) -> Vec<Cidr> {
 
 /// Returns the network's own subnets, and the networks outside it that sites share.
 pub(super) fn of_network(site: &Site) -> Vec<Cidr> {
-    let mut networks = of_peers(site);
-    networks.retain(|network| !site.subnets().any(|subnet| subnet.covers(*network)));
-    networks.extend(site.subnets());
+    let (mut networks, subnets) = (of_peers(site), site.subnets());
+    networks.retain(|network| !subnets.as_slice().iter().any(|subnet| subnet.covers(*network)));
+    networks.extend(subnets);
     networks
 }
 

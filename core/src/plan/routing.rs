@@ -29,7 +29,7 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
         part(&mut all, site);
     }
     merge_exemptions(&mut all, site);
-    let mut rules: SortedSet<Rule> = all.into_iter().collect();
+    let mut rules = SortedSet::from(all);
     for family in [Family::V4, Family::V6] {
         if rules.iter().any(|rule| rule.action == RuleAction::Goto(END) && rule.family == family) {
             let action = RuleAction::Lookup(Table(TABLE_BASE));
@@ -77,7 +77,7 @@ pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     for network in translation::seen_networks(site) {
         backstop(&mut routes, Table::MAIN, network);
     }
-    routes.into_iter().collect()
+    routes
 }
 
 /// Adds the route that refuses this router's own traffic which its portal's exit does not take.
@@ -215,11 +215,12 @@ fn device_rules(
     sources: &SortedSet<Cidr>,
     table: Option<Table>,
 ) {
+    let exempt = exempt::for_devices(site, portal);
     for source in sources {
         let entering = Selector { from: Some(*source), ..Selector::default() };
-        for network in exempt::for_devices(site, portal) {
+        for network in &exempt {
             if network.family() == source.family() {
-                rules.push(skip(&entering, network));
+                rules.push(skip(&entering, *network));
             }
         }
         into(rules, site, &portal.to, &entering, DEVICES, table);

@@ -80,17 +80,16 @@ pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap
 /// Returns the sites with a link to `own`: one of the two names the other.
 pub fn linked<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, &'a model::SiteConfig)> {
     let mine = &network.sites[own];
+    let named: SortedSet<&Name> = mine.exits.iter().chain(&mine.links).collect();
     let mut linked = Vec::new();
     for (name, peer) in &network.sites {
-        if name != own && (names(mine, name) || names(peer, own)) {
+        if name != own
+            && (named.contains(name) || peer.exits.iter().chain(&peer.links).any(|name| name == own))
+        {
             linked.push((name, peer));
         }
     }
     linked
-}
-
-fn names(site: &model::SiteConfig, other: &str) -> bool {
-    [&site.exits, &site.links].into_iter().flatten().any(|name| name == other)
 }
 
 fn phone_view(

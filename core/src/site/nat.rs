@@ -77,16 +77,16 @@ impl SiteNat {
         (tunnels, carry_ipv6): (&SortedMap<IfName, SiteTunnel>, bool),
         known: &PeerKnowledge,
     ) -> Self {
+        let helpers = helpers_of(network, own);
         let mut links = Vec::new();
         for (name, _) in linked(network, own) {
             let has_peer = |tunnel: &SiteTunnel| tunnel.provider.is_none() && tunnel.peers.contains_key(name);
             if let Some((interface, tunnel)) = tunnels.iter().find(|(_, tunnel)| has_peer(tunnel)) {
-                links.extend(searched_link(network, own, (interface, tunnel, name), known));
+                links.extend(searched_link(network, own, (interface, tunnel, name), (&helpers, known)));
             }
         }
         let helper = HelperPart::new(network, own, carry_ipv6);
-        let helper_keys =
-            helpers_of(network, own).into_iter().map(|(_, site)| (site.id, site.public_key)).collect();
+        let helper_keys = helpers.iter().map(|(_, site)| (site.id, site.public_key)).collect();
         let site = &network.sites[own];
         let mut dialled = dialled_ports(site, helper.as_ref(), tunnels);
         let mapped_ports = if site.port_mapping { mapped_ports(&dialled, &links) } else { Vec::new() };
@@ -164,22 +164,32 @@ fn tunnel_port(site: &SiteConfig, (name, peer): (&Name, &SiteConfig)) -> u16 {
     site_port(site, site.exits.contains(name), peer)
 }
 
+/// Largest number of helpers of a link: while it is down, each of them is asked every second. Both ends ask
+/// the same ones, because they go through the sites in the same order: relays first.
+const MOST_HELPERS: usize = 8;
+
 fn searched_link(
     network: &Network,
     own: &str,
     (interface, tunnel, name): (&IfName, &SiteTunnel, &Name),
-    known: &PeerKnowledge,
+    (sites, known): (&[(&Name, &SiteConfig)], &PeerKnowledge),
 ) -> Option<SearchedLink> {
     let mine = &network.sites[own];
     let peer = &network.sites[name];
     let mut helper_names = SortedMap::new();
     let mut helpers = Vec::new();
-    for (helper_name, site) in helpers_of(network, own) {
+    let relays_first = [true, false]
+        .into_iter()
+        .flat_map(|relays| sites.iter().filter(move |(_, site)| site.relay == relays));
+    for (helper_name, site) in relays_first {
         let Some((port, endpoint)) = helper_port(site).zip(site.endpoint.as_ref()) else { continue };
-        if helper_name == name {
+        if *helper_name == name {
             continue;
         }
-        helper_names.insert(site.id, helper_name.clone());
+        if helper_names.len() == MOST_HELPERS {
+            break;
+        }
+        helper_names.insert(site.id, (*helper_name).clone());
         let Some(address) = PeerEndpoint::new(endpoint, port, known.resolved).address else { continue };
         let extra_port = site.helper_port.map(|port| SocketAddr::new(address.ip(), port));
         helpers.push(HelperView { id: site.id, port: address, extra_port });
@@ -313,6 +323,22 @@ mod tests {
         assert_eq!(nat.helper_keys.keys().copied().collect::<Vec<_>>(), [3, 4]);
         assert_eq!((nat.helper, nat.mapped_ports), (None, vec![51820, 51822]));
         assert_eq!(nat.dialled_ports, [], "nobody dials it");
+    }
+
+    #[test]
+    fn both_ends_of_a_link_ask_the_same_few_helpers() {
+        let more = (10..50_u8).map(|id| {
+            let key = public_key(&Secret::new([id; 32]));
+            format!("[site.s{id}]\nid = {id}\npublic_key = \"{key}\"\nendpoint = \"s{id}.example.net\"\n")
+        });
+        let network = network("oslo", &more.collect::<String>());
+        let asked = |own, peer| {
+            let nat = nat(&network, own, &[]);
+            let link = nat.links.iter().find(|link| link.peer == peer).unwrap();
+            link.helper_names.clone()
+        };
+        assert_eq!(asked("nyc", "paris").len(), MOST_HELPERS);
+        assert_eq!(asked("nyc", "paris"), asked("paris", "nyc"));
     }
 
     #[test]

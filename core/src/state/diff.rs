@@ -156,11 +156,16 @@ fn in_order_of_making<'a>(rules: &'a SortedSet<Rule>, others: &'a SortedSet<Rule
     for rule in rules.difference(others) {
         new.push(rule);
     }
-    let is_target = |wanted: &Rule| new.iter().any(|rule| rule.action == RuleAction::Goto(wanted.priority));
+    let mut targets = SortedSet::new();
+    for rule in &new {
+        if let RuleAction::Goto(priority) = rule.action {
+            targets.insert(priority);
+        }
+    }
     let mut ordered = Vec::new();
     for are_targets in [true, false] {
         for rule in &new {
-            if is_target(rule) == are_targets {
+            if targets.contains(&rule.priority) == are_targets {
                 ordered.push(*rule);
             }
         }

@@ -3,14 +3,10 @@
 use super::HostQuery;
 use crate::base::error::Result;
 use crate::engine::firewall_choice;
-use crate::firewall::xtables::built_in;
-use crate::firewall::{Chain, FirewallBackend, RestrictiveRules};
+use crate::firewall::{FirewallBackend, RestrictiveRules};
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::site::facts::HostFirewalls;
-
-/// Chains in which rules of other programs could refuse a portal's packets.
-const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
 
 /// Reads which firewalls the host has, and their rules.
 pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewalls> {
@@ -41,15 +37,11 @@ pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewall
     for chain in &survey.locked {
         filters.notes.push(refusing(chain, LOCKED));
     }
-    let families = legacy::families_in_use()?;
     if let Some(program) = filters.legacy {
-        for family in families {
-            let dump = programs.dump(program, family)?;
-            filters.legacy_in_use |= dump.is_used_by_others();
-            for gate in GATES {
-                if dump.refuses(&built_in(gate)) {
-                    filters.barriers.insert((RestrictiveRules::Iptables(program, family), gate));
-                }
+        for tables in &*kernel.legacy_iptables(program)? {
+            filters.legacy_in_use |= tables.is_used_by_others;
+            for gate in &tables.refusing {
+                filters.barriers.insert((RestrictiveRules::Iptables(program, tables.family), *gate));
             }
         }
         // The kernel is asked only where legacy iptables would have to guard: the answer may load modules.
@@ -60,7 +52,7 @@ pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewall
                 filters.legacy_lacks_ipv6 = legacy::lacks_ipv6();
             }
         }
-    } else if !families.is_empty() {
+    } else if !legacy::families_in_use()?.is_empty() {
         filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));
     }
     Ok(filters)

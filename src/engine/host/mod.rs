@@ -19,7 +19,7 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::engine::neighbours;
 use crate::kernel::Kernel;
 use crate::kernel::fake::SharedFake;
-use crate::kernel::link::{HostLink, Links};
+use crate::kernel::link::{HostLink, Ipv6Settings, Links};
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
@@ -227,61 +227,47 @@ fn is_link_scoped(address: IpAddr) -> bool {
     address::is_link_local(address) || address.is_multicast()
 }
 
-/// Reports whether an interface can be told to ignore router advertisements. It cannot if the kernel or the
-/// interface has no IPv6, or if `/proc/sys` is read-only.
-fn can_be_deaf(interface: &IfName) -> bool {
-    let setting = format!("/proc/sys/net/ipv6/conf/{interface}/accept_ra");
-    access(Path::new(&setting), AccessFlags::W_OK).is_ok()
-}
-
 /// Adds the interfaces and their settings. `default` stands for interfaces that are made later, and for ours:
 /// an interface keeps the setting that it was made with.
 fn take_interfaces(facts: &mut Facts, links: &SortedMap<u32, &HostLink>) {
     let later: IfName = "default".parse().expect("a valid name");
-    let mut later_lacks_ipv6 = lacks_ipv6(&later);
+    // Not if `/proc/sys` is read-only.
+    let can_set = access(Path::new("/proc/sys/net/ipv6/conf/default/accept_ra"), AccessFlags::W_OK).is_ok();
+    let default = default_ipv6_settings();
+    let mut is_off_later = default.is_some_and(|settings| settings.is_off);
     for link in links.values() {
         let name = &link.name;
         facts.interfaces.insert(name.clone(), link.mtu);
-        if can_be_deaf(name) {
+        let Some(settings) = link.ipv6 else { continue };
+        if can_set {
             facts.can_be_deaf.insert(name.clone());
         }
         if link.ours().is_some() {
-            later_lacks_ipv6 |= lacks_ipv6(name);
+            is_off_later |= settings.is_off;
             continue;
         }
-        if lacks_ipv6(name) {
+        if settings.is_off {
             facts.without_ipv6.insert(name.clone());
         }
-        if hears_advertisements(name) {
+        if settings.hears_advertisements {
             facts.hears_advertisements.insert(name.clone());
         }
     }
-    if later_lacks_ipv6 {
+    if is_off_later {
         facts.without_ipv6.insert(later.clone());
     }
-    if hears_advertisements(&later) {
+    if default.is_some_and(|settings| settings.hears_advertisements) {
         facts.hears_advertisements.insert(later);
     }
 }
 
-/// Reports whether IPv6 is switched off on an interface.
-fn lacks_ipv6(interface: &IfName) -> bool {
-    setting_of(interface, "disable_ipv6").as_deref() == Some("1")
-}
-
-/// Returns a setting of an interface for IPv6, if the kernel has it.
-fn setting_of(interface: &IfName, name: &str) -> Option<String> {
-    sysctl::read(&format!("net/ipv6/conf/{interface}/{name}")).ok().flatten()
-}
-
-/// Reports whether this host listens to router advertisements on an interface: `accept_ra` is 2, or it is 1
-/// and the host forwards no IPv6 from there (Documentation/networking/ip-sysctl.rst).
-fn hears_advertisements(interface: &IfName) -> bool {
-    match setting_of(interface, "accept_ra").as_deref() {
-        Some("2") => true,
-        Some("1") => setting_of(interface, "forwarding").as_deref() == Some("0"),
-        _ => false,
+/// Returns the settings for IPv6 of interfaces that are made later, if the kernel has them.
+fn default_ipv6_settings() -> Option<Ipv6Settings> {
+    let mut values = [0; 3];
+    for (value, name) in values.iter_mut().zip(["disable_ipv6", "accept_ra", "forwarding"]) {
+        *value = sysctl::read(&["net/ipv6/conf/default/", name].concat()).ok()??.parse().ok()?;
     }
+    Some(Ipv6Settings::new(values))
 }
 
 /// Reports whether policy rules can match ports: see [`Facts::rules_know_ports`].

@@ -4,10 +4,17 @@
 //! One thread runs all tunnels. Boringtun has a runner of its own, with several threads and a text protocol
 //! for each tunnel (docs/decisions/0015-own-event-loop.md).
 
+mod device;
+mod inbox;
+mod merge;
 mod networks;
+#[cfg(test)]
+mod offload_tests;
+mod outbox;
 mod peer;
 mod peers;
 pub(crate) mod settings;
+pub(crate) mod split;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -31,6 +38,7 @@ use crate::base::moment::after;
 use crate::base::net::IfName;
 use crate::state::Tunnel as Settings;
 use crate::system::entropy;
+use device::Device;
 use tunnel::Tunnel;
 use turn::Runner;
 use window::{Window, socket_path};
@@ -58,12 +66,13 @@ impl Devices {
         if self.runner.is_none() {
             self.runner = Some(Runner::start().context(context)?);
         }
-        let device = tun::create(name).context(context)?;
+        let (file, has_headers) = tun::create(name).context(context)?;
+        let device = Device { file: file.into(), has_headers };
         let window = Window::open(name)
             .inspect_err(|error| warn!("other programs cannot see the settings of {name}: {error}"))
             .ok();
         let runner = self.runner.as_ref().expect("it was started above");
-        runner.add(Tunnel::new(name, device.into(), window)).context(context)
+        runner.add(Tunnel::new(name, device, window)).context(context)
     }
 
     /// Reports whether there are no interfaces.

@@ -24,7 +24,7 @@ pub(super) const ROUND: Duration = Duration::from_secs(1);
 const TAG: u64 = 16;
 
 /// Length of a message that begins a handshake.
-const BEGINNING: usize = 148;
+pub(super) const BEGINNING: usize = 148;
 
 /// First byte of a message of data.
 const DATA: u8 = 4;
@@ -110,16 +110,12 @@ impl Peer {
     }
 
     /// Looks at the timers, unless that was a moment ago. The protocol knows no other time than that of the
-    /// last look, so that a look comes before each message. Returns a message to send.
+    /// last look, so that a look comes before each message. Returns the length of a message to send, which
+    /// is then in the room.
     ///
     /// After 90 s without an answer the protocol gives up, and sends not even keepalives until there is data.
     /// A peer that is wanted begins anew: its next keepalive begins a handshake.
-    pub(super) fn look<'a>(
-        &mut self,
-        identity: &Identity,
-        now: Instant,
-        room: &'a mut [u8],
-    ) -> Option<&'a [u8]> {
+    pub(super) fn look(&mut self, identity: &Identity, now: Instant, room: &mut [u8]) -> Option<usize> {
         if now.saturating_duration_since(self.looked) < ROUND {
             return None;
         }
@@ -131,36 +127,22 @@ impl Peer {
         } else {
             self.protocol.update_timers(room)
         };
-        match result {
-            TunnResult::WriteToNetwork(message) => {
-                self.sent += message.len() as u64;
-                Some(message)
-            }
-            TunnResult::Err(WireGuardError::ConnectionExpired) if self.is_wanted() => {
-                self.renew(identity);
-                None
-            }
-            _ => None,
+        if matches!(result, TunnResult::Err(WireGuardError::ConnectionExpired)) && self.is_wanted() {
+            self.renew(identity);
+            return None;
         }
+        count(&mut self.sent, &result)
     }
 
-    /// Encrypts a packet. Returns a message to send: the packet, or the beginning of a handshake if there is
-    /// no session. Then the packet waits for the session.
-    pub(super) fn encrypt<'a>(&mut self, packet: &[u8], room: &'a mut [u8]) -> Option<&'a [u8]> {
-        let TunnResult::WriteToNetwork(message) = self.protocol.encapsulate(packet, room) else {
-            return None;
-        };
-        self.sent += message.len() as u64;
-        Some(message)
+    /// Encrypts a packet. Returns the length of a message to send: the packet, or the beginning of a
+    /// handshake if there is no session. Then the packet waits for the session.
+    pub(super) fn encrypt(&mut self, packet: &[u8], room: &mut [u8]) -> Option<usize> {
+        count(&mut self.sent, &self.protocol.encapsulate(packet, room))
     }
 
-    /// Returns the next packet that waited for a session, encrypted.
-    pub(super) fn next_waiting<'a>(&mut self, room: &'a mut [u8]) -> Option<&'a [u8]> {
-        let TunnResult::WriteToNetwork(message) = self.protocol.decapsulate(None, &[], room) else {
-            return None;
-        };
-        self.sent += message.len() as u64;
-        Some(message)
+    /// Encrypts the next packet that waited for a session. Returns the length of the message.
+    pub(super) fn next_waiting(&mut self, room: &mut [u8]) -> Option<usize> {
+        count(&mut self.sent, &self.protocol.decapsulate(None, &[], room))
     }
 
     /// Takes a message that has passed the door.
@@ -171,9 +153,7 @@ impl Peer {
         room: &'a mut [u8],
     ) -> TunnResult<'a> {
         let result = self.protocol.decapsulate(Some(from.ip()), message, room);
-        if let TunnResult::WriteToNetwork(answer) = &result {
-            self.sent += answer.len() as u64;
-        }
+        count(&mut self.sent, &result);
         if !matches!(result, TunnResult::Err(_)) {
             let tag = if message.first() == Some(&DATA) { TAG } else { 0 };
             self.received += message.len() as u64 - tag;
@@ -191,6 +171,13 @@ impl Peer {
             sent: self.sent,
         }
     }
+}
+
+/// Counts a message to send, and returns its length.
+fn count(sent: &mut u64, result: &TunnResult<'_>) -> Option<usize> {
+    let TunnResult::WriteToNetwork(message) = result else { return None };
+    *sent += message.len() as u64;
+    Some(message.len())
 }
 
 fn protocol(key: PublicKey, settings: &state::Peer, index: u32, identity: &Identity) -> Tunn {

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use defguard_boringtun::noise::{Tunn, TunnResult};
@@ -14,6 +14,9 @@ use defguard_boringtun::x25519;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use proptest::prelude::*;
 
+use super::device::Device;
+use super::offload_tests::{sample, split};
+use super::split::HEADER;
 use super::tunnel::{Room, Tunnel};
 use crate::base::keys::{clamped, public_key};
 use crate::base::net::{Family, PublicKey, Secret};
@@ -25,10 +28,15 @@ struct Site {
     tunnel: Tunnel,
     host: UnixDatagram,
     settings: Settings,
-    room: Box<Room>,
 }
 
 static LOOPBACK: Once = Once::new();
+
+static ROOM: Mutex<Room> = Mutex::new(Room::new());
+
+fn room() -> MutexGuard<'static, Room> {
+    ROOM.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Brings loopback up: a new network namespace has it down.
 fn bring_up_loopback() {
@@ -63,12 +71,18 @@ fn packet(from: Ipv4Addr, to: Ipv4Addr, number: u8) -> Vec<u8> {
 impl Site {
     /// A site with a tunnel to others, which it does not dial.
     fn new(number: u8, others: &[u8]) -> Self {
+        Self::with(number, others, false, true)
+    }
+
+    /// A site on a kernel with these abilities.
+    fn with(number: u8, others: &[u8], has_headers: bool, batches: bool) -> Self {
         LOOPBACK.call_once(bring_up_loopback);
         let (device, host) = UnixDatagram::pair().unwrap();
         device.set_nonblocking(true).unwrap();
         host.set_nonblocking(true).unwrap();
-        let device = File::from(OwnedFd::from(device));
-        let tunnel = Tunnel::new(&"portals-test".parse().unwrap(), device, None);
+        let device = Device { file: File::from(OwnedFd::from(device)), has_headers };
+        let mut tunnel = Tunnel::new(&"portals-test".parse().unwrap(), device, None);
+        tunnel.batches = batches;
         let peer = |other: &u8| {
             let peer = Peer {
                 preshared_key: Some(Secret::new([number ^ other; 32])),
@@ -84,7 +98,7 @@ impl Site {
             peers: others.iter().map(peer).collect(),
             ..Settings::default()
         };
-        let mut site = Self { tunnel, host, settings: Settings::default(), room: Box::new(Room::new()) };
+        let mut site = Self { tunnel, host, settings: Settings::default() };
         site.change(settings);
         site
     }
@@ -112,7 +126,7 @@ impl Site {
     /// Sends a packet from the host into the tunnel.
     fn send(&mut self, packet: &[u8]) {
         self.host.send(packet).unwrap();
-        self.tunnel.send(Instant::now(), &mut self.room);
+        self.tunnel.send(Instant::now(), &mut room());
     }
 
     /// Waits for messages from the network, and takes them.
@@ -120,12 +134,12 @@ impl Site {
         let socket = self.tunnel.sockets.as_ref().unwrap().of(Family::V4).unwrap();
         let mut waits = [PollFd::new(std::os::fd::AsFd::as_fd(socket), PollFlags::POLLIN)];
         assert_eq!(poll(&mut waits, PollTimeout::from(60_000_u16)), Ok(1), "a message comes");
-        self.tunnel.receive(Family::V4, Instant::now(), &mut self.room);
+        self.tunnel.receive(Family::V4, Instant::now(), &mut room());
     }
 
     /// Packets that have come out of the tunnel.
     fn came(&self) -> Vec<Vec<u8>> {
-        let mut piece = [0; 2000];
+        let mut piece = vec![0; 1 << 17];
         let next = || self.host.recv(&mut piece).ok().map(|length| piece[..length].to_vec());
         std::iter::from_fn(next).collect()
     }
@@ -133,11 +147,15 @@ impl Site {
 
 /// Two sites with a session. The packet that began it has arrived.
 fn with_session() -> (Site, Site) {
-    let (mut one, mut other) = (Site::new(1, &[2, 3]), Site::new(2, &[1]));
+    session(Site::new(1, &[2, 3]), Site::new(2, &[1]))
+}
+
+fn session(mut one: Site, mut other: Site) -> (Site, Site) {
     let address = other.address();
     one.change_peer(2, |peer| peer.endpoint = Some(address));
     let first = packet(inner(1), inner(2), 0);
-    one.send(&first);
+    let header = if one.tunnel.device.has_headers { &[0; HEADER][..] } else { &[] };
+    one.send(&[header, &first].concat());
     other.receive();
     one.receive();
     other.receive();
@@ -224,6 +242,50 @@ fn only_a_peer_that_changes_in_more_than_networks_and_endpoint_begins_anew() {
     assert_eq!(one.peer(2).endpoint, endpoint, "the address is still known");
 }
 
+/// Each end may have a kernel that knows large packets, large messages, both or none.
+#[test]
+fn data_passes_between_kernels_of_all_abilities() {
+    let size = 1300;
+    let mut large = sample();
+    // A pair of sockets has room for ten packets.
+    large.payload = (0..3000_u32).flat_map(u32::to_le_bytes).take(8 * size - 100).collect();
+    for abilities in 0..32 {
+        let is = |bit: u8| abilities & 1 << bit != 0;
+        large.v6 = is(4);
+        let (mut one, mut other) =
+            session(Site::with(1, &[2], is(0), is(1)), Site::with(2, &[1], is(2), is(3)));
+        for (site, peer) in [(&mut one, 2), (&mut other, 1)] {
+            let all = ["0.0.0.0/0", "::/0"].map(|network| network.parse().unwrap());
+            site.change_peer(peer, |peer| peer.allowed_ips = all.into());
+        }
+        let pieces: Vec<_> = large.pieces(size).iter().map(|piece| piece.packet(false)).collect();
+        if is(0) {
+            one.send(&[&large.header(size)[..], &large.packet(true)].concat());
+        } else {
+            for piece in &pieces {
+                one.send(piece);
+            }
+        }
+        let (mut came, mut length) = (Vec::new(), 0);
+        while length < large.payload.len() {
+            other.receive();
+            let head = large.packet(true).len() - large.payload.len() + if is(2) { HEADER } else { 0 };
+            let now = other.came();
+            length += now.iter().map(|packet| packet.len() - head).sum::<usize>();
+            came.extend(now);
+        }
+        if is(2) {
+            let split = came.iter().flat_map(|came| {
+                let (header, packet) = came.split_first_chunk().unwrap();
+                split(*header, packet).unwrap()
+            });
+            assert_eq!(split.collect::<Vec<_>>(), pieces, "{abilities:b}");
+        } else {
+            assert_eq!(came, pieces, "{abilities:b}");
+        }
+    }
+}
+
 #[test]
 fn a_flood_of_handshakes_gets_cookies_and_data_still_passes() {
     let (mut one, mut other) = with_session();
@@ -251,6 +313,18 @@ fn a_flood_of_handshakes_gets_cookies_and_data_still_passes() {
     }
     // The flood may last longer than the second in which handshakes are counted.
     assert!(answers > 0);
+}
+
+#[test]
+fn a_flood_of_empty_messages_leaves_room_for_other_work() {
+    let mut one = Site::new(1, &[2]);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..200 {
+        stranger.send_to(b"", one.address()).unwrap();
+    }
+    one.receive();
+    let socket = one.tunnel.sockets.as_ref().unwrap().of(Family::V4).unwrap();
+    assert_eq!(socket.recv(&mut [0]).unwrap(), 0, "a turn ends before all of them are read");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! A tunnel: its tun device, its sockets and its peers.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,8 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 use defguard_boringtun::noise::handshake::parse_handshake_anon;
 use defguard_boringtun::noise::{Packet, Tunn, TunnResult};
 
-use super::peer::{Identity, Peer};
+use super::device::Device;
+use super::inbox::Inbox;
+use super::merge::Merge;
+use super::outbox::Outbox;
+use super::peer::{BEGINNING, Identity, Peer};
 use super::peers::Peers;
+use super::split::Split;
 use super::udp::Sockets;
 use super::window::Window;
 use crate::base::error::{Context as _, Result};
@@ -40,20 +44,21 @@ const WAITING: usize = 256;
 /// Private key of a tunnel that has none. Such a tunnel has no peers, so the key lets no packet in.
 const NO_KEY: [u8; 32] = [1; 32];
 
-/// Room for a packet, and for the message that it becomes: the largest UDP message, and what WireGuard adds.
+/// Room for the packets and messages of a turn.
 pub(super) struct Room {
-    packet: [u8; PACKET],
-    message: [u8; PACKET + 64],
+    /// Packet from the device, behind room for a header. The largest is 64 kB long.
+    packet: [u8; 1 << 17],
+    inbox: Inbox,
+    outbox: Outbox,
+    merge: Merge,
 }
 
-/// Length of the longest packet in bytes.
-const PACKET: usize = 1 << 16;
-
 impl Room {
-    /// Returns empty room.
+    /// Returns empty room. All its bytes are zeros.
     #[allow(clippy::large_stack_arrays, reason = "the room is a static")]
     pub(super) const fn new() -> Self {
-        Self { packet: [0; PACKET], message: [0; PACKET + 64] }
+        let (inbox, outbox, merge) = (Inbox::new(), Outbox::new(), Merge::new());
+        Self { packet: [0; _], inbox, outbox, merge }
     }
 }
 
@@ -62,7 +67,9 @@ pub(super) struct Tunnel {
     /// Name of its interface.
     pub(super) name: IfName,
     /// Device of its interface.
-    pub(super) device: File,
+    pub(super) device: Device,
+    /// Set if the kernel may split and merge messages.
+    pub(super) batches: bool,
     /// Sockets; `None` until the tunnel gets its first settings.
     pub(super) sockets: Option<Sockets>,
     /// Socket at which other programs see the settings.
@@ -79,10 +86,11 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// Returns a tunnel without settings.
-    pub(super) fn new(name: &IfName, device: File, window: Option<Window>) -> Self {
+    pub(super) fn new(name: &IfName, device: Device, window: Option<Window>) -> Self {
         Self {
             name: name.clone(),
             device,
+            batches: true,
             sockets: None,
             window,
             is_lost: false,
@@ -138,7 +146,7 @@ impl Tunnel {
             }
             _ => {
                 let port = to.port.map_or(0, NonZeroU16::get);
-                let sockets = Sockets::open(port, to.fwmark).context(|| {
+                let sockets = Sockets::open(port, to.fwmark, self.batches).context(|| {
                     format!(
                         "cannot let {name} listen on UDP port {port} (`ss -ulpn` shows which program does)"
                     )
@@ -194,51 +202,64 @@ impl Tunnel {
     /// Looks at the timers of the peers for which that is due. Returns `Some(true)` if there are timers that
     /// go on, and `None` if packets should have their turn before the other peers.
     pub(super) fn look(&mut self, now: Instant, room: &mut Room) -> Option<bool> {
-        let Some(sockets) = &self.sockets else { return Some(false) };
+        let Some(sockets) = &mut self.sockets else { return Some(false) };
+        let outbox = &mut room.outbox;
         let (mut goes_on, mut dialled) = (false, 0);
         for peer in self.peers.iter_mut() {
             if !peer.has_timers() {
                 continue;
             }
-            if let (Some(message), Some(endpoint)) =
-                (peer.look(&self.identity, now, &mut room.message), peer.settings.endpoint)
-            {
-                sockets.send(message, endpoint);
-                dialled += usize::from(message[0] == 1);
-                if dialled == DIALLED_AT_ONCE {
-                    return None;
-                }
+            dialled += usize::from(look(peer, &self.identity, now, outbox, sockets) == BEGINNING);
+            if dialled == DIALLED_AT_ONCE {
+                break;
             }
             goes_on |= peer.has_timers();
         }
-        Some(goes_on)
+        outbox.flush(sockets);
+        (dialled < DIALLED_AT_ONCE).then_some(goes_on)
     }
 
     /// Takes packets from the interface to the network.
     pub(super) fn send(&mut self, now: Instant, room: &mut Room) {
-        for _ in 0..AT_ONCE {
-            match self.device.read(&mut room.packet) {
-                Ok(length) => self.send_packet(length, now, room),
+        let Room { packet, outbox, .. } = room;
+        let mut passed = 0;
+        while passed < AT_ONCE {
+            match self.device.read(packet) {
+                Ok(Some((mut split, packet))) => passed += self.send_packets(&mut split, packet, now, outbox),
+                Ok(None) => {}
                 Err(error) => {
                     // EBADFD, for example: another program has deleted the interface.
                     self.is_lost |= !is_passing(&error);
-                    return;
+                    break;
                 }
             }
+            passed += 1;
+        }
+        if let Some(sockets) = &mut self.sockets {
+            outbox.flush(sockets);
         }
     }
 
-    fn send_packet(&mut self, length: usize, now: Instant, room: &mut Room) {
-        let (packet, message) = (&room.packet[..length], &mut room.message);
+    /// Sends the packets of which one from the interface consists, and returns their number.
+    fn send_packets(
+        &mut self,
+        split: &mut Split,
+        packet: &mut [u8],
+        now: Instant,
+        outbox: &mut Outbox,
+    ) -> usize {
         let owner = Tunn::dst_address(packet).and_then(|address| self.peers.owner(address));
-        let Some(peer) = owner.and_then(|key| self.peers.get_mut(&key)) else { return };
-        let (Some(sockets), Some(endpoint)) = (&self.sockets, peer.settings.endpoint) else { return };
-        if let Some(message) = peer.look(&self.identity, now, message) {
-            sockets.send(message, endpoint);
+        let Some(peer) = owner.and_then(|key| self.peers.get_mut(&key)) else { return 0 };
+        let (Some(sockets), Some(endpoint)) = (&mut self.sockets, peer.settings.endpoint) else { return 0 };
+        look(peer, &self.identity, now, outbox, sockets);
+        let mut number = 0;
+        while let Some(packet) = split.next(packet) {
+            if let Some(length) = peer.encrypt(packet, outbox.room()) {
+                outbox.push(length, endpoint, sockets);
+            }
+            number += 1;
         }
-        if let Some(message) = peer.encrypt(packet, message) {
-            sockets.send(message, endpoint);
-        }
+        number
     }
 
     /// Takes messages from the network.
@@ -247,23 +268,42 @@ impl Tunnel {
             (self.handshakes, self.counted_from) = (0, now);
             self.identity.door.reset_count();
         }
-        for _ in 0..AT_ONCE {
+        let Room { inbox, outbox, merge, .. } = room;
+        let mut passed = 0;
+        while passed < AT_ONCE {
             let Some(socket) = self.sockets.as_ref().and_then(|sockets| sockets.of(family)) else { return };
-            match socket.recv_from(&mut room.packet) {
-                Ok((length, from)) => self.receive_message(length, from, now, room),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // An error of an earlier message. The kernel reports it once.
-                Err(_) => {}
+            let (number, is_last) = inbox.receive(socket);
+            for at in 0..number {
+                // An empty message counts, too.
+                passed += 1;
+                let Some((from, messages, size)) = inbox.get(at) else { continue };
+                for (index, message) in messages.chunks(size).enumerate() {
+                    self.receive_message(message, from, now, outbox, merge);
+                    passed += usize::from(index > 0);
+                }
             }
+            if is_last {
+                break;
+            }
+        }
+        merge.flush(&self.device);
+        if let Some(sockets) = &mut self.sockets {
+            outbox.flush(sockets);
         }
     }
 
-    fn receive_message(&mut self, length: usize, from: SocketAddr, now: Instant, room: &mut Room) {
-        let (message, answer) = (&room.packet[..length], &mut room.message);
-        let Some(sockets) = &self.sockets else { return };
-        let packet = match self.identity.door.verify_packet(Some(from.ip()), message, answer) {
+    fn receive_message(
+        &mut self,
+        message: &[u8],
+        from: SocketAddr,
+        now: Instant,
+        outbox: &mut Outbox,
+        merge: &mut Merge,
+    ) {
+        let Some(sockets) = &mut self.sockets else { return };
+        let packet = match self.identity.door.verify_packet(Some(from.ip()), message, merge.room()) {
             Ok(packet) => packet,
-            Err(TunnResult::WriteToNetwork(cookie)) => return sockets.send(cookie, from),
+            Err(TunnResult::WriteToNetwork(cookie)) => return outbox.copy(cookie, from, sockets),
             Err(_) => return,
         };
         let key = match &packet {
@@ -280,48 +320,59 @@ impl Tunnel {
             Packet::PacketData(data) => self.peers.with_index(data.receiver_idx),
         };
         let Some((key, peer)) = key.and_then(|key| Some((key, self.peers.get_mut(&key)?))) else { return };
-        if let (Some(message), Some(endpoint)) =
-            (peer.look(&self.identity, now, answer), peer.settings.endpoint)
-        {
-            sockets.send(message, endpoint);
-        }
-        let (packet_for_host, source) = match peer.take(message, from, answer) {
+        look(peer, &self.identity, now, outbox, sockets);
+        let (length, source) = match peer.take(message, from, merge.room()) {
             TunnResult::Err(_) => return,
-            TunnResult::Done => (None, None),
+            TunnResult::Done => (0, None),
             TunnResult::WriteToNetwork(answer) => {
-                sockets.send(answer, from);
-                (None, None)
+                outbox.copy(answer, from, sockets);
+                (0, None)
             }
-            TunnResult::WriteToTunnelV4(packet, source) => (Some(packet), Some(source.into())),
-            TunnResult::WriteToTunnelV6(packet, source) => (Some(packet), Some(source.into())),
+            TunnResult::WriteToTunnelV4(packet, source) => (packet.len(), Some(source.into())),
+            TunnResult::WriteToTunnelV6(packet, source) => (packet.len(), Some(source.into())),
         };
         // A cookie is no proof that the peer is at this address.
         if !matches!(packet, Packet::PacketCookieReply(_)) {
             peer.settings.endpoint = Some(from);
         }
         let ends_wait = matches!(packet, Packet::HandshakeResponse(_) | Packet::PacketData(_));
-        if let Some(packet) = packet_for_host
-            && source.and_then(|source| self.peers.owner(source)) == Some(key)
-        {
-            // The interface may be down (EIO), or the host may have no memory: the packet is lost.
-            let _ = self.device.write(packet);
+        if source.and_then(|source| self.peers.owner(source)) == Some(key) {
+            merge.take(length, &self.device);
         }
         if ends_wait {
-            self.send_waiting(&key, from, &mut room.message);
+            self.send_waiting(&key, from, outbox);
         }
     }
 
     /// Sends the packets that waited for the session of a peer.
-    fn send_waiting(&mut self, key: &PublicKey, to: SocketAddr, room: &mut [u8]) {
-        let (Some(peer), Some(sockets)) = (self.peers.get_mut(key), &self.sockets) else { return };
+    fn send_waiting(&mut self, key: &PublicKey, to: SocketAddr, outbox: &mut Outbox) {
+        let (Some(peer), Some(sockets)) = (self.peers.get_mut(key), &mut self.sockets) else { return };
         for _ in 0..WAITING {
-            let Some(message) = peer.next_waiting(room) else { return };
-            sockets.send(message, to);
+            let Some(length) = peer.next_waiting(outbox.room()) else { return };
+            outbox.push(length, to, sockets);
         }
     }
 }
 
+/// Looks at the timers of a peer, and sends the message that is due. Returns its length, or 0.
+fn look(
+    peer: &mut Peer,
+    identity: &Identity,
+    now: Instant,
+    outbox: &mut Outbox,
+    sockets: &mut Sockets,
+) -> usize {
+    let Some(length) = peer.look(identity, now, outbox.room()) else { return 0 };
+    if let Some(endpoint) = peer.settings.endpoint {
+        outbox.push(length, endpoint, sockets);
+    }
+    length
+}
+
 /// Reports whether the device may work again after this error.
 fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::OutOfMemory)
+    // A packet that the kernel cannot describe in a header (EINVAL) is gone.
+    let passing =
+        [ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::OutOfMemory, ErrorKind::InvalidInput];
+    passing.contains(&error.kind())
 }

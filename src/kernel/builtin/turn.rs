@@ -24,7 +24,7 @@ const EVENTS: usize = 32;
 /// Most visitors at once.
 const MOST_VISITORS: usize = 8;
 
-/// Room for the packet of a turn. Zeros take no memory until they are used.
+/// Room for the packets of a turn. Zeros take no memory until they are used.
 static ROOM: Mutex<Room> = Mutex::new(Room::new());
 
 /// Descriptors of a tunnel, and others. Their numbers are part of the data of an event.
@@ -90,7 +90,7 @@ impl Runner {
         let mut tunnels = self.lock();
         tunnels.last_number += 1;
         let number = tunnels.last_number;
-        add(&self.shared.events, &tunnel.device, number, Source::Device)?;
+        add(&self.shared.events, &tunnel.device.file, number, Source::Device)?;
         if let Some(window) = &tunnel.window {
             add(&self.shared.events, &window.listener, number, Source::Window)?;
         }
@@ -187,7 +187,7 @@ impl Shared {
                     _ => tunnel.receive(Family::V6, now, room),
                 }
                 if tunnel.is_lost {
-                    let _ = self.events.delete(&tunnel.device);
+                    let _ = self.events.delete(&tunnel.device.file);
                     (tunnel.sockets, tunnel.window) = (None, None);
                 }
             }

@@ -94,7 +94,7 @@ fn empty() -> libc::msghdr {
 }
 
 /// Decodes `struct sockaddr_in` or `struct sockaddr_in6`.
-fn sender(name: &[u8; size_of::<libc::sockaddr_in6>()]) -> Option<SocketAddr> {
+pub(in crate::kernel) fn sender(name: &[u8; size_of::<libc::sockaddr_in6>()]) -> Option<SocketAddr> {
     let [f, a, p, o, rest @ ..] = *name;
     let port = u16::from_be_bytes([p, o]);
     match c_int::from(u16::from_ne_bytes([f, a])) {

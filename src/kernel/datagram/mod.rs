@@ -15,6 +15,7 @@ use nix::libc::{self, c_int};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 
 pub(super) use helper::BoundSocket;
+pub(super) use message::sender;
 pub(super) use raw::{RawSockets, open_raw_udp, receive_raw_udp};
 
 use crate::state::TUNNEL_MARK;

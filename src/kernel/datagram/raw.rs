@@ -16,8 +16,8 @@ use super::TunnelPacket;
 use super::message::{self, ROOM};
 use super::{AT_ONCE, open, open_ipv6, set_option};
 use crate::base::net::Family;
+use crate::kernel::checksum::checksum;
 use crate::kernel::constant::of_16_bits;
-use crate::kernel::echo::checksum;
 use crate::nat::ip_of;
 use crate::nat::packet::MAGIC;
 use crate::state::TUNNEL_MARK;
@@ -173,8 +173,7 @@ fn errno(error: &std::io::Error) -> Errno {
 pub(super) fn checksum_of(from: Ipv4Addr, to: Ipv4Addr, datagram: &[u8]) -> u16 {
     let length = u16::try_from(datagram.len()).unwrap_or_default().to_be_bytes();
     let protocol = [0, 17];
-    let padding = if datagram.len().is_multiple_of(2) { &[][..] } else { &[0] };
-    let summed = [&from.octets()[..], &to.octets(), &protocol, &length, datagram, padding].concat();
+    let summed = [&from.octets()[..], &to.octets(), &protocol, &length, datagram].concat();
     // A sum of 0 is sent as its other form, because 0 means "no checksum".
     match checksum(&summed) {
         0 => u16::MAX,

@@ -16,7 +16,6 @@ use nix::errno::Errno;
 use super::batch::Batch;
 use super::conntrack::ConnectionFilter;
 use super::echo::EchoPath;
-use super::iptables::legacy::Shape;
 use super::link::Links;
 use super::sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
 use super::wireguard::{PeerStatistics, Reading};
@@ -238,8 +237,8 @@ impl Kernel for FakeKernel {
         self.facts.closes_ports
     }
 
-    fn legacy_tables(&mut self) -> Result<Vec<Shape>> {
-        Ok(Vec::new())
+    fn legacy_tables(&mut self) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     fn look_for_wireguard(&mut self) -> Result<()> {

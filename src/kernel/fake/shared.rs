@@ -12,7 +12,6 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::kernel::conntrack::ConnectionFilter;
 use crate::kernel::echo::EchoPath;
-use crate::kernel::iptables::legacy::Shape;
 use crate::kernel::link::Links;
 use crate::kernel::sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
 use crate::kernel::wireguard::Reading;
@@ -81,7 +80,7 @@ impl Kernel for SharedFake {
         self.look().can_close_ports()
     }
 
-    fn legacy_tables(&mut self) -> Result<Vec<Shape>> {
+    fn legacy_tables(&mut self) -> Result<Option<u64>> {
         self.look().legacy_tables()
     }
 

@@ -4,7 +4,6 @@ use super::*;
 use crate::base::net::{Family, Table};
 use crate::kernel::sockets::{HelperPacket, TunnelPacket};
 use crate::state::{Reach, RouteTarget, WireGuardBackend};
-use crate::system::errno;
 
 fn name(text: &str) -> IfName {
     text.parse().unwrap()
@@ -29,9 +28,13 @@ fn route(interface: &str) -> Route {
     Route { table: Table(7700), destination: Family::V4.everything(), target, metric: None }
 }
 
+/// Applies the steps, and returns the number whose words end the error of each.
 fn errors(kernel: &mut FakeKernel, steps: &[Step]) -> Vec<Option<Errno>> {
     let errno = |outcome: Outcome| match outcome {
-        Outcome::Failed(error) => errno::of(&error),
+        Outcome::Failed(error) => {
+            let text = error.to_string();
+            (1..134).map(Errno::from_raw).find(|errno| text.ends_with(&format!(": {}", errno.desc())))
+        }
         Outcome::Done | Outcome::Untried => None,
     };
     kernel.apply(steps).into_iter().map(errno).collect()

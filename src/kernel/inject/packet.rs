@@ -6,8 +6,8 @@ use nix::libc;
 
 use crate::base::net::Family;
 use crate::kernel::attributes::address_bytes;
+use crate::kernel::checksum::checksum;
 use crate::kernel::constant::of_8_bits;
-use crate::kernel::echo::checksum;
 
 /// Number of ICMP.
 pub const ICMP: u8 = of_8_bits(libc::IPPROTO_ICMP);

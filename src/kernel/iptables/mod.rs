@@ -2,7 +2,9 @@
 //! `iptables-restore --noflush` changes them, each table in one step. No command line is interpolated: the
 //! programs read their work from standard input.
 
+pub mod entries;
 pub mod legacy;
+mod question;
 
 use std::path::Path;
 use std::process::Output;
@@ -12,8 +14,9 @@ use std::time::{Duration, Instant};
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::moment::{after, has_come};
 use crate::base::net::Family;
+use crate::firewall::Chain;
 use crate::firewall::xtables::dump::Dump;
-use crate::firewall::xtables::{IptablesProgram, IptablesRuleset, text};
+use crate::firewall::xtables::{IptablesProgram, IptablesRuleset, built_in, text};
 use crate::system::child::path_of;
 use crate::system::command::Command;
 
@@ -24,6 +27,22 @@ const BUSY: i32 = 4;
 /// Time for retries while another program has the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(50);
+
+/// Chains in which rules of other programs could refuse a portal's packets.
+const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
+
+/// Tables of one family, as far as portals must know them.
+#[derive(Debug)]
+pub struct FamilyTables {
+    /// The family.
+    pub family: Family,
+    /// Our content.
+    pub ours: IptablesRuleset,
+    /// Set if another program has rules here, or a policy other than to accept.
+    pub is_used_by_others: bool,
+    /// Chains in which rules of other programs refuse unknown packets.
+    pub refusing: Vec<Chain>,
+}
 
 /// Sets of iptables programs on this host, by flavour.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,6 +86,15 @@ impl Iptables {
     /// Reads all tables of a family. The result is empty if the program for the family is missing.
     pub fn dump(self, program: IptablesProgram, family: Family) -> Result<Dump> {
         save(program, family, &[]).map(|text| Dump::read(&text))
+    }
+
+    /// Reads all tables of a family, and keeps what portals must know.
+    pub(super) fn tables(self, program: IptablesProgram, family: Family) -> Result<FamilyTables> {
+        let dump = self.dump(program, family)?;
+        let mut refusing = GATES.to_vec();
+        refusing.retain(|gate| dump.refuses(&built_in(*gate)));
+        let (ours, is_used_by_others) = (dump.ours(family), dump.is_used_by_others());
+        Ok(FamilyTables { family, ours, is_used_by_others, refusing })
     }
 
     /// Returns all rules of a family with their counters, as `iptables-save -c` writes them. The result is

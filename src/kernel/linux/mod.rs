@@ -3,6 +3,7 @@
 mod changes;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use nix::errno::Errno;
@@ -17,7 +18,7 @@ use crate::kernel::batch::Batch;
 use crate::kernel::conntrack::{self, ConnectionFilter};
 use crate::kernel::datagram::{BoundSocket, RawSockets};
 use crate::kernel::echo::{Echo, EchoPath};
-use crate::kernel::iptables::{Iptables, legacy};
+use crate::kernel::iptables::{FamilyTables, Iptables, entries, legacy};
 use crate::kernel::link::Links;
 use crate::kernel::neighbour::NeighbourSocket;
 use crate::kernel::netlink::{Socket, protocols};
@@ -40,6 +41,10 @@ pub struct Linux {
     wireguard: Option<WireGuard>,
     nftables: Option<Nftables>,
     iptables: Option<Iptables>,
+    /// Room for the entries of a table of legacy iptables.
+    entries: Vec<u8>,
+    /// Tables of legacy iptables as its program showed them, and their digest at that time.
+    saved: Option<(u64, Rc<Vec<FamilyTables>>)>,
     /// Interfaces of the built-in WireGuard that this process runs.
     devices: builtin::Devices,
 }
@@ -52,6 +57,8 @@ impl Linux {
             wireguard: WireGuard::find()?,
             nftables: Nftables::find()?,
             iptables: None,
+            entries: Vec::new(),
+            saved: None,
             devices: builtin::Devices::default(),
         })
     }
@@ -80,6 +87,26 @@ impl Linux {
     /// Returns the programs for iptables. The search for them takes place once.
     pub fn iptables(&mut self) -> Iptables {
         *self.iptables.get_or_insert_with(Iptables::find)
+    }
+
+    /// Returns the tables of legacy iptables in use. The program, which belongs to legacy iptables, runs only
+    /// if a rule has changed since it ran.
+    pub fn legacy_iptables(&mut self, program: IptablesProgram) -> Result<Rc<Vec<FamilyTables>>> {
+        let before = self.legacy_tables()?;
+        if let Some((digest, tables)) = &self.saved
+            && before == Some(*digest)
+        {
+            return Ok(Rc::clone(tables));
+        }
+        let mut tables = Vec::new();
+        for family in legacy::families_in_use()? {
+            tables.push(self.iptables().tables(program, family)?);
+        }
+        let tables = Rc::new(tables);
+        // Unless another program has changed the tables meanwhile.
+        let digest = before.filter(|_| self.legacy_tables().is_ok_and(|after| after == before));
+        self.saved = digest.map(|digest| (digest, Rc::clone(&tables)));
+        Ok(tables)
     }
 
     /// Returns the interface by which a device's packet would leave that comes in by another interface;
@@ -150,7 +177,15 @@ impl Linux {
         }
         let mut found = SortedMap::new();
         for program in programs {
-            let ours = self.iptables().read(program)?;
+            let ours = if self.iptables().legacy == Some(program) {
+                let mut ours = IptablesRuleset::new();
+                for tables in &*self.legacy_iptables(program)? {
+                    ours.extend(tables.ours.clone());
+                }
+                ours
+            } else {
+                self.iptables().read(program)?
+            };
             if !ours.is_empty() {
                 found.insert(program, ours);
             }
@@ -188,8 +223,8 @@ impl Kernel for Linux {
         self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
     }
 
-    fn legacy_tables(&mut self) -> Result<Vec<legacy::Shape>> {
-        legacy::shape()
+    fn legacy_tables(&mut self) -> Result<Option<u64>> {
+        entries::digest(&mut self.entries)
     }
 
     fn look_for_wireguard(&mut self) -> Result<()> {

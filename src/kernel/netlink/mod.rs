@@ -65,11 +65,23 @@ impl Drop for Socket {
     }
 }
 
+/// Returns the words about a socket that could not be opened.
+pub(super) fn unopened() -> String {
+    "cannot open a netlink socket to the kernel".to_owned()
+}
+
 impl Socket {
     /// Opens a socket for one of [`protocols`].
     pub fn open(protocol: isize) -> Result<Self> {
-        let inner = Self::open_connected(protocol)
-            .context(|| "cannot open a netlink socket to the kernel".to_owned())?;
+        Self::try_open(protocol).context(unopened)
+    }
+
+    /// Opens a socket as [`Socket::open`] does. The error EPROTONOSUPPORT means that the kernel lacks the
+    /// protocol.
+    pub(super) fn try_open(protocol: isize) -> io::Result<Self> {
+        let mut inner = netlink_sys::Socket::new(protocol)?;
+        inner.bind_auto()?;
+        inner.connect(&netlink_sys::SocketAddr::new(0, 0))?;
         // Old kernels lack some of these options. Without them, errors are terser and dumps longer. Extended
         // acknowledgements came with Linux 4.12, short ones with 4.3, filtered dumps with 4.20.
         let _ = inner.set_ext_ack(true);
@@ -79,13 +91,6 @@ impl Socket {
         let secret = protocol == protocols::NETLINK_GENERIC;
         let room = if secret { LITTLE_ROOM } else { ROOM };
         Ok(Self { inner, sequence: 0, answer: Vec::new(), room, secret })
-    }
-
-    fn open_connected(protocol: isize) -> io::Result<netlink_sys::Socket> {
-        let mut inner = netlink_sys::Socket::new(protocol)?;
-        inner.bind_auto()?;
-        inner.connect(&netlink_sys::SocketAddr::new(0, 0))?;
-        Ok(inner)
     }
 
     /// Allows sends of up to this many bytes. The kernel refuses without CAP_NET_ADMIN in the first user

@@ -45,12 +45,6 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.errno)
-    }
-}
-
 /// Reads an acknowledgement, an error or the end of a dump.
 pub(crate) fn verdict(frame: &Frame) -> Result<(), Refusal> {
     let Some((code, rest)) = frame.payload.split_first_chunk() else {

@@ -33,7 +33,6 @@ use crate::firewall::edit::{FirewallEdit, edits, in_stages, inverse_of_sets};
 use crate::firewall::{Firewall, ForeignChain, PinholeChain};
 use crate::kernel::netlink::{Refusal, frames};
 use crate::kernel::nfnetlink::{Nfnetlink, attributes, is_unknown_subsystem};
-use crate::system::errno;
 pub use foreign::Survey;
 
 /// NFTA_GEN_ID.
@@ -56,11 +55,7 @@ impl Nftables {
     /// Opens the nftables of this thread's network namespace; `None` if this kernel has none. The question
     /// makes the kernel load its module.
     pub fn find() -> Result<Option<Self>> {
-        let mut socket = match Nfnetlink::open(call::INET) {
-            // This kernel was built without netfilter's netlink.
-            Err(error) if errno::of(&error) == Some(Errno::EPROTONOSUPPORT) => return Ok(None),
-            socket => socket?,
-        };
+        let Some(mut socket) = Nfnetlink::find(call::INET)? else { return Ok(None) };
         match socket.request(call::GET_GENERATION, NLM_F_ACK, &|_| ()) {
             Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
             // The kernel answers only root.

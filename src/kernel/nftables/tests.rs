@@ -10,7 +10,6 @@ use super::{snapshot, transaction};
 use crate::firewall::edit::{FirewallEdit, edits};
 use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule};
 use crate::kernel::netlink::in_one_piece;
-use crate::system::errno;
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -104,7 +103,7 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
     for (index, errno, expected) in cases {
         let error = transaction::explain(&edits, index, errno.into());
         assert_eq!(error.to_string(), expected);
-        assert_eq!(errno::of(&error), Some(errno));
+        assert!(expected.ends_with(errno.desc()));
     }
 }
 

@@ -5,6 +5,10 @@
 //! that it does not collide with a dnsmasq of the firmware. If another dnsmasq has taken the DHCP port on all
 //! interfaces, the portal's dnsmasq fails, reports this, and is started again later. Its resolver has a port
 //! that no other program uses, to which the firewall redirects the devices' queries.
+//!
+//! One process can serve several LANs, but not keep them apart: it has one list of resolvers and one cache,
+//! whatever LAN a query comes from. It could not ask for each portal through that portal's exit, and a device
+//! would get answers from the exit of another portal, and could tell which names are looked up there.
 
 mod advertisements;
 #[cfg(test)]

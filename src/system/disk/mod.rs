@@ -2,6 +2,7 @@
 
 mod reading;
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
@@ -27,6 +28,15 @@ const DRAFT: &str = "portals-new-";
 /// Returns the words for a failure to write a file.
 pub fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
+}
+
+/// Returns an absolute path, which a program with another working directory can use. Not
+/// `std::path::absolute`, which takes a kilobyte.
+pub fn absolute(file: &Path) -> Result<PathBuf> {
+    let here = if file.is_absolute() { Ok(PathBuf::new()) } else { env::current_dir() };
+    let here = here.context(|| format!("cannot tell where {} is", file.display()))?;
+    // Parts that mean the same folder, `.` and a second slash, are left out.
+    Ok(here.join(file).components().collect())
 }
 
 const CHANGED: &str = "the file has changed since it was read: nothing was written; run the command again";

@@ -3,7 +3,7 @@
 //! The collections of portals are small, a few hundred entries at most, but have many types. For each type, a
 //! map of the standard library adds kilobytes of code: these maps make the binary for mipsel 260 kB smaller
 //! (docs/decisions/0001-sorted-maps.md). A lookup takes logarithmic time. Insertion and removal move all
-//! later entries, so insertion in order costs least.
+//! later entries, so insertion in order costs least; a long list in no order becomes a set by a sort.
 
 mod map;
 mod set;
@@ -45,8 +45,14 @@ fn take<T>(list: &mut Vec<T>, at: usize) -> T {
 /// Returns the indices of `keys` in the order of the keys; equal keys keep their order. Objects are sorted by
 /// numbers that stand for them: each type of object would otherwise get its own copy of the sort.
 pub fn order(keys: &[(usize, usize)]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_unstable_by_key(|at| (keys[*at], *at));
+    in_order(keys.len(), &|one, other| keys[one].cmp(&keys[other]))
+}
+
+/// Returns the numbers below `number` in the order of `compare`; equal ones keep their order. `compare` is a
+/// trait object, so that there is one sort for all types.
+fn in_order(number: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..number).collect();
+    order.sort_by(|one, other| compare(*one, *other));
     order
 }
 
@@ -134,10 +140,12 @@ mod tests {
         fn the_order_of_insertion_does_not_matter(one: Vec<(u8, u8)>, other: Vec<(u8, u8)>) {
             let (ours, std) = (SortedMap::from_iter(one.clone()), BTreeMap::from_iter(one.clone()));
             prop_assert!(ours.into_iter().eq(std));
+            let list = one.clone();
             let (ours, std) = (SortedSet::from_iter(one.clone()), BTreeSet::from_iter(one));
             let (others, std_others) = (SortedSet::from_iter(other.clone()), BTreeSet::from_iter(other));
             prop_assert!(ours.difference(&others).eq(std.difference(&std_others)));
             prop_assert_eq!(ours.cmp(&others), std.cmp(&std_others));
+            prop_assert_eq!(&SortedSet::from(list), &ours);
             prop_assert!(ours.into_iter().eq(std));
         }
     }

@@ -8,6 +8,7 @@ use super::super::suggest::suggest;
 /// Refuses names that are not exits of the portal's site, and `direct` before the end of a list.
 pub(super) fn portals(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
+        let is_unclear = unclear(draft, site);
         for portal in &site.portals {
             let last = portal.exits.len().saturating_sub(1);
             for (index, exit) in portal.exits.iter().enumerate() {
@@ -17,7 +18,9 @@ pub(super) fn portals(draft: &NetworkDraft, found: &mut Findings) {
                     let help = format_args!("put `\"{DIRECT}\"` last, or remove the exits after it");
                     found.add(&exit.span, message, help);
                 }
-                is_exit(draft, site, exit, found);
+                if !is_unclear {
+                    is_exit(draft, site, exit, found);
+                }
             }
         }
     }
@@ -32,7 +35,9 @@ pub(super) fn phones(draft: &NetworkDraft, found: &mut Findings) {
                 let message = format_args!("`at` is `{}`, which is not a site in this file", at.value);
                 found.add(&at.span, message, suggest(&at.value, &draft.site_names()));
             }
-            (Some(site), Some(exit)) if exit.value != site.name.value => is_exit(draft, site, exit, found),
+            (Some(site), Some(exit)) if exit.value != site.name.value && !unclear(draft, site) => {
+                is_exit(draft, site, exit, found);
+            }
             _ => {}
         }
     }
@@ -46,7 +51,7 @@ pub(super) fn unclear(draft: &NetworkDraft, site: &SiteDraft) -> bool {
 
 fn is_exit(draft: &NetworkDraft, site: &SiteDraft, exit: &At<String>, found: &mut Findings) {
     let (own, name) = (site.name.value.as_str(), exit.value.as_str());
-    if name == DIRECT || is_chain(name) || unclear(draft, site) {
+    if name == DIRECT || is_chain(name) {
         return;
     }
     if let Some(help) = lacks(draft, site, name) {

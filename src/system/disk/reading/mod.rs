@@ -21,7 +21,7 @@ use crate::base::error::{Error, Result};
 /// Largest size of a file, in bytes; far more than any file that belongs here.
 const LARGEST: u64 = 4 << 20;
 
-/// Bytes that are read at once.
+/// Bytes that are read at first. Longer files double the room, again and again.
 const PIECE: usize = 4096;
 
 const OTHERS_WRITE: u32 = 0o002;
@@ -278,9 +278,11 @@ fn words_for(kind: FileType) -> &'static str {
 
 /// Not `read_to_end`, which takes a kilobyte for this type of reader.
 fn read_to_end_of(mut file: File, most: u64) -> io::Result<Vec<u8>> {
-    let (mut bytes, mut length) = (Vec::new(), 0);
+    let (mut bytes, mut length) = (vec![0; PIECE], 0);
     loop {
-        bytes.resize(length + PIECE, 0);
+        if length == bytes.len() {
+            bytes.resize(2 * length, 0);
+        }
         match file.read(&mut bytes[length..]) {
             Ok(0) => break,
             Ok(more) => length += more,
