@@ -62,7 +62,7 @@ fn leads_there_and_back(program: IptablesProgram, a: &IptablesRuleset, b: &Iptab
 }
 
 /// Firewall restricted to the tables of iptables: each table has its actions, and a rule has at most one
-/// condition of each kind.
+/// positive condition of each kind.
 fn fitting(mut firewall: Firewall) -> Firewall {
     for (chain, rules) in firewall.chains.iter_mut() {
         rules.retain(|rule| {
@@ -83,10 +83,6 @@ fn fitting(mut firewall: Firewall) -> Firewall {
             let asks_devices =
                 rule.conditions.iter().any(|c| matches!(c, Condition::Device(_) | Condition::WayOfDevice(_)));
             let fits = fits && (knows_devices || !asks_devices);
-            let is_pair = |c: &Condition| {
-                matches!(c, Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_))
-            };
-            let excepts = |condition: &Condition| *condition != condition.opposite() || is_pair(condition);
             let sorts = |of: &[fn(&Condition) -> bool]| {
                 of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)
             };
@@ -95,35 +91,25 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                     matches!(
                         c,
                         Condition::Incoming(_)
-                            | Condition::NotIncoming(_)
                             | Condition::InterfacePair(_)
                             | Condition::Returning(_)
                             | Condition::FromPlace(_)
                     )
                 },
                 |c| {
-                    use Condition::{Departing, InterfacePair, NotOutgoing, Outgoing, WayFrom, WayOfDevice};
-                    matches!(
-                        c,
-                        Outgoing(_)
-                            | NotOutgoing(_)
-                            | InterfacePair(_)
-                            | Departing(_)
-                            | WayFrom(_)
-                            | WayOfDevice(_)
-                    )
+                    use Condition::{Departing, InterfacePair, Outgoing, WayFrom, WayOfDevice};
+                    matches!(c, Outgoing(_) | InterfacePair(_) | Departing(_) | WayFrom(_) | WayOfDevice(_))
                 },
                 |c| {
                     use Condition::{ConnectionMarked, Departing, Returning};
                     matches!(c, ConnectionMarked(_) | Departing(_) | Returning(_))
                 },
                 |c| {
-                    use Condition::{FromPlace, NotSource, Source, WayFrom};
-                    matches!(c, Source(_) | NotSource(_) | WayFrom(_) | FromPlace(_))
+                    use Condition::{FromPlace, Source, WayFrom};
+                    matches!(c, Source(_) | WayFrom(_) | FromPlace(_))
                 },
-                |c| matches!(c, Condition::Destination(_) | Condition::NotDestination(_)),
             ]);
-            fits && once && !(rule.action == Action::Accept && rule.conditions.iter().any(excepts))
+            fits && once
         });
     }
     firewall.chains.retain(|_, rules| !rules.is_empty());

@@ -56,8 +56,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.1/32 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
--A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
+-A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-paris -j RETURN
 -A PORTALS_OUTPUT -o eth1 -j RETURN
@@ -70,9 +70,11 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -o eth1 -j RETURN
 -A PORTALS_OUTPUT_1 -j DROP
 -A PORTALS_OUTPUT_2 -o lo -j RETURN
 -A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -o eth1 -j RETURN
 -A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
@@ -147,8 +149,8 @@ COMMIT
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -d 10.77.1.64/26 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-paris -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i eth1 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x81000000/0x8f000000

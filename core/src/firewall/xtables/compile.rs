@@ -112,48 +112,49 @@ impl Spelling<'_> {
             let is_apart = |condition: &Condition| {
                 self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions)
             };
-            let (mut exceptions, mut conditions) = (Vec::new(), Vec::new());
+            let (mut exceptions, mut conditions, mut has_exceptions) = (Vec::new(), Vec::new(), false);
             for condition in &rule.conditions {
-                let list = if is_apart(condition) { &mut exceptions } else { &mut conditions };
-                list.push(condition.clone());
+                if is_apart(condition) {
+                    exceptions.append(&mut self.excepted(condition));
+                    has_exceptions = true;
+                } else if !matches!(condition, Condition::Family(_)) {
+                    conditions.push(condition.clone());
+                }
             }
-            if exceptions.is_empty() {
+            if !has_exceptions {
                 self.add_lines(&mut lines, &conditions, &target);
                 continue;
             }
             // iptables can express "none of these" only with a separate chain.
-            let aside = format!("{name}_{}", chains.len() + 1);
+            let of_exceptions = |target: &IptablesTarget| {
+                let line = |conditions| IptablesRule { conditions, target: target.clone() };
+                exceptions.into_iter().map(line).collect::<Vec<_>>()
+            };
             if target == IptablesTarget::Return {
-                // All other packets go on in that chain, and all that return from there end here.
-                chains.insert(aside.clone(), Vec::new());
+                // The packets that do not end here go on in a chain with the rest of the rules. They do not
+                // come back.
+                let aside = new_chain(name, chains);
                 let rest = self.guard(name, &rules[index + 1..], chains);
                 if rest.is_empty() {
                     chains.remove(&aside);
                     break;
                 }
                 chains.insert(aside.clone(), rest);
-                let mut go_on = Vec::new();
-                for condition in &exceptions {
-                    go_on.append(&mut self.excepted(condition));
-                }
-                for condition in conditions {
-                    match condition {
-                        Condition::Marked(mark) => go_on.push(vec![Condition::NotMarked(mark)]),
-                        _ => debug_assert!(false, "packets without {condition:?} would end here as well"),
-                    }
-                }
-                for conditions in go_on {
-                    lines.push(IptablesRule { conditions, target: IptablesTarget::Jump(aside.clone()) });
+                let go_on = IptablesTarget::Goto(aside);
+                let mut excepted = of_exceptions(&go_on);
+                if conditions.is_empty() {
+                    lines.append(&mut excepted);
+                } else {
+                    let apart = new_chain(name, chains);
+                    chains.insert(apart.clone(), excepted);
+                    self.add_lines(&mut lines, &conditions, &IptablesTarget::Goto(apart));
+                    lines.push(IptablesRule { conditions: Vec::new(), target: go_on });
                 }
                 return lines;
             }
-            let mut apart = Vec::new();
-            for condition in &exceptions {
-                for conditions in self.excepted(condition) {
-                    apart.push(IptablesRule { conditions, target: IptablesTarget::Return });
-                }
-            }
+            let mut apart = of_exceptions(&IptablesTarget::Return);
             apart.push(IptablesRule { conditions: Vec::new(), target });
+            let aside = new_chain(name, chains);
             chains.insert(aside.clone(), apart);
             self.add_lines(&mut lines, &conditions, &IptablesTarget::Jump(aside));
         }
@@ -295,15 +296,8 @@ impl Spelling<'_> {
         if let Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_) = condition {
             return true;
         }
-        let negative = matches!(
-            condition,
-            Condition::NotIncoming(_)
-                | Condition::NotOutgoing(_)
-                | Condition::NotSource(_)
-                | Condition::NotDestination(_)
-        );
         let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
-        negative && several
+        several && is_negative(condition)
     }
 }
 
@@ -325,14 +319,71 @@ fn without_set(condition: &Condition) -> Vec<Vec<Condition>> {
     }
 }
 
-/// Reports whether the condition excludes networks while another condition names some: a line of iptables can
-/// have only one of the two.
+/// Reports whether the condition excludes values of an option that another condition has as well: a line of
+/// iptables has each option once.
 fn is_asked_twice(condition: &Condition, all: &[Condition]) -> bool {
-    let is_source = |other: &Condition| matches!(other, Condition::Source(_));
-    let is_destination = |other: &Condition| matches!(other, Condition::Destination(_));
+    let options = options(condition);
+    is_negative(condition) && all.iter().filter(|other| options & self::options(other) != 0).count() > 1
+}
+
+fn is_negative(condition: &Condition) -> bool {
+    matches!(
+        condition,
+        Condition::NotIncoming(_)
+            | Condition::NotOutgoing(_)
+            | Condition::NotSource(_)
+            | Condition::NotDestination(_)
+    )
+}
+
+/// Returns a bit for each option of a condition: `-i`, `-o`, `-s` and `-d`.
+fn options(condition: &Condition) -> u8 {
     match condition {
-        Condition::NotSource(_) => all.iter().any(is_source),
-        Condition::NotDestination(_) => all.iter().any(is_destination),
-        _ => false,
+        Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::Returning(_) => 1,
+        Condition::Outgoing(_)
+        | Condition::NotOutgoing(_)
+        | Condition::Departing(_)
+        | Condition::WayOfDevice(_) => 2,
+        Condition::InterfacePair(_) => 1 | 2,
+        Condition::Source(_) | Condition::NotSource(_) => 4,
+        Condition::FromPlace(_) => 1 | 4,
+        Condition::WayFrom(_) => 2 | 4,
+        Condition::Destination(_) | Condition::NotDestination(_) => 8,
+        _ => 0,
+    }
+}
+
+/// Adds an empty chain, and returns its name.
+fn new_chain(name: &str, chains: &mut Chains) -> String {
+    let aside = format!("{name}_{}", chains.len() + 1);
+    chains.insert(aside.clone(), Vec::new());
+    aside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::script;
+    use super::*;
+
+    /// A packet that does not meet the other conditions meets the rest of the rules, too.
+    #[test]
+    fn a_rule_that_accepts_packets_to_none_of_several_keeps_its_other_conditions() {
+        let elsewhere = |name: &str| Condition::NotOutgoing(Interfaces::One(name.parse().unwrap()));
+        let conditions = vec![Condition::FromResponder, elsewhere("eth0"), elsewhere("eth1")];
+        let accept = FirewallRule { conditions, action: Action::Accept };
+        let drop = FirewallRule { conditions: Vec::new(), action: Action::Drop };
+        let firewall =
+            Firewall { chains: [(Chain::Forward, vec![accept, drop])].into(), ..Firewall::default() };
+        let ruleset = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
+        let script = script(&IptablesRuleset::new(), &ruleset, Family::V4);
+        let lines: Vec<&str> = script.lines().filter(|line| line.starts_with("-A")).collect();
+        let expected = [
+            "-A PORTALS_FORWARD -m conntrack --ctdir REPLY -g PORTALS_FORWARD_2",
+            "-A PORTALS_FORWARD -g PORTALS_FORWARD_1",
+            "-A PORTALS_FORWARD_1 -j DROP",
+            "-A PORTALS_FORWARD_2 -o eth0 -g PORTALS_FORWARD_1",
+            "-A PORTALS_FORWARD_2 -o eth1 -g PORTALS_FORWARD_1",
+        ];
+        assert_eq!(lines, expected);
     }
 }
