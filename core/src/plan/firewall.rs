@@ -266,17 +266,17 @@ fn to_internet(rules: &mut Rules, site: &Site, leaving: &Condition) {
 
 fn input(rules: &mut Rules, site: &Site) {
     // The tunnels' own packets come in on the uplink.
-    let (early, late): (Vec<_>, Vec<_>) = site.uplinks().partition(|uplink| has_no_devices(site, uplink));
-    for uplink in early {
-        add(rules, [coming(uplink)], Accept);
+    let is_early = leads_to_no_devices(site);
+    if is_early {
+        through_uplinks(rules, site);
     }
     dns::input(rules, site);
     router_access::input(rules, site);
     if site.tunnels.is_empty() {
         return;
     }
-    for uplink in late {
-        add(rules, [coming(uplink)], Accept);
+    if !is_early {
+        through_uplinks(rules, site);
     }
     dhcp(rules, site, &coming_in(TUNNELS));
     from_tunnels(rules, site);
@@ -289,15 +289,20 @@ fn input(rules: &mut Rules, site: &Site) {
     refuse_the_rest(rules, site);
 }
 
-/// Reports whether no device of a portal can be on the link of an uplink. Nothing is known of the place of a
-/// device that the file names by its hardware address.
-fn has_no_devices(site: &Site, uplink: &IfName) -> bool {
-    let is_near = |source: &Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(*source));
-    site.portals.iter().all(|portal| match &portal.entrance {
-        Entrance::From(sources) => !site.host.uplink_networks.is_empty() && !sources.iter().any(is_near),
-        Entrance::Mac { .. } => false,
-        entrance => entrance.interface() != Some(uplink),
-    })
+fn through_uplinks(rules: &mut Rules, site: &Site) {
+    for uplink in site.uplinks() {
+        add(rules, [coming(uplink)], Accept);
+    }
+}
+
+/// Reports whether no device of a portal can send packets that come in on an uplink. Devices that the file
+/// names may be anywhere, also behind another router on the uplink's link.
+fn leads_to_no_devices(site: &Site) -> bool {
+    let is_apart = |portal: &Portal| {
+        let entrance = portal.entrance_interface();
+        !classifier::has_devices(portal) && site.uplinks().all(|uplink| entrance != Some(uplink))
+    };
+    site.portals.iter().all(is_apart)
 }
 
 /// Adds the rule that lets linked sites exchange the network file with this one, and ask it questions.

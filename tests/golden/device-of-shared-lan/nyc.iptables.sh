@@ -23,10 +23,10 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d 192.168.1.0/24 -i to-paris -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -d 192.168.1.0/24 -i to-paris -j RETURN
@@ -102,8 +102,8 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -86,10 +86,10 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname "eth0" accept
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept

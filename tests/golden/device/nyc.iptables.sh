@@ -26,7 +26,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -51,6 +50,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 192.168.1.64/27 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.64/27 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -132,7 +132,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
@@ -146,6 +145,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -m conntrack --ctdir ORIGINAL -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -m conntrack --ctstate RELATED,ESTABLISHED -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_INPUT -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -118,7 +118,6 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname "eth0" accept
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
@@ -145,6 +144,7 @@ table inet portals {
 		ct direction original meta nfproto ipv6 ether saddr @visiting6-mac reject with icmpx admin-prohibited
 		ct state established,related meta nfproto ipv6 ether saddr @visiting6-mac accept
 		meta nfproto ipv6 ether saddr @visiting6-mac reject with icmpx admin-prohibited
+		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept

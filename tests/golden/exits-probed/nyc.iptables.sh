@@ -41,7 +41,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_2 -i to-oslo -j DROP
 -A PORTALS_FORWARD_2 -i to-paris -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -58,6 +57,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -194,7 +194,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_1 -i to-oslo -j DROP
 -A PORTALS_FORWARD_1 -i to-paris -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -208,6 +207,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN

@@ -37,7 +37,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
@@ -49,6 +48,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -214,7 +214,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
@@ -225,6 +224,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

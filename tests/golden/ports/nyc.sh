@@ -119,7 +119,6 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname "eth0" accept
 		udp dport 67 iifname @visitors accept
 		udp dport 547 iifname @visitors accept
 		udp dport 53 iifname @visitors accept
@@ -132,6 +131,7 @@ table inet portals {
 		ct direction original iifname @visitors reject with icmpx admin-prohibited
 		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
+		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept

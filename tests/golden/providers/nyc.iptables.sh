@@ -81,7 +81,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -i to-paris -j DROP
 -A PORTALS_FORWARD_2 -i to-swiss -j DROP
 -A PORTALS_FORWARD_2 -i to-work -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -98,6 +97,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-swiss -p udp -m udp --dport 67:68 -j DROP
@@ -324,7 +324,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -i to-paris -j DROP
 -A PORTALS_FORWARD_1 -i to-swiss -j DROP
 -A PORTALS_FORWARD_1 -i to-work -j DROP
--A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -338,6 +337,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-swiss -p udp -m udp --dport 67:68 -j DROP
