@@ -9,8 +9,7 @@ pub enum Chain {
     Input,
     /// Packets that this host sends itself.
     Output,
-    /// TCP segment sizes of forwarded packets: in iptables, where a table of their own has these rules of
-    /// [`Self::Forward`], and in nftables' tables of earlier versions.
+    /// TCP segment sizes of forwarded packets.
     Mss,
     /// Destinations of relayed packets, before any other program translates them.
     RelayedTo,

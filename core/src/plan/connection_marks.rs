@@ -4,9 +4,7 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{
-        self, ConnectionMarked, Departing, Established, FromOriginator, FromResponder, NotOutgoing, Returning,
-    },
+    Condition::{self, ConnectionMarked, Departing, FromOriginator, FromResponder, NotOutgoing, Returning},
     Interfaces, MarksAtInterfaces, Set, SetName,
 };
 use crate::plan::sets::{
@@ -49,11 +47,10 @@ pub(super) fn untold() -> Mark {
 ///
 /// - Only connections of families that the tunnels carry get the mark.
 ///
-/// Packets that open a connection meet the rules on segment sizes first: on the way into the tunnel, until an
-/// answer has come. Packets behind these rules meet the last hook as well.
+/// Packets behind these rules meet the last hook as well.
 pub(super) fn going_on(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
-        add(rules, [FromOriginator, ConnectionMarked(TUNNELED), Established, Departing(pairs())], Accept);
+        add(rules, [FromOriginator, ConnectionMarked(TUNNELED), Departing(pairs())], Accept);
     }
 }
 

@@ -53,12 +53,10 @@ fn dhcp(rules: &mut Rules, site: &Site, crossing: &Condition) {
 
 /// Parts of each chain, in the order in which packets meet them.
 const CHAINS: &[(Chain, &[Part])] = &[
-    (
-        Chain::Forward,
-        &[connection_marks::going_on, mss::incoming, connection_marks::answers, mss::outgoing, forward],
-    ),
+    (Chain::Forward, &[connection_marks::going_on, connection_marks::answers, forward]),
     (Chain::Input, &[input]),
     (Chain::Output, &[output]),
+    (Chain::Mss, &[mss::rules]),
     (Chain::RelayedTo, &[relayed_links::destinations]),
     (Chain::RelayedFrom, &[relayed_links::sources]),
     (Chain::Prerouting, &[dns::prerouting, translation::prerouting]),

@@ -4,7 +4,7 @@ use crate::base::net::{Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::ClampMss,
-    Condition::{self, Family as Of, TcpSyn},
+    Condition::{Family as Of, TcpSyn},
 };
 use crate::plan::sets::{Rules, Sets, TUNNELS, add, add_interfaces, coming_in, leaving_in};
 use crate::site::Site;
@@ -18,30 +18,21 @@ fn headers(family: Family) -> u32 {
     }
 }
 
-/// Adds the rules that clamp segments out of tunnels, and segments from one tunnel into another that has
-/// another MTU. They come before the rules that accept answers, because an answer opens a connection, too.
-pub(super) fn incoming(rules: &mut Rules, site: &Site) {
-    clamp(rules, site, coming_in);
-    if by_mtu(site).len() > 1 {
-        clamp(rules, site, leaving_in);
+/// Adds the rules that clamp segments in both directions. Both sites have them: with only one direction
+/// clamped, big uploads would hang. They have a chain of their own, because connections that the first rules
+/// for forwarded packets accept open others: data connections of FTP are announced.
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
+    if site.tunnels.is_empty() {
+        return;
     }
-}
-
-/// Adds the rules that clamp all other segments into tunnels. Both sites clamp both directions: with only one
-/// direction clamped, big uploads would hang.
-pub(super) fn outgoing(rules: &mut Rules, site: &Site) {
-    if by_mtu(site).len() == 1 {
-        clamp(rules, site, leaving_in);
-    }
-}
-
-fn clamp(rules: &mut Rules, site: &Site, direction: fn(&str) -> Condition) {
     let mtus: Vec<u32> = by_mtu(site).keys().copied().collect();
     for mtu in &mtus {
         let set = if mtus.len() == 1 { TUNNELS } else { &set_name(*mtu) };
         for family in site.carried() {
             let largest = u16::try_from(mtu - headers(family)).expect("validated: an MTU has 16 bits");
-            add(rules, [TcpSyn, direction(set), Of(family)], ClampMss(largest));
+            for direction in [leaving_in(set), coming_in(set)] {
+                add(rules, [TcpSyn, direction, Of(family)], ClampMss(largest));
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -100,10 +100,10 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
@@ -176,8 +176,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -262,10 +262,10 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN

@@ -10,9 +10,9 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-rome -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-rome ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
@@ -128,12 +128,12 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-rome -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-rome -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-rome -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-rome -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
@@ -212,9 +212,9 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-rome -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-rome ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN

@@ -8,8 +8,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
@@ -61,8 +61,8 @@ COMMIT
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
@@ -135,8 +135,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP

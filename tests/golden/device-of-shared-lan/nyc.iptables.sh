@@ -8,7 +8,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
@@ -51,8 +51,8 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
@@ -95,7 +95,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD ! -i to-paris -j RETURN

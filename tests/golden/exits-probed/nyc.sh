@@ -94,10 +94,8 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		udp dport 67-68 oifname @tunnels drop
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
@@ -146,6 +144,11 @@ table inet portals {
 		udp dport 67-68 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
 		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;

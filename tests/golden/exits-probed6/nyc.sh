@@ -143,15 +143,7 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
-		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv6 tcp option maxseg size set 1220
-		tcp flags & (syn | rst) == syn iifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
-		tcp flags & (syn | rst) == syn iifname @mtu-1380 meta nfproto ipv6 tcp option maxseg size set 1320
-		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv6 tcp option maxseg size set 1220
-		tcp flags & (syn | rst) == syn oifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
-		tcp flags & (syn | rst) == syn oifname @mtu-1380 meta nfproto ipv6 tcp option maxseg size set 1320
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
 		udp dport 67-68 oifname @tunnels drop
 		udp dport 546-547 oifname @tunnels drop
@@ -206,6 +198,17 @@ table inet portals {
 		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
 		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
 		ip6 saddr @resolvers6 ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn oifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
+		tcp flags & (syn | rst) == syn iifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
+		tcp flags & (syn | rst) == syn oifname @mtu-1380 meta nfproto ipv6 tcp option maxseg size set 1320
+		tcp flags & (syn | rst) == syn iifname @mtu-1380 meta nfproto ipv6 tcp option maxseg size set 1320
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;

@@ -10,7 +10,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-nyc ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth1 -o to-nyc -j RETURN
@@ -85,8 +85,8 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
--A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
@@ -141,7 +141,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-nyc ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited

@@ -10,12 +10,12 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
@@ -147,10 +147,10 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 :PORTALS_PREROUTING_8 - [0:0]
--A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
@@ -320,12 +320,12 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN

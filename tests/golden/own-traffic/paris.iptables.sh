@@ -8,7 +8,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-nyc ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 10.77.0.0/16 ! -i to-nyc -j DROP
@@ -69,8 +69,8 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
--A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
@@ -111,7 +111,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-nyc ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD ! -i to-nyc -j RETURN

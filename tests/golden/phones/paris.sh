@@ -54,10 +54,8 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		ct direction original ct mark & 0x20000000 == 0x20000000 ct state established,related oifname . ct mark & 0xef000000 @ways accept
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "wan" accept
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		udp dport 67-68 oifname @tunnels drop
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @tunnels accept
@@ -83,6 +81,11 @@ table inet portals {
 		type filter hook output priority 0; policy accept;
 		udp dport 67-68 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;

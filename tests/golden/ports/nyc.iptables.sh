@@ -10,10 +10,10 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
@@ -96,8 +96,8 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -m mark --mark 0x82000000/0x8f000000 -j CONNMARK --set-xmark 0x82000000/0x8f000000
 -A PORTALS_OUTPUT_1 -d 10.77.1.64/26 -j RETURN
@@ -195,10 +195,10 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN

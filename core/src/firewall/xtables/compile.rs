@@ -37,24 +37,17 @@ pub fn compile(
 }
 
 /// Returns the rules at a chain. The chains of relayed packets have no jump of their own: their rules come
-/// first in the chains at the same hooks. Segment sizes have a table of their own.
+/// first in the chains at the same hooks.
 fn rules_at(firewall: Option<&Firewall>, chain: Chain) -> Vec<FirewallRule> {
     let chains: &[Chain] = match chain {
         Chain::RelayedTo | Chain::RelayedFrom => &[],
         Chain::Prerouting => &[Chain::RelayedTo, Chain::Prerouting],
         Chain::Postrouting => &[Chain::RelayedFrom, Chain::Postrouting],
-        Chain::Mss => &[Chain::Mss, Chain::Forward],
         _ => &[chain],
     };
     let mut rules = Vec::new();
-    for from in chains {
-        for rule in firewall.and_then(|firewall| firewall.chains.get(from)).into_iter().flatten() {
-            let is_elsewhere = *from == Chain::Forward
-                && matches!(rule.action, Action::ClampMss(_)) != (chain == Chain::Mss);
-            if !is_elsewhere {
-                rules.push(rule.clone());
-            }
-        }
+    for chain in chains {
+        rules.extend(firewall.and_then(|firewall| firewall.chains.get(chain)).into_iter().flatten().cloned());
     }
     rules
 }
