@@ -194,14 +194,16 @@ fn strangers(rules: &mut Rules, site: &Site) {
 }
 
 /// Adds the rules on connections that come out of a tunnel to an exit: their sources are networks of the
-/// site at the other end.
+/// site at the other end. A provider has no such network: a packet from there can only be an answer.
 fn peers(rules: &mut Rules, site: &Site) {
     if exits(site).next().is_none() {
         return;
     }
     for family in site.carried() {
         let elsewhere = in_places("peers", &peers_places(site), family, NotFrom);
-        add_of(rules, &[&[FromOriginator, coming_in(EXITS)], &elsewhere], Drop);
+        let of_family = elsewhere.is_empty().then_some(Condition::Family(family));
+        let opening = [FromOriginator, coming_in(EXITS)];
+        add_of(rules, &[&opening, of_family.as_slice(), &elsewhere], Drop);
     }
 }
 
@@ -339,13 +341,12 @@ fn near(site: &Site) -> Vec<Cidr> {
 }
 
 fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &SiteTunnel)> {
-    let is_exit = |(_, tunnel): &(&IfName, &SiteTunnel)| tunnel.table.is_some() && tunnel.provider.is_none();
-    site.tunnels.iter().filter(is_exit)
+    site.tunnels.iter().filter(|(_, tunnel)| tunnel.table.is_some())
 }
 
 fn peers_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
-    for (interface, tunnel) in exits(site) {
+    for (interface, tunnel) in exits(site).filter(|(_, tunnel)| tunnel.provider.is_none()) {
         for (_, peer) in tunnel.ends() {
             places.extend(peer.networks.iter().map(|network| (interface.clone(), *network)));
         }

@@ -138,6 +138,7 @@ COMMIT
 -A PORTALS_PREROUTING_3 -j DROP
 -A PORTALS_PREROUTING_4 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_4 -i to-mullvad -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -i to-mullvad -m conntrack --ctdir ORIGINAL -j DROP
 -A PORTALS_PREROUTING_5 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-mullvad -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP

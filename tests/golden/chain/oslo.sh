@@ -13,6 +13,10 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
+	set exits {
+		type ifname
+		elements = { "to-mullvad" }
+	}
 	set guarded {
 		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.3.1 }
@@ -132,6 +136,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction original iifname @exits meta nfproto ipv4 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;

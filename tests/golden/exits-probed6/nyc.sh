@@ -23,7 +23,7 @@ table inet portals {
 	}
 	set exits {
 		type ifname
-		elements = { "to-paris" }
+		elements = { "to-paris", "to-work" }
 	}
 	set guarded {
 		type ipv4_addr; flags interval

@@ -254,6 +254,8 @@ COMMIT
 -A PORTALS_PREROUTING_5 -s 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_5 -i eth1 -j DROP
 -A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_5 -i to-swiss -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_5 -i to-work -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING_6 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -i to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN

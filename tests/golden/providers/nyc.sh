@@ -43,7 +43,7 @@ table inet portals {
 	}
 	set exits {
 		type ifname
-		elements = { "to-paris" }
+		elements = { "to-paris", "to-swiss", "to-work" }
 	}
 	set far {
 		type ipv4_addr; flags interval

@@ -21,6 +21,10 @@ table inet portals {
 		type ifname
 		elements = { "eth1" }
 	}
+	set exits {
+		type ifname
+		elements = { "to-swiss" }
+	}
 	set guarded {
 		type ipv4_addr; flags interval
 		elements = { 10.8.0.1, 10.8.0.2, 10.64.0.2, 10.77.1.1, 10.77.1.64/26, 10.200.0.9 }
@@ -161,6 +165,7 @@ table inet portals {
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		iifname @confined meta nfproto ipv4 drop
+		ct direction original iifname @exits meta nfproto ipv4 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
