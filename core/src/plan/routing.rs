@@ -41,14 +41,18 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
 
 /// Replaces the rules on destinations that are exempt from all portals of devices by rules for all sources:
 /// each lookup goes through all rules. Where interfaces or this router itself enter portals, or packets out
-/// of tunnels are led on, the destinations are not exempt for those.
+/// of tunnels are led on, the destinations are not exempt for those. Nor is a network with a resolver that
+/// marked packets are sent to: the resolver is beyond the exit, and a network here may have its address.
 fn merge_exemptions(rules: &mut [Rule], site: &Site) {
     let is_probe = |rule: &Rule| site.agent.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
     let leads = |rule: &&Rule| [DEVICES, ENTRANCES].contains(&rule.priority) && !is_probe(rule);
     if !rules.iter().filter(leads).all(|rule| rule.selector.incoming.is_none()) {
         return;
     }
-    let common = exempt::of_all_devices(site);
+    let mut common = exempt::of_all_devices(site);
+    for portal in site.portals.iter().filter(|portal| portal.mark().is_some()) {
+        common.retain(|network| !portal.resolvers.iter().any(|resolver| network.contains(*resolver)));
+    }
     for rule in rules.iter_mut().filter(|rule| rule.priority == ALLOWED) {
         let Selector { incoming, to, .. } = &rule.selector;
         if incoming.is_none() && to.is_some_and(|to| common.contains(&to)) {

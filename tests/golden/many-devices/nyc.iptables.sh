@@ -290,10 +290,10 @@ COMMIT
 -A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -j DNAT --to-destination 9.9.9.9
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 9.9.9.9
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 9.9.9.9
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 9.9.9.9
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 192.168.1.53
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 192.168.1.53
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 192.168.1.53
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -j DNAT --to-destination 192.168.1.53
 -A PORTALS_PREROUTING -s 192.168.1.50/32 -d 192.168.1.1/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -s 192.168.1.64/27 -d 192.168.1.1/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.51.100.2/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
@@ -465,9 +465,12 @@ ip route add default dev to-oslo src 10.77.1.1 scope global table 7703 protocol 
 ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from all to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.0.2.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.51/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.53/32 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 192.0.2.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif lo goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x81000000/0x8f000000 iif lo goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo goto 119

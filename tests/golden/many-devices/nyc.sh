@@ -211,8 +211,8 @@ table inet portals {
 		tcp dport 53 ip daddr @own ether saddr @mac-tv dnat ip to 9.9.9.9
 		udp dport 53 ip daddr @own ether saddr @mac-box dnat ip to 9.9.9.9
 		tcp dport 53 ip daddr @own ether saddr @mac-box dnat ip to 9.9.9.9
-		udp dport 53 ip daddr @own ether saddr @mac-radio dnat ip to 9.9.9.9
-		tcp dport 53 ip daddr @own ether saddr @mac-radio dnat ip to 9.9.9.9
+		udp dport 53 ip daddr @own ether saddr @mac-radio dnat ip to 192.168.1.53
+		tcp dport 53 ip daddr @own ether saddr @mac-radio dnat ip to 192.168.1.53
 		udp dport 53 ip daddr @own ip saddr @from-phone dnat ip to 9.9.9.9
 		tcp dport 53 ip daddr @own ip saddr @from-phone dnat ip to 9.9.9.9
 		udp dport 53 ip daddr @own ip saddr @from-desk dnat ip to 9.9.9.9
@@ -288,9 +288,12 @@ ip route add default dev to-oslo src 10.77.1.1 scope global table 7703 protocol 
 ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from all to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.0.2.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.51/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.53/32 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 192.0.2.0/24 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif lo goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x81000000/0x8f000000 iif lo goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo goto 119
