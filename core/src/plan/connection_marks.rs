@@ -39,7 +39,9 @@ pub(super) fn untold() -> Mark {
 ///   [`strays`](super::strays).
 /// - An answer comes out of the tunnel that the connection went into, and does not leave via an uplink: while
 ///   a portal's interface is gone, the route to the internet is the only one left for answers.
-/// - DHCP opens no connection into a tunnel, because its first packet meets all rules.
+/// - DHCP opens no connection into a tunnel, because its first packet meets all rules. Answers to a client
+///   whose own port is one of DHCP go on.
+/// - Two tunnels may share a number where there are more than 31. A connection may go on in the other one.
 /// - A mark without the number of a tunnel is not in the set, and neither is one that another program has
 ///   overwritten: such packets meet all rules.
 /// - A connection that another one has announced takes over the mark of that one. Its packets may leave into

@@ -120,8 +120,9 @@ fn refuse_ipv6(rules: &mut Rules, site: &Site) {
 }
 
 /// Returns the places in the list of portals between which this file has the rules of all portals of
-/// devices. A device can be in two portals, once by its address and once by its hardware address: then the
-/// first portal takes its traffic. So no other portal of devices is between these.
+/// devices. No other portal of devices is between these, so that its rules keep their place. A device can be
+/// in two portals, once by its address and once by its hardware address: its mark then leads it to the exit
+/// of the second one, which is one of its ways.
 pub(super) fn places(site: &Site) -> Range<usize> {
     let mut places = 0..0;
     for (place, portal) in site.portals.iter().enumerate() {
