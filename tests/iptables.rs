@@ -80,8 +80,7 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                 (_, action) => matches!(action, Action::Accept | Action::Drop | Action::Reject),
             };
             let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks | Chain::Mss);
-            let asks_devices =
-                rule.conditions.iter().any(|c| matches!(c, Condition::Device(_) | Condition::WayOfDevice(_)));
+            let asks_devices = rule.conditions.iter().any(|c| matches!(c, Condition::Device(_)));
             let fits = fits && (knows_devices || !asks_devices);
             let sorts = |of: &[fn(&Condition) -> bool]| {
                 of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)
@@ -97,8 +96,8 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                     )
                 },
                 |c| {
-                    use Condition::{Departing, InterfacePair, Outgoing, WayFrom, WayOfDevice};
-                    matches!(c, Outgoing(_) | InterfacePair(_) | Departing(_) | WayFrom(_) | WayOfDevice(_))
+                    use Condition::{Departing, InterfacePair, Outgoing, WayFrom};
+                    matches!(c, Outgoing(_) | InterfacePair(_) | Departing(_) | WayFrom(_))
                 },
                 |c| {
                     use Condition::{ConnectionMarked, Departing, Returning};

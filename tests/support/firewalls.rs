@@ -40,7 +40,6 @@ fn set() -> impl Strategy<Value = Set> {
         places(Family::V6),
         vec((interface(), any::<u32>()), 1..6)
             .prop_map(|ways| Set::MarksAtInterfaces(ways.into_iter().collect())),
-        vec((interface(), mac()), 1..6).prop_map(|ways| Set::DevicesAtInterfaces(ways.into_iter().collect())),
         addresses(Family::V4),
         addresses(Family::V6),
         apart(Family::V4),
@@ -107,7 +106,7 @@ fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = FirewallRule> + use<
 }
 
 fn is_about_device(condition: &Condition) -> bool {
-    matches!(condition, Condition::Device(_) | Condition::WayOfDevice(_))
+    matches!(condition, Condition::Device(_))
 }
 
 fn looks_at_address(condition: &Condition) -> bool {
@@ -168,8 +167,6 @@ fn conditions(
         [Condition::NotReturning, Condition::Returning, Condition::Departing]
             .map(|condition| ways.clone().prop_map(condition).boxed())
     }));
-    let devices = names_of(sets, |set| matches!(set, Set::DevicesAtInterfaces(_)));
-    all.extend(devices.into_iter().map(|name| Just(Condition::WayOfDevice(name)).boxed()));
     all.extend(protocol.map(|condition| Just(condition).boxed()));
     Just(all)
 }

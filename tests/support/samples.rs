@@ -58,7 +58,6 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
         accept(Condition::WayFrom(places(32)), "oifname . ip saddr @places accept"),
         accept(Condition::WayFrom(places(24)), "oifname . ip saddr & 255.255.255.0 @places accept"),
         accept(Condition::WayFrom(places6(128)), "oifname . ip6 saddr @places6 accept"),
-        accept(Condition::WayOfDevice(SetName("mac-ways".into())), "oifname . ether saddr @mac-ways accept"),
         accept(
             Condition::Source(Networks::In(Family::V4, SetName("hosts".into()))),
             "ip saddr @hosts accept",
@@ -126,7 +125,6 @@ pub(crate) fn sets() -> SortedMap<SetName, Set> {
         ("places", places("10.77.1.64")),
         ("places6", places("fd77:1:2:101::")),
         ("ways", Set::MarksAtInterfaces([(interface("to-paris"), 0x2300_0000)].into())),
-        ("mac-ways", Set::DevicesAtInterfaces([(interface("to-paris"), DEVICE)].into())),
         ("hosts", Set::Addresses(Family::V4, networks(&["0.0.0.0/32", "192.168.1.50/32"]))),
         ("lans", Set::Networks(Family::V4, lans)),
         ("lans6", Set::Networks(Family::V6, lans6)),

@@ -176,8 +176,7 @@ fn same_kind(one: &Set, other: &Set) -> bool {
         (Set::Interfaces(_), Set::Interfaces(_))
         | (Set::Devices(_), Set::Devices(_))
         | (Set::InterfacePairs(_), Set::InterfacePairs(_))
-        | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_))
-        | (Set::DevicesAtInterfaces(_), Set::DevicesAtInterfaces(_)) => true,
+        | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_)) => true,
         (Set::NetworksAtInterfaces(one, _), Set::NetworksAtInterfaces(other, _))
         | (Set::Addresses(one, _), Set::Addresses(other, _))
         | (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
@@ -200,9 +199,6 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
         }
         (Set::MarksAtInterfaces(one), Set::MarksAtInterfaces(other)) => {
             only(one, other).map(Set::MarksAtInterfaces)
-        }
-        (Set::DevicesAtInterfaces(one), Set::DevicesAtInterfaces(other)) => {
-            only(one, other).map(Set::DevicesAtInterfaces)
         }
         (Set::Addresses(family, one), Set::Addresses(_, other)) => {
             only(one, other).map(|elements| Set::Addresses(*family, elements))

@@ -73,8 +73,6 @@ pub enum Set {
     /// nft type `ifname . mark`: an interface, and the masked bits of a connection mark. The rule gives the
     /// mask.
     MarksAtInterfaces(SortedSet<(IfName, u32)>),
-    /// nft type `ifname . ether_addr`: an interface, and a device whose packets may leave there.
-    DevicesAtInterfaces(SortedSet<(IfName, Mac)>),
     /// nft type `ipv4_addr` or `ipv6_addr`: single addresses of one family. The kernel finds an address in
     /// such a set sooner than in a set of networks.
     Addresses(Family, SortedSet<Cidr>),
@@ -92,7 +90,6 @@ impl Set {
             Self::InterfacePairs(paths) => paths.len(),
             Self::NetworksAtInterfaces(_, places) => places.len(),
             Self::MarksAtInterfaces(pairs) => pairs.len(),
-            Self::DevicesAtInterfaces(pairs) => pairs.len(),
             Self::Addresses(_, networks) | Self::Networks(_, networks) => networks.len(),
         }
     }

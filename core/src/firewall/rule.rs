@@ -113,9 +113,6 @@ pub enum Condition {
     /// The packet goes out on an interface that belongs to the network of its source (`oifname . ip saddr &
     /// MASK @set`).
     WayFrom(NetworksAtInterfaces),
-    /// The packet goes out on an interface that belongs to the device that sent it (`oifname . ether saddr
-    /// @set`). Like [`Self::Device`], this is the last condition of a rule.
-    WayOfDevice(SetName),
     /// The source address is in these networks (`ip saddr`).
     Source(Networks),
     /// The source address is not in these networks (`ip saddr !=`).
@@ -165,7 +162,6 @@ impl Condition {
     pub fn set(&self) -> Option<&SetName> {
         match self {
             Self::InterfacePair(set)
-            | Self::WayOfDevice(set)
             | Self::WayFrom(NetworksAtInterfaces { set, .. })
             | Self::FromPlace(NetworksAtInterfaces { set, .. })
             | Self::Returning(MarksAtInterfaces { set, .. })

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::base::net::{Cidr, Family, IfName, Mac, Mark, netmask};
+use crate::base::net::{Cidr, Family, IfName, Mark, netmask};
 use crate::base::sorted::SortedSet;
 use crate::firewall::edit::{FirewallEdit, edits};
 use crate::firewall::{
@@ -125,7 +125,6 @@ fn set_type(set: &Set) -> &'static str {
         Set::NetworksAtInterfaces(Family::V4, _) => "type ifname . ipv4_addr",
         Set::NetworksAtInterfaces(Family::V6, _) => "type ifname . ipv6_addr",
         Set::MarksAtInterfaces(_) => "type ifname . mark",
-        Set::DevicesAtInterfaces(_) => "type ifname . ether_addr",
         Set::Addresses(Family::V4, _) => "type ipv4_addr",
         Set::Addresses(Family::V6, _) => "type ipv6_addr",
         Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
@@ -142,7 +141,6 @@ impl Display for NftText<'_, Set> {
             Set::InterfacePairs(paths) => separated(f, ", ", paths.iter().map(NftText)),
             Set::NetworksAtInterfaces(_, places) => separated(f, ", ", places.iter().map(NftText)),
             Set::MarksAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
-            Set::DevicesAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
             Set::Addresses(_, networks) | Set::Networks(_, networks) => {
                 separated(f, ", ", networks.iter().map(NftText))
             }
@@ -170,7 +168,6 @@ impl Display for NftText<'_, Condition> {
             Condition::NotTo(places) => write_places(f, "iifname", "daddr", places, "!= "),
             Condition::FromPlace(places) => write_places(f, "iifname", "saddr", places, ""),
             Condition::WayFrom(places) => write_places(f, "oifname", "saddr", places, ""),
-            Condition::WayOfDevice(set) => write!(f, "oifname . ether saddr @{set}"),
             Condition::NotReturning(MarksAtInterfaces { set, mask }) => {
                 write!(f, "iifname . ct mark & {mask:#x} != @{set}")
             }
@@ -322,13 +319,6 @@ impl Display for NftText<'_, (IfName, IpAddr)> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (interface, address) = self.0;
         write!(f, "{} . {address}", NftText(interface))
-    }
-}
-
-impl Display for NftText<'_, (IfName, Mac)> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (interface, device) = self.0;
-        write!(f, "{} . {device}", NftText(interface))
     }
 }
 

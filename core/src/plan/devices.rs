@@ -8,13 +8,14 @@ use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Device, Family as Of, Source, WayFrom, WayOfDevice},
-    Devices, Networks, NetworksAtInterfaces, Set, SetName,
+    Condition::{self, Departing, Device, Family as Of, Source, WayFrom},
+    Devices, MarksAtInterfaces, Networks, NetworksAtInterfaces, Set, SetName,
 };
 use crate::plan::classifier;
 use crate::plan::ingress::{by_length, of_length};
 use crate::plan::sets::{Rules, Sets, add, add_set, disjoint, of_family};
 use crate::site::{Entrance, Exit, Portal, Site};
+use crate::state::portal_mark;
 
 /// Set of devices that the file names by single addresses.
 const ADDRESSES: &str = "device-addresses";
@@ -26,8 +27,8 @@ pub(super) const NAMED: &str = "device-macs";
 const WITHOUT_IPV6: &str = "device-macs6";
 /// Kind of the sets of ways out, by the source.
 const WAYS: &str = "device-ways";
-/// Set of ways out, by the hardware address.
-const WAYS_BY_MAC: &str = "device-macs-ways";
+/// Set of ways out, by the mark of the portal of devices that the file names by their hardware addresses.
+const WAYS_BY_MARK: &str = "device-marks-ways";
 
 /// Adds the rules for forwarded packets: devices reach what is exempt from their portals, and everything else
 /// only at their exits.
@@ -57,8 +58,9 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
             }
         }
     }
-    if !ways_by_mac(site).is_empty() {
-        add(rules, [WayOfDevice(SetName(WAYS_BY_MAC.to_owned()))], Accept);
+    if !ways_by_mark(site).is_empty() {
+        let set = SetName(WAYS_BY_MARK.to_owned());
+        add(rules, [Departing(MarksAtInterfaces { set, mask: portal_mark(0).mask })], Accept);
     }
     for who in all {
         add(rules, [who], Reject);
@@ -106,7 +108,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     }
     add_set(sets, SetName(NAMED.to_owned()), Set::Devices(named(site)));
     add_set(sets, SetName(WITHOUT_IPV6.to_owned()), Set::Devices(devices_without_ipv6(site)));
-    add_set(sets, SetName(WAYS_BY_MAC.to_owned()), Set::DevicesAtInterfaces(ways_by_mac(site)));
+    add_set(sets, SetName(WAYS_BY_MARK.to_owned()), Set::MarksAtInterfaces(ways_by_mark(site)));
 }
 
 /// Adds the rules that refuse IPv6 of devices which no exit takes.
@@ -195,12 +197,11 @@ fn ways(site: &Site) -> SortedSet<(IfName, Cidr)> {
     ways
 }
 
-fn ways_by_mac(site: &Site) -> SortedSet<(IfName, Mac)> {
+fn ways_by_mark(site: &Site) -> SortedSet<(IfName, u32)> {
     let mut ways = SortedSet::new();
     for portal in whole(site) {
-        let Entrance::Mac { devices, .. } = &portal.entrance else { continue };
-        for exit in site.exit_interfaces(&portal.exit) {
-            ways.extend(devices.iter().map(|device| (exit.clone(), *device)));
+        if let Some(mark) = portal.mark() {
+            ways.extend(site.exit_interfaces(&portal.exit).map(|exit| (exit.clone(), mark.value)));
         }
     }
     ways

@@ -61,8 +61,7 @@ pub(super) fn add_of(rules: &mut Rules, parts: &[&[Condition]], action: Action) 
 /// Adds a rule. Separate from [`add`], because each type of list would otherwise get a copy of the code.
 fn add_in_order(rules: &mut Rules, mut conditions: Vec<Condition>, action: Action) {
     // The condition on a device goes last. No rule has two of them.
-    let is_about_device =
-        |condition: &Condition| matches!(condition, Condition::Device(_) | Condition::WayOfDevice(_));
+    let is_about_device = |condition: &Condition| matches!(condition, Condition::Device(_));
     if let Some(at) = conditions.iter().position(is_about_device) {
         let device = conditions.remove(at);
         conditions.push(device);

@@ -32,9 +32,6 @@ const ELEMENT_KEY_END: u16 = 10;
 const INTERVAL_END: u32 = libc::NFT_SET_ELEM_INTERVAL_END.cast_unsigned();
 const DATA_VALUE: u16 = 1;
 
-/// Zeros behind a hardware address in a pair: each part of a key fills whole words.
-const MAC_PADDING: [u8; 2] = [0; 2];
-
 /// Element in the kernel's form. An end sorts before a beginning with the same key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Element {
@@ -68,14 +65,13 @@ pub(super) fn encode_kind(set: &Set, writer: &mut AttributeWriter) {
 }
 
 /// Empty set of each kind that we use.
-pub(super) static KINDS: [Set; 11] = [
+pub(super) static KINDS: [Set; 10] = [
     Set::Interfaces(SortedSet::new()),
     Set::Devices(SortedSet::new()),
     Set::InterfacePairs(SortedSet::new()),
     Set::NetworksAtInterfaces(Family::V4, SortedSet::new()),
     Set::NetworksAtInterfaces(Family::V6, SortedSet::new()),
     Set::MarksAtInterfaces(SortedSet::new()),
-    Set::DevicesAtInterfaces(SortedSet::new()),
     Set::Addresses(Family::V4, SortedSet::new()),
     Set::Addresses(Family::V6, SortedSet::new()),
     Set::Networks(Family::V4, SortedSet::new()),
@@ -135,11 +131,6 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
                 add(&[name.padded(), &mark.to_ne_bytes()], Role::Key);
             }
         }
-        Set::DevicesAtInterfaces(pairs) => {
-            for (name, mac) in pairs {
-                add(&[name.padded(), &mac.0, &MAC_PADDING], Role::Key);
-            }
-        }
         Set::Addresses(_, addresses) => {
             for address in addresses {
                 add(&[&address_bytes(address.address())], Role::Key);
@@ -175,11 +166,6 @@ pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
         Set::MarksAtInterfaces(_) => {
             pairs(&elements, |bytes| Some(u32::from_ne_bytes(*bytes.as_array()?))).map(Set::MarksAtInterfaces)
         }
-        Set::DevicesAtInterfaces(_) => pairs(&elements, |bytes| {
-            let (mac, padding) = bytes.split_at_checked(MAC_LENGTH as usize)?;
-            (padding == MAC_PADDING).then_some(Mac(*mac.as_array()?))
-        })
-        .map(Set::DevicesAtInterfaces),
         Set::Addresses(family, _) => {
             let mut addresses = SortedSet::new();
             for element in &elements {
@@ -245,10 +231,6 @@ impl SetKind {
                 (WITH_IFNAME | IPV6_ADDR, NAME_LENGTH + address_length(Family::V6), 0)
             }
             Set::MarksAtInterfaces(_) => (WITH_IFNAME | MARK, NAME_LENGTH + WORD, 0),
-            Set::DevicesAtInterfaces(_) => {
-                let padding = u32::try_from(MAC_PADDING.len()).unwrap_or_default();
-                (WITH_IFNAME | ETHER_ADDR, NAME_LENGTH + MAC_LENGTH + padding, 0)
-            }
             Set::Addresses(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), 0),
             Set::Addresses(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), 0),
             Set::Networks(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), FLAG_INTERVAL),

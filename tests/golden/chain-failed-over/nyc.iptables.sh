@@ -44,7 +44,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d 192.168.4.0/24 -o to-oslo -m mac --mac-source 02:00:00:00:00:01 -j RETURN
 -A PORTALS_FORWARD -d 192.168.4.0/24 -o to-paris -m mac --mac-source 02:00:00:00:00:01 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source 02:00:00:00:00:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 192.168.4.0/24 -i eth2 -j RETURN
@@ -401,7 +401,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -o to-paris -m mac --mac-source 02:00:00:00:00:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp6-adm-prohibited

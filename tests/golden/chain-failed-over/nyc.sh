@@ -16,13 +16,13 @@ table inet portals {
 		type ether_addr
 		elements = { 02:00:00:00:00:01 }
 	}
-	set device-macs-ways {
-		type ifname . ether_addr
-		elements = { "to-paris" . 02:00:00:00:00:01 }
-	}
 	set device-macs6 {
 		type ether_addr
 		elements = { 02:00:00:00:00:01 }
+	}
+	set device-marks-ways {
+		type ifname . mark
+		elements = { "to-paris" . 0x80000000 }
 	}
 	set device-ways-32 {
 		type ifname . ipv4_addr
@@ -155,7 +155,7 @@ table inet portals {
 		ip daddr @network oifname @tunnels ether saddr @device-macs accept
 		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		oifname . ip saddr @device-ways-32 accept
-		oifname . ether saddr @device-macs-ways accept
+		oifname . ct mark & 0x8f000000 @device-marks-ways accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		iifname "eth2" ip daddr 192.168.4.0/24 accept

@@ -19,8 +19,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -d 192.0.2.0/24 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 192.0.2.0/24 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 ! -i to-paris -j DROP
@@ -144,8 +143,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD ! -i to-paris -j RETURN

@@ -8,13 +8,13 @@ table inet portals {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
 	}
-	set device-macs-ways {
-		type ifname . ether_addr
-		elements = { "to-paris" . aa:bb:cc:dd:ee:01, "to-paris" . aa:bb:cc:dd:ee:02 }
-	}
 	set device-macs6 {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
+	}
+	set device-marks-ways {
+		type ifname . mark
+		elements = { "to-paris" . 0x80000000 }
 	}
 	set exits {
 		type ifname
@@ -98,7 +98,7 @@ table inet portals {
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
 		ip6 daddr @local6 oifname != "eth0" ether saddr @device-macs6 accept
 		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
-		oifname . ether saddr @device-macs-ways accept
+		oifname . ct mark & 0x8f000000 @device-marks-ways accept
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @tunnels accept

@@ -28,7 +28,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
@@ -232,7 +232,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o eth0 -p udp -m udp --dport 1:65535 -m conntrack --ctdir REPLY -m mac --mac-source aa:bb:cc:dd:ee:01 -m connmark --mark 0x10000000/0x10000000 -j RETURN
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp6-adm-prohibited

@@ -31,7 +31,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d 10.77.0.0/16 -o portals0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 192.0.2.0/24 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
@@ -349,7 +349,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d fd77:1:2::/48 -o portals0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d fd77:1:2::/48 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -o to-paris -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -d 2620:4f:8000::/48 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN

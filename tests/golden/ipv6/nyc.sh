@@ -20,9 +20,9 @@ table inet portals {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01 }
 	}
-	set device-macs-ways {
-		type ifname . ether_addr
-		elements = { "to-paris" . aa:bb:cc:dd:ee:01 }
+	set device-marks-ways {
+		type ifname . mark
+		elements = { "to-paris" . 0x80000000 }
 	}
 	set device-ways-32 {
 		type ifname . ipv4_addr
@@ -224,7 +224,7 @@ table inet portals {
 		ip6 daddr @network6 oifname @tunnels ether saddr @device-macs accept
 		oifname . ip saddr @device-ways-32 accept
 		oifname . ip6 saddr @device-ways6-128 accept
-		oifname . ether saddr @device-macs-ways accept
+		oifname . ct mark & 0x8f000000 @device-marks-ways accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip6 saddr @device-addresses6 reject with icmpx admin-prohibited

@@ -50,10 +50,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 192.168.1.64/27 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.51/32 -o to-oslo -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
--A PORTALS_FORWARD -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x81000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x82000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 192.168.1.51/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 192.168.1.64/27 -j REJECT --reject-with icmp-admin-prohibited
@@ -342,10 +341,9 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:04 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
--A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x81000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x82000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp6-adm-prohibited

@@ -20,13 +20,13 @@ table inet portals {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:04 }
 	}
-	set device-macs-ways {
-		type ifname . ether_addr
-		elements = { "to-oslo" . aa:bb:cc:dd:ee:02, "to-oslo" . aa:bb:cc:dd:ee:03, "to-oslo" . aa:bb:cc:dd:ee:04, "to-paris" . aa:bb:cc:dd:ee:01 }
-	}
 	set device-macs6 {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02, aa:bb:cc:dd:ee:03, aa:bb:cc:dd:ee:04 }
+	}
+	set device-marks-ways {
+		type ifname . mark
+		elements = { "to-oslo" . 0x81000000, "to-oslo" . 0x82000000, "to-paris" . 0x80000000 }
 	}
 	set device-networks {
 		type ipv4_addr; flags interval
@@ -156,7 +156,7 @@ table inet portals {
 		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		oifname . ip saddr & 255.255.255.224 @device-ways-27 accept
 		oifname . ip saddr @device-ways-32 accept
-		oifname . ether saddr @device-macs-ways accept
+		oifname . ct mark & 0x8f000000 @device-marks-ways accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ip saddr @device-networks reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited

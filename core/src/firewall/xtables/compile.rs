@@ -256,12 +256,6 @@ impl Spelling<'_> {
                     alternatives.push(vec![Condition::Device(Devices::One(*mac))]);
                 }
             }
-            Some(Set::DevicesAtInterfaces(pairs)) => {
-                for (name, mac) in pairs {
-                    let out = Condition::Outgoing(Interfaces::One(name.clone()));
-                    alternatives.push(vec![out, Condition::Device(Devices::One(*mac))]);
-                }
-            }
             Some(Set::Addresses(_, networks) | Set::Networks(_, networks)) => {
                 for network in networks {
                     let mut one = self.alternatives(&condition.with_networks(Networks::One(*network)));
@@ -333,10 +327,7 @@ fn is_negative(condition: &Condition) -> bool {
 fn options(condition: &Condition) -> u8 {
     match condition {
         Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::Returning(_) => 1,
-        Condition::Outgoing(_)
-        | Condition::NotOutgoing(_)
-        | Condition::Departing(_)
-        | Condition::WayOfDevice(_) => 2,
+        Condition::Outgoing(_) | Condition::NotOutgoing(_) | Condition::Departing(_) => 2,
         Condition::InterfacePair(_) => 1 | 2,
         Condition::Source(_) | Condition::NotSource(_) => 4,
         Condition::FromPlace(_) => 1 | 4,

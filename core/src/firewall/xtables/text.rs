@@ -45,7 +45,6 @@ fn rank(condition: &Condition) -> u8 {
         | Condition::Returning(_)
         | Condition::WayFrom(_)
         | Condition::FromPlace(_)
-        | Condition::WayOfDevice(_)
         | Condition::Departing(_) => 12,
     }
 }

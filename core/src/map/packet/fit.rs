@@ -183,15 +183,6 @@ impl<'a> Packet<'a> {
                 };
                 named.iter().any(|mac| self.devices.contains(mac)).into()
             }
-            Condition::WayOfDevice(_) => match set {
-                Some(Set::DevicesAtInterfaces(pairs)) => {
-                    let is_it = |(name, mac): &(IfName, Mac)| {
-                        self.outgoing == Some(name.as_str()) && self.devices.contains(mac)
-                    };
-                    pairs.iter().any(is_it).into()
-                }
-                _ => Fit::No,
-            },
             Condition::FromPlace(places) => self.is_from(&at(self.incoming, places.length, set)),
             Condition::WayFrom(places) => self.is_from(&at(self.outgoing, places.length, set)),
             Condition::Marked(mark) | Condition::NotMarked(mark) => is_set(self.mark, *mark).into(),

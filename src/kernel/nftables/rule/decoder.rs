@@ -136,7 +136,6 @@ impl<'a> Decoder<'a> {
                     (false, _) => Condition::Departing(ways),
                 }
             }
-            (_, Some(Load::Device)) => Condition::WayOfDevice(test.set()?),
             (_, Some(field)) => {
                 let (family, length) = (field.family()?, test.length()?);
                 let places = NetworksAtInterfaces { family, set: test.set()?, length };

@@ -57,12 +57,6 @@ impl Encoder {
             Condition::WayFrom(places) => {
                 self.place(Load::OutgoingName, Load::source(places.family), places, false);
             }
-            Condition::WayOfDevice(set) => {
-                self.ask_ethernet();
-                self.load(Load::OutgoingName);
-                self.writer.load(Load::Device, MAC_LENGTH, SECOND);
-                self.writer.look_up(&set.0, false);
-            }
             Condition::NotReturning(ways) => self.way(Load::IncomingName, ways, true),
             Condition::Returning(ways) => self.way(Load::IncomingName, ways, false),
             Condition::Departing(ways) => self.way(Load::OutgoingName, ways, false),
@@ -250,17 +244,13 @@ impl Encoder {
 
     /// Tests the sender's hardware address, on Ethernet only: other links have another header.
     fn device(&mut self, devices: &Devices) {
-        self.ask_ethernet();
+        self.load(Load::IncomingType);
+        self.writer.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
         self.writer.load(Load::Device, MAC_LENGTH, FIRST);
         match devices {
             Devices::One(mac) => self.writer.compare(Relation::Equal, &mac.0),
             Devices::In(set) => self.writer.look_up(&set.0, false),
         }
-    }
-
-    fn ask_ethernet(&mut self) {
-        self.load(Load::IncomingType);
-        self.writer.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
     }
 
     fn mark(&mut self, fact: Load, Mark { value, mask }: Mark, relation: Relation) {
