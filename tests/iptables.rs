@@ -19,8 +19,8 @@ use wg_portals::base::net::Family;
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::xtables::{IptablesProgram, IptablesRuleset, compile};
 use wg_portals::firewall::{
-    Action, Chain, Condition, Firewall, FirewallRule, ForeignChain, Interfaces, Networks, PinholeChain,
-    Pinholes, TableFamily,
+    Action, Chain, Condition, Firewall, FirewallRule, ForeignChain, Interfaces, Networks, Pairing,
+    PinholeChain, Pinholes, TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, entries, legacy};
 use wg_portals::kernel::linux::Linux;
@@ -87,25 +87,24 @@ fn fitting(mut firewall: Firewall) -> Firewall {
             };
             let once = sorts(&[
                 |c| {
-                    matches!(
-                        c,
-                        Condition::Incoming(_)
-                            | Condition::InterfacePair(_)
-                            | Condition::Returning(_)
-                            | Condition::FromPlace(_)
-                    )
+                    matches!(c, Condition::Incoming(_) | Condition::InterfacePair(_))
+                        || positive(c).is_some_and(|pairing| !pairing.outgoing)
                 },
                 |c| {
-                    use Condition::{Departing, InterfacePair, Outgoing, WayFrom};
-                    matches!(c, Outgoing(_) | InterfacePair(_) | Departing(_) | WayFrom(_))
+                    matches!(c, Condition::Outgoing(_) | Condition::InterfacePair(_))
+                        || positive(c).is_some_and(|pairing| pairing.outgoing)
                 },
                 |c| {
-                    use Condition::{ConnectionMarked, Departing, Returning};
-                    matches!(c, ConnectionMarked(_) | Departing(_) | Returning(_))
+                    matches!(c, Condition::ConnectionMarked(_))
+                        || matches!(c, Condition::Way(pairing, _) if !pairing.negated)
                 },
                 |c| {
-                    use Condition::{FromPlace, Source, WayFrom};
-                    matches!(c, Source(_) | WayFrom(_) | FromPlace(_))
+                    matches!(c, Condition::Source(_))
+                        || matches!(c, Condition::Place(pairing, _) if !pairing.negated && !pairing.destination)
+                },
+                |c| {
+                    matches!(c, Condition::Destination(_))
+                        || matches!(c, Condition::Place(pairing, _) if !pairing.negated && pairing.destination)
                 },
             ]);
             fits && once
@@ -113,6 +112,14 @@ fn fitting(mut firewall: Firewall) -> Firewall {
     }
     firewall.chains.retain(|_, rules| !rules.is_empty());
     firewall
+}
+
+/// Returns the pairing of a condition on pairs that is not negated.
+fn positive(condition: &Condition) -> Option<Pairing> {
+    match condition {
+        Condition::Place(pairing, _) | Condition::Way(pairing, _) if !pairing.negated => Some(*pairing),
+        _ => None,
+    }
 }
 
 fn pinholes() -> SortedMap<Family, Pinholes> {

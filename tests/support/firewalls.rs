@@ -10,7 +10,7 @@ use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::{
     Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
-    NetworksAtInterfaces, Set, SetName,
+    NetworksAtInterfaces, Pairing, Set, SetName,
 };
 
 type Sets = SortedMap<SetName, Set>;
@@ -116,10 +116,7 @@ fn looks_at_address(condition: &Condition) -> bool {
             | Condition::NotSource(_)
             | Condition::Destination(_)
             | Condition::NotDestination(_)
-            | Condition::NotFrom(_)
-            | Condition::NotTo(_)
-            | Condition::FromPlace(_)
-            | Condition::WayFrom(_)
+            | Condition::Place(..)
     )
 }
 
@@ -158,17 +155,24 @@ fn conditions(
             set: set.clone(),
             length,
         });
-        [Condition::FromPlace, Condition::NotFrom, Condition::NotTo, Condition::WayFrom]
-            .map(|condition| places.clone().prop_map(condition).boxed())
+        pairings()
+            .map(|pairing| places.clone().prop_map(move |places| Condition::Place(pairing, places)).boxed())
+            .collect::<Vec<_>>()
     }));
     let ways = names_of(sets, |set| matches!(set, Set::MarksAtInterfaces(_)));
     all.extend(ways.into_iter().flat_map(|set| {
         let ways = (1..=u32::MAX).prop_map(move |mask| MarksAtInterfaces { set: set.clone(), mask });
-        [Condition::NotReturning, Condition::Returning, Condition::Departing]
-            .map(|condition| ways.clone().prop_map(condition).boxed())
+        pairings()
+            .filter(|pairing| !pairing.destination)
+            .map(|pairing| ways.clone().prop_map(move |ways| Condition::Way(pairing, ways)).boxed())
+            .collect::<Vec<_>>()
     }));
     all.extend(protocol.map(|condition| Just(condition).boxed()));
     Just(all)
+}
+
+fn pairings() -> impl Iterator<Item = Pairing> {
+    (0..8).map(|bits| Pairing { outgoing: bits & 1 != 0, destination: bits & 2 != 0, negated: bits & 4 != 0 })
 }
 
 fn interfaces(sets: &Sets) -> impl Strategy<Value = Interfaces> + use<> {

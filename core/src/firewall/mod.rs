@@ -13,6 +13,7 @@ use std::net::IpAddr;
 pub use chain::{Chain, NetfilterHook};
 pub use rule::{
     Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
+    Pairing,
 };
 
 use crate::base::net::{Cidr, Family, IfName, Mac};

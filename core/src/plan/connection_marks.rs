@@ -4,8 +4,8 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{self, ConnectionMarked, Departing, FromOriginator, FromResponder, NotOutgoing, Returning},
-    Interfaces, MarksAtInterfaces, Set, SetName,
+    Condition::{self, ConnectionMarked, FromOriginator, FromResponder, NotOutgoing, Way},
+    Interfaces, MarksAtInterfaces, Pairing, Set, SetName,
 };
 use crate::plan::sets::{
     Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving, leaving_in,
@@ -52,7 +52,7 @@ pub(super) fn untold() -> Mark {
 /// Packets behind these rules meet the last hook as well.
 pub(super) fn going_on(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
-        add(rules, [FromOriginator, ConnectionMarked(TUNNELED), Departing(pairs())], Accept);
+        add(rules, [FromOriginator, ConnectionMarked(TUNNELED), Way(Pairing::LEAVING, pairs())], Accept);
     }
 }
 
@@ -63,14 +63,14 @@ pub(super) fn answers(rules: &mut Rules, site: &Site) {
     }
     let elsewhere: Vec<_> =
         site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
-    let back = [FromResponder, ConnectionMarked(TUNNELED), Returning(pairs())];
+    let back = [FromResponder, ConnectionMarked(TUNNELED), Way(Pairing::COMING, pairs())];
     add_of(rules, &[&back, &elsewhere], Accept);
 }
 
 /// Adds the rule that lets packets out which have their mark already: most packets.
 pub(super) fn departing(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
-        add(rules, [ConnectionMarked(TUNNELED), Departing(pairs())], Accept);
+        add(rules, [ConnectionMarked(TUNNELED), Way(Pairing::LEAVING, pairs())], Accept);
     }
 }
 

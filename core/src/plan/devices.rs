@@ -8,8 +8,8 @@ use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Departing, Device, Family as Of, Source, WayFrom},
-    Devices, MarksAtInterfaces, Networks, NetworksAtInterfaces, Set, SetName,
+    Condition::{self, Device, Family as Of, Place, Source, Way},
+    Devices, MarksAtInterfaces, Networks, NetworksAtInterfaces, Pairing, Set, SetName,
 };
 use crate::plan::classifier;
 use crate::plan::ingress::{by_length, of_length};
@@ -50,7 +50,7 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
     for family in site.carried() {
         for (length, _) in by_length(&ways(site), family) {
             let set = of_length(WAYS, family, length);
-            add(rules, [WayFrom(NetworksAtInterfaces { family, set, length })], Accept);
+            add(rules, [Place(Pairing::LEAVING, NetworksAtInterfaces { family, set, length })], Accept);
         }
         for who in entering(site, family) {
             if !all.contains(&who) {
@@ -60,7 +60,8 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
     }
     if !ways_by_mark(site).is_empty() {
         let set = SetName(WAYS_BY_MARK.to_owned());
-        add(rules, [Departing(MarksAtInterfaces { set, mask: portal_mark(0).mask })], Accept);
+        let ways = MarksAtInterfaces { set, mask: portal_mark(0).mask };
+        add(rules, [Way(Pairing::LEAVING, ways)], Accept);
     }
     for who in all {
         add(rules, [who], Reject);

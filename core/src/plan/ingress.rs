@@ -11,10 +11,10 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, Drop},
     Condition::{
-        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromPlace, FromResponder, NotFrom,
-        NotIncoming, NotReturning, NotSource, NotTo, Returning,
+        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromResponder, NotIncoming, NotSource,
+        Place, Way,
     },
-    Networks, NetworksAtInterfaces, Set, SetName,
+    Networks, NetworksAtInterfaces, Pairing, Set, SetName,
 };
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
@@ -110,7 +110,7 @@ fn answers(rules: &mut Rules, site: &Site) {
         return;
     }
     let answers = [FromResponder, ConnectionMarked(TUNNELED)];
-    add_of(rules, &[&answers, &[Returning(connection_marks::pairs())]], Accept);
+    add_of(rules, &[&answers, &[Way(Pairing::COMING, connection_marks::pairs())]], Accept);
     known(rules, site);
     add_of(rules, &[&answers, carried(site).as_slice(), &[NotIncoming(in_set(TUNNELS))]], Drop);
 }
@@ -121,7 +121,7 @@ fn answers(rules: &mut Rules, site: &Site) {
 fn known(rules: &mut Rules, site: &Site) {
     let known = [FromOriginator, ConnectionMarked(TUNNELED)];
     for family in site.carried() {
-        for place in in_places("lan", &own_places(site), family, FromPlace) {
+        for place in in_places("lan", &own_places(site), family, Pairing::COMING) {
             add_of(rules, &[&known, &[place]], Accept);
         }
     }
@@ -136,7 +136,7 @@ fn other_answers(rules: &mut Rules, site: &Site) {
     }
     let strange = [
         coming_in(TUNNELS),
-        NotReturning(connection_marks::pairs()),
+        Way(Pairing::STRAY, connection_marks::pairs()),
         ConnectionNotMarked(connection_marks::untold()),
     ];
     add_of(rules, &[&[FromResponder], carried(site).as_slice(), &strange], Drop);
@@ -150,8 +150,8 @@ fn guests(rules: &mut Rules, site: &Site) {
         return;
     }
     for family in site.carried() {
-        let mut places = in_places("lan", &own_places(site), family, FromPlace);
-        places.append(&mut in_places("link", &link_places(site), family, FromPlace));
+        let mut places = in_places("lan", &own_places(site), family, Pairing::COMING);
+        places.append(&mut in_places("link", &link_places(site), family, Pairing::COMING));
         for place in places {
             add(rules, [place], Accept);
         }
@@ -181,13 +181,13 @@ fn neighbours(rules: &mut Rules, site: &Site) {
 fn strangers(rules: &mut Rules, site: &Site) {
     let to = |family, set| [to_in(family, set), NotIncoming(in_set(INNER))];
     for family in families_of(site, &guarded(site)) {
-        let lans = in_places("lan", &own_places(site), family, NotTo);
-        let ends = in_places("ends", &reached_ends(site), family, NotTo);
+        let lans = in_places("lan", &own_places(site), family, Pairing::STRANGE);
+        let ends = in_places("ends", &reached_ends(site), family, Pairing::STRANGE);
         add_of(rules, &[&to(family, GUARDED), &lans, &ends], Drop);
     }
     let near = families_of(site, &near(site));
     for family in families_of(site, &open(site)) {
-        let elsewhere = in_places("lan", &own_places(site), family, NotTo);
+        let elsewhere = in_places("lan", &own_places(site), family, Pairing::STRANGE);
         let others = near.contains(&family).then(|| NotSource(networks_in(family, NEAR)));
         add_of(rules, &[&to(family, OPEN), &elsewhere, others.as_slice()], Drop);
     }
@@ -200,7 +200,7 @@ fn peers(rules: &mut Rules, site: &Site) {
         return;
     }
     for family in site.carried() {
-        let elsewhere = in_places("peers", &peers_places(site), family, NotFrom);
+        let elsewhere = in_places("peers", &peers_places(site), family, Pairing::STRAY);
         let of_family = elsewhere.is_empty().then_some(Condition::Family(family));
         let opening = [FromOriginator, coming_in(EXITS)];
         add_of(rules, &[&opening, of_family.as_slice(), &elsewhere], Drop);
@@ -212,11 +212,11 @@ fn in_places(
     kind: &str,
     places: &SortedSet<(IfName, Cidr)>,
     family: Family,
-    condition: fn(NetworksAtInterfaces) -> Condition,
+    pairing: Pairing,
 ) -> Vec<Condition> {
     let lengths = by_length(places, family).into_iter().map(|(length, _)| length);
     let places = |length| NetworksAtInterfaces { family, set: of_length(kind, family, length), length };
-    lengths.map(|length| condition(places(length))).collect()
+    lengths.map(|length| Place(pairing, places(length))).collect()
 }
 
 /// Returns the name of the set with the networks of this prefix length.

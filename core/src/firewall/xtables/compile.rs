@@ -3,11 +3,11 @@
 use super::{
     CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent, built_in,
 };
-use crate::base::net::{Cidr, Family, Mark};
+use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::base::sorted::SortedMap;
 use crate::firewall::{
     Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
-    NetworksAtInterfaces, Pinholes, Set, SetName,
+    NetworksAtInterfaces, Pairing, Pinholes, Set, SetName,
 };
 
 /// Returns the chains that do the same as `firewall`, for these families. `pinholes` are the rules that
@@ -108,7 +108,7 @@ impl Spelling<'_> {
             let (mut exceptions, mut conditions, mut has_exceptions) = (Vec::new(), Vec::new(), false);
             for condition in &rule.conditions {
                 if is_apart(condition) {
-                    exceptions.append(&mut self.excepted(condition));
+                    exceptions.append(&mut self.alternatives(&condition.opposite()));
                     has_exceptions = true;
                 } else if !matches!(condition, Condition::Family(_)) {
                     conditions.push(condition.clone());
@@ -177,44 +177,23 @@ impl Spelling<'_> {
         }
     }
 
-    /// Returns the conditions without sets of which none may hold, for a condition "none of these". The
-    /// conditions of one list hold together.
-    fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
-        match condition {
-            Condition::NotFrom(NetworksAtInterfaces { set, length, .. }) => {
-                self.places(set, *length, Condition::Incoming, Condition::Source)
-            }
-            Condition::NotTo(NetworksAtInterfaces { set, length, .. }) => {
-                self.places(set, *length, Condition::Incoming, Condition::Destination)
-            }
-            Condition::NotReturning(marks) => self.marks(marks, Condition::Incoming),
-            _ => self.alternatives(&condition.opposite()),
-        }
-    }
-
-    fn places(
-        &self,
-        set: &SetName,
-        length: u8,
-        at: fn(Interfaces) -> Condition,
-        address: fn(Networks) -> Condition,
-    ) -> Vec<Vec<Condition>> {
+    fn places(&self, pairing: Pairing, set: &SetName, length: u8) -> Vec<Vec<Condition>> {
         let Some(Set::NetworksAtInterfaces(_, places)) = self.set(set) else { return Vec::new() };
+        let address = if pairing.destination { Condition::Destination } else { Condition::Source };
         let mut alternatives = Vec::new();
         for (name, first) in places {
             let network = Cidr::new(*first, length).expect("a length of the set's family");
-            let interface = at(Interfaces::One(name.clone()));
-            alternatives.push(vec![address(Networks::One(network)), interface]);
+            alternatives.push(vec![address(Networks::One(network)), at(pairing, name)]);
         }
         alternatives
     }
 
-    fn marks(&self, marks: &MarksAtInterfaces, at: fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
+    fn marks(&self, pairing: Pairing, marks: &MarksAtInterfaces) -> Vec<Vec<Condition>> {
         let Some(Set::MarksAtInterfaces(pairs)) = self.set(&marks.set) else { return Vec::new() };
         let mut alternatives = Vec::new();
         for (name, value) in pairs {
             let mark = Mark { value: *value, mask: marks.mask };
-            alternatives.push(vec![at(Interfaces::One(name.clone())), Condition::ConnectionMarked(mark)]);
+            alternatives.push(vec![at(pairing, name), Condition::ConnectionMarked(mark)]);
         }
         alternatives
     }
@@ -222,13 +201,9 @@ impl Spelling<'_> {
     /// Returns the conditions without sets of which one must hold. The conditions of one list hold together.
     fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         match condition {
-            Condition::Returning(marks) => return self.marks(marks, Condition::Incoming),
-            Condition::Departing(marks) => return self.marks(marks, Condition::Outgoing),
-            Condition::FromPlace(NetworksAtInterfaces { set, length, .. }) => {
-                return self.places(set, *length, Condition::Incoming, Condition::Source);
-            }
-            Condition::WayFrom(NetworksAtInterfaces { set, length, .. }) => {
-                return self.places(set, *length, Condition::Outgoing, Condition::Source);
+            Condition::Way(pairing, marks) => return self.marks(*pairing, marks),
+            Condition::Place(pairing, NetworksAtInterfaces { set, length, .. }) => {
+                return self.places(*pairing, set, *length);
             }
             // The tables of a family see no packets of another family.
             Condition::Family(_) => return vec![Vec::new()],
@@ -280,8 +255,8 @@ impl Spelling<'_> {
 
     /// Reports whether the condition is "none of these" with several values.
     fn excepts_many(&self, condition: &Condition) -> bool {
-        if let Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_) = condition {
-            return true;
+        if let Condition::Place(pairing, _) | Condition::Way(pairing, _) = condition {
+            return pairing.negated;
         }
         let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
         several && is_negative(condition)
@@ -326,15 +301,22 @@ fn is_negative(condition: &Condition) -> bool {
 /// Returns a bit for each option of a condition: `-i`, `-o`, `-s` and `-d`.
 fn options(condition: &Condition) -> u8 {
     match condition {
-        Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::Returning(_) => 1,
-        Condition::Outgoing(_) | Condition::NotOutgoing(_) | Condition::Departing(_) => 2,
+        Condition::Incoming(_) | Condition::NotIncoming(_) => 1,
+        Condition::Outgoing(_) | Condition::NotOutgoing(_) => 2,
+        Condition::Way(pairing, _) if !pairing.negated => 1 + u8::from(pairing.outgoing),
         Condition::InterfacePair(_) => 1 | 2,
         Condition::Source(_) | Condition::NotSource(_) => 4,
-        Condition::FromPlace(_) => 1 | 4,
-        Condition::WayFrom(_) => 2 | 4,
+        Condition::Place(pairing, _) if !pairing.negated => {
+            1 + u8::from(pairing.outgoing) | if pairing.destination { 8 } else { 4 }
+        }
         Condition::Destination(_) | Condition::NotDestination(_) => 8,
         _ => 0,
     }
+}
+
+fn at(pairing: Pairing, interface: &IfName) -> Condition {
+    let at = if pairing.outgoing { Condition::Outgoing } else { Condition::Incoming };
+    at(Interfaces::One(interface.clone()))
 }
 
 /// Adds an empty chain, and returns its name.

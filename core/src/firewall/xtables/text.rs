@@ -37,15 +37,7 @@ fn rank(condition: &Condition) -> u8 {
         Condition::NotMarked(_) => 9,
         Condition::ConnectionMarked(_) => 10,
         Condition::ConnectionNotMarked(_) => 11,
-        Condition::Family(_)
-        | Condition::InterfacePair(_)
-        | Condition::NotFrom(_)
-        | Condition::NotTo(_)
-        | Condition::NotReturning(_)
-        | Condition::Returning(_)
-        | Condition::WayFrom(_)
-        | Condition::FromPlace(_)
-        | Condition::Departing(_) => 12,
+        Condition::Family(_) | Condition::InterfacePair(_) | Condition::Place(..) | Condition::Way(..) => 12,
     }
 }
 

@@ -12,7 +12,7 @@ use super::{DIRECTION_ORIGINAL, ICMP, ICMPV6, SOURCE, TCP, family_number};
 use crate::base::net::{Cidr, Family, Mac, Mark};
 use crate::firewall::{
     Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
-    SetName,
+    Pairing, SetName,
 };
 use crate::kernel::attributes::native_number;
 
@@ -127,23 +127,16 @@ impl<'a> Decoder<'a> {
                 Condition::Icmp(if is_of_v6 { Family::V6 } else { Family::V4 })
             }
             (Load::IncomingName, Some(Load::OutgoingName)) => Condition::InterfacePair(test.set()?),
-            (_, Some(Load::ConnectionMark)) => {
-                let mask = native_number(test.mask()?)?;
-                let ways = MarksAtInterfaces { set: test.set()?, mask };
-                match (first == Load::IncomingName, inverted) {
-                    (true, true) => Condition::NotReturning(ways),
-                    (true, false) => Condition::Returning(ways),
-                    (false, _) => Condition::Departing(ways),
-                }
-            }
             (_, Some(field)) => {
-                let (family, length) = (field.family()?, test.length()?);
-                let places = NetworksAtInterfaces { family, set: test.set()?, length };
-                match (first == Load::IncomingName, field == Load::source(family)) {
-                    (true, true) if !inverted => Condition::FromPlace(places),
-                    (true, true) => Condition::NotFrom(places),
-                    (true, false) => Condition::NotTo(places),
-                    (false, _) => Condition::WayFrom(places),
+                let mut pairing =
+                    Pairing { outgoing: first == Load::OutgoingName, destination: false, negated: inverted };
+                let set = test.set()?;
+                if field == Load::ConnectionMark {
+                    Condition::Way(pairing, MarksAtInterfaces { set, mask: native_number(test.mask()?)? })
+                } else {
+                    let (family, length) = (field.family()?, test.length()?);
+                    pairing.destination = field != Load::source(family);
+                    Condition::Place(pairing, NetworksAtInterfaces { family, set, length })
                 }
             }
             (Load::IncomingName | Load::OutgoingName, None) => {
