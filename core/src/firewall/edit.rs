@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{Chain, Condition, Firewall, FirewallRule, Set, SetName, TABLE};
+use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
 
 /// Edit of our table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,19 +111,14 @@ static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::n
 
 /// Removes rules before the sets that they look at, and adds them after these sets.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<FirewallEdit<'a>>) {
-    // A set that becomes one of another kind is made again, and so are the rules that look at it.
-    let becomes_another = |name: &SetName| {
-        from.sets.get(name).zip(to.sets.get(name)).is_some_and(|(old, new)| !same_kind(old, new))
-    };
-    let looks_at_others = |rules: &[FirewallRule]| {
-        rules.iter().flat_map(|rule| &rule.conditions).filter_map(Condition::set).any(becomes_another)
-    };
-    let stays = |old: Option<&Vec<FirewallRule>>, new: Option<&Vec<FirewallRule>>| {
-        old == new && !new.is_some_and(|rules| looks_at_others(rules))
-    };
+    // A set that becomes one of another kind is made again. Where there is one, all rules are made again, too.
+    let mut stays_in_kind = true;
+    for (name, old) in &from.sets {
+        stays_in_kind &= to.sets.get(name).is_none_or(|new| same_kind(old, new));
+    }
     for (chain, rules) in &from.chains {
         let new = to.chains.get(chain);
-        if !stays(Some(rules), new) {
+        if !stays_in_kind || new != Some(rules) {
             edits.push(FirewallEdit::FlushChain(*chain));
         }
         if new.is_none() {
@@ -133,7 +128,7 @@ fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Firew
     edit_sets(&from.sets, &to.sets, edits);
     for (chain, rules) in &to.chains {
         let old = from.chains.get(chain);
-        if stays(old, Some(rules)) {
+        if stays_in_kind && old == Some(rules) {
             continue;
         }
         if old.is_none() {
@@ -214,11 +209,11 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
 mod tests {
     use super::*;
     use crate::base::net::{Cidr, Family};
-    use crate::firewall::{Action, Networks};
+    use crate::firewall::{Action, Condition, Networks};
 
     /// The kernel refuses to remove a set that a rule looks at.
     #[test]
-    fn a_set_of_another_kind_is_made_again_between_the_rules_that_look_at_it() {
+    fn a_set_of_another_kind_is_made_again_between_the_rules() {
         let name = || SetName("own".to_owned());
         let rule = FirewallRule {
             conditions: vec![Condition::Source(Networks::In(Family::V4, name()))],
