@@ -4,12 +4,10 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{self, ConnectionMarked, FromOriginator, FromResponder, NotOutgoing, Way},
+    Condition::{ConnectionMarked, FromOriginator, FromResponder, NotOutgoing, Way},
     Interfaces, MarksAtInterfaces, Pairing, Set, SetName,
 };
-use crate::plan::sets::{
-    Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving, leaving_in,
-};
+use crate::plan::sets::{Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving_in};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -82,24 +80,16 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
         return;
     }
     let carried = carried(site);
-    let mut opening = |into_tunnel: Condition, of_portal: u32, mark| {
+    let mut opening = |set: &str, of_portal: u32, mark| {
         let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
-        add_of(rules, &[carried.as_slice(), &[portals, into_tunnel]], SetConnectionMark(mark));
+        add_of(rules, &[carried.as_slice(), &[portals, leaving_in(set)]], SetConnectionMark(mark));
     };
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
-        opening(leaving_in(TUNNELS), PORTAL_MARKS, TUNNELED);
+        opening(TUNNELS, PORTAL_MARKS, TUNNELED);
     }
-    let all_bits = TUNNEL_BITS & !PORTAL_MARKS;
-    let (numbers, by_bit) = (numbers(site), by_bit(site));
-    if numbers.len() <= by_bit.len() {
-        for (tunnel, number) in &numbers {
-            opening(leaving(tunnel), 0, Mark { value: tunneled(*number), mask: all_bits });
-        }
-        return;
-    }
-    opening(leaving_in(TUNNELS), 0, Mark { value: TUNNELED.value, mask: all_bits });
-    for (name, bit, _) in by_bit {
-        opening(leaving_in(&name), 0, Mark { value: bit, mask: bit });
+    opening(TUNNELS, 0, Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS });
+    for (name, bit, _) in by_bit(site) {
+        opening(&name, 0, Mark { value: bit, mask: bit });
     }
 }
 
@@ -119,7 +109,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
 }
 
 /// Returns the tunnels whose number has a bit, for each bit that is in use. Sets and rules for bits are fewer
-/// than those for many tunnels.
+/// than those for tunnels.
 fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     let numbers = numbers(site);
     let mut by_bit = Vec::new();

@@ -89,8 +89,12 @@ pub(super) fn entering(site: &Site, family: Family) -> Vec<Condition> {
 /// Returns the condition on devices that the file names by their IPv4 addresses, if some are known by their
 /// hardware addresses. Other devices whose IPv6 enters no exit meet it, too.
 pub(super) fn named_by_ipv4(site: &Site) -> Option<Condition> {
-    let mut by_address = whole(site).filter(|portal| matches!(portal.entrance, Entrance::From(_)));
-    by_address.any(|portal| !classifier::devices(site, portal).is_empty()).then(without_ipv6)
+    for portal in whole(site) {
+        if matches!(portal.entrance, Entrance::From(_)) && !classifier::devices(site, portal).is_empty() {
+            return Some(without_ipv6());
+        }
+    }
+    None
 }
 
 fn without_ipv6() -> Condition {
@@ -142,8 +146,14 @@ pub(super) fn places(site: &Site) -> Range<usize> {
 }
 
 /// Returns the portals whose rules are in this file, in their order.
-pub(super) fn whole(site: &Site) -> impl Iterator<Item = &Portal> + Clone {
-    site.portals[places(site)].iter().filter(|portal| classifier::has_devices(portal))
+pub(super) fn whole(site: &Site) -> Vec<&Portal> {
+    let mut whole = Vec::new();
+    for portal in &site.portals[places(site)] {
+        if classifier::has_devices(portal) {
+            whole.push(portal);
+        }
+    }
+    whole
 }
 
 /// Returns the sources of a family: single addresses, and larger networks.

@@ -4,6 +4,14 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0", "to-paris" }
+	}
+	set bit-1 {
+		type ifname
+		elements = { "to-paris" }
+	}
 	set confined {
 		type ifname
 		elements = { "eth1" }
@@ -224,8 +232,9 @@ table inet portals {
 		ct direction reply accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		ct mark & 0x80000000 == 0x0 oifname "portals0" ct mark set ct mark & 0x90ffffff | 0x21000000
-		ct mark & 0x80000000 == 0x0 oifname "to-paris" ct mark set ct mark & 0x90ffffff | 0x23000000
+		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

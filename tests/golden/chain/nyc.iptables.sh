@@ -243,9 +243,13 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x21000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x24000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x23000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_3 -o lo -j RETURN
 -A PORTALS_POSTROUTING_3 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-oslo -j RETURN

@@ -116,8 +116,10 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-mullvad -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x21000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-mullvad -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x24000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-mullvad -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-mullvad -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-mullvad -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1

@@ -13,6 +13,14 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0" }
+	}
+	set bit-2 {
+		type ifname
+		elements = { "to-mullvad" }
+	}
 	set exits {
 		type ifname
 		elements = { "to-mullvad" }
@@ -144,8 +152,9 @@ table inet portals {
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname "portals0" ct mark set ct mark & 0x90ffffff | 0x21000000
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname "to-mullvad" ct mark set ct mark & 0x90ffffff | 0x24000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

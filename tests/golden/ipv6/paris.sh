@@ -4,6 +4,10 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set bit-1 {
+		type ifname
+		elements = { "to-nyc" }
+	}
 	set exits {
 		type ifname
 		elements = { "to-nyc" }
@@ -187,7 +191,8 @@ table inet portals {
 		ct direction reply accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		ct mark & 0x80000000 == 0x0 oifname "to-nyc" ct mark set ct mark & 0x90ffffff | 0x22000000
+		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

@@ -4,6 +4,10 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0" }
+	}
 	set guarded {
 		type ipv4_addr
 		elements = { 10.77.1.1 }
@@ -98,7 +102,8 @@ table inet portals {
 		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
 		oifname != @tunnels accept
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname "portals0" ct mark set ct mark & 0x90ffffff | 0x21000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
 	}
 }
 EOF

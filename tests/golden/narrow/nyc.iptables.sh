@@ -106,8 +106,11 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-oslo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x24000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x23000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN

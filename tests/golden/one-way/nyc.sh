@@ -4,6 +4,14 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set bit-1 {
+		type ifname
+		elements = { "to-paris" }
+	}
 	set confined {
 		type ifname
 		elements = { "eth1" }
@@ -160,7 +168,9 @@ table inet portals {
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname "to-paris" ct mark set ct mark & 0x90ffffff | 0x23000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

@@ -4,6 +4,10 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set bit-1 {
+		type ifname
+		elements = { "to-nyc" }
+	}
 	set exits {
 		type ifname
 		elements = { "to-nyc" }
@@ -132,7 +136,8 @@ table inet portals {
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname "to-nyc" ct mark set ct mark & 0x90ffffff | 0x22000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

@@ -150,8 +150,11 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_2 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_2 -j DROP
--A PORTALS_POSTROUTING_3 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x21000000/0x6f000000
--A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x23000000/0x6f000000
+-A PORTALS_POSTROUTING_3 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_3 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i portals0 -j DROP
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i to-paris -j DROP
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN

@@ -78,7 +78,8 @@ COMMIT
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x21000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_PREROUTING -d 172.16.4.9/32 -i portals0 -j DROP
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i portals0 -j DROP
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN

@@ -13,6 +13,10 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
+	set bit-2 {
+		type ifname
+		elements = { "to-swiss" }
+	}
 	set confined {
 		type ifname
 		elements = { "eth1" }
@@ -173,7 +177,8 @@ table inet portals {
 		ct direction reply accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
 		oifname != @tunnels accept
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname "to-swiss" ct mark set ct mark & 0x90ffffff | 0x24000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF
