@@ -8,19 +8,17 @@ use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Device, Family as Of, Place, Source, Way},
-    Devices, MarksAtInterfaces, Networks, NetworksAtInterfaces, Pairing, Set, SetName,
+    Condition::{self, Device, Family as Of, Place, Way},
+    Devices, MarksAtInterfaces, NetworksAtInterfaces, Pairing, Set, SetName,
 };
 use crate::plan::classifier;
 use crate::plan::ingress::{by_length, of_length};
-use crate::plan::sets::{Rules, Sets, add, add_set, disjoint, of_family};
+use crate::plan::sets::{Rules, Sets, add, add_set, disjoint, from_in, of_family};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::state::portal_mark;
 
-/// Set of devices that the file names by single addresses.
+/// Set of devices that the file names by their addresses.
 const ADDRESSES: &str = "device-addresses";
-/// Set of networks whose hosts are devices.
-const NETWORKS: &str = "device-networks";
 /// Set of devices that the file names by their hardware addresses.
 pub(super) const NAMED: &str = "device-macs";
 /// Set of devices whose IPv6 enters no exit.
@@ -74,11 +72,8 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
 /// Returns the conditions on packets of a family from these devices.
 pub(super) fn entering(site: &Site, family: Family) -> Vec<Condition> {
     let mut entering = Vec::new();
-    let [addresses, networks] = sources(site, family);
-    for (name, members) in [(ADDRESSES, addresses), (NETWORKS, networks)] {
-        if !members.is_empty() {
-            entering.push(Source(Networks::In(family, of_family(family, name))));
-        }
+    if !sources(site, family).is_empty() {
+        entering.push(from_in(family, ADDRESSES));
     }
     if !named(site).is_empty() {
         entering.push(Device(Devices::In(SetName(NAMED.to_owned()))));
@@ -104,9 +99,7 @@ fn without_ipv6() -> Condition {
 /// Adds the sets that the rules look into.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for family in site.carried() {
-        let [addresses, networks] = sources(site, family);
-        add_set(sets, of_family(family, ADDRESSES), Set::Networks(family, addresses));
-        add_set(sets, of_family(family, NETWORKS), Set::Networks(family, networks));
+        add_set(sets, of_family(family, ADDRESSES), Set::Networks(family, sources(site, family)));
         for (length, places) in by_length(&ways(site), family) {
             add_set(sets, of_length(WAYS, family, length), Set::NetworksAtInterfaces(family, places));
         }
@@ -156,23 +149,15 @@ pub(super) fn whole(site: &Site) -> Vec<&Portal> {
     whole
 }
 
-/// Returns the sources of a family: single addresses, and larger networks.
-fn sources(site: &Site, family: Family) -> [SortedSet<Cidr>; 2] {
+/// Returns the sources of a family.
+fn sources(site: &Site, family: Family) -> SortedSet<Cidr> {
     let mut all = Vec::new();
     for portal in whole(site) {
         if let Entrance::From(sources) = &portal.entrance {
             all.extend(sources.iter().copied());
         }
     }
-    let (mut addresses, mut networks) = (SortedSet::new(), disjoint(family, &all));
-    networks.retain(|network| {
-        let is_single = network.length() == family.bits();
-        if is_single {
-            addresses.insert(*network);
-        }
-        !is_single
-    });
-    [addresses, networks]
+    disjoint(family, &all)
 }
 
 fn named(site: &Site) -> SortedSet<Mac> {

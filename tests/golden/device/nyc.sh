@@ -13,16 +13,12 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set device-addresses {
-		type ipv4_addr
-		elements = { 192.168.1.50 }
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50, 192.168.1.64/27 }
 	}
 	set device-macs6 {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01 }
-	}
-	set device-networks {
-		type ipv4_addr; flags interval
-		elements = { 192.168.1.64/27 }
 	}
 	set device-ways-27 {
 		type ifname . ipv4_addr
@@ -107,13 +103,10 @@ table inet portals {
 		udp dport 67-68 oifname @tunnels drop
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
-		ip saddr @device-networks ip daddr @local oifname != "eth0" accept
-		ip saddr @device-networks ip daddr @network oifname @tunnels accept
 		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		oifname . ip saddr & 255.255.255.224 @device-ways-27 accept
 		oifname . ip saddr @device-ways-32 accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
-		ip saddr @device-networks reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
@@ -127,8 +120,6 @@ table inet portals {
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
-		udp dport 53 ip saddr @device-networks reject with icmpx admin-prohibited
-		tcp dport 53 ip saddr @device-networks reject with icmpx admin-prohibited
 		meta nfproto ipv6 udp dport 53 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		meta nfproto ipv6 tcp dport 53 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		iifname "lo" accept

@@ -17,8 +17,8 @@ table inet portals {
 		elements = { "to-oslo" }
 	}
 	set device-addresses {
-		type ipv4_addr
-		elements = { 192.168.1.50, 192.168.1.51 }
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50, 192.168.1.51, 192.168.1.64/27 }
 	}
 	set device-macs {
 		type ether_addr
@@ -39,10 +39,6 @@ table inet portals {
 	set device-marks-ways {
 		type ifname . mark
 		elements = { "to-oslo" . 0x81000000, "to-oslo" . 0x82000000, "to-paris" . 0x80000000 }
-	}
-	set device-networks {
-		type ipv4_addr; flags interval
-		elements = { 192.168.1.64/27 }
 	}
 	set device-ways-27 {
 		type ifname . ipv4_addr
@@ -159,8 +155,6 @@ table inet portals {
 		udp dport 67-68 oifname @tunnels drop
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
-		ip saddr @device-networks ip daddr @local oifname != "eth0" accept
-		ip saddr @device-networks ip daddr @network oifname @tunnels accept
 		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
 		ip daddr @network oifname @tunnels ether saddr @device-macs accept
 		ip saddr @from-phone ip daddr 192.0.2.0/24 accept
@@ -170,7 +164,6 @@ table inet portals {
 		oifname . ip saddr @device-ways-32 accept
 		oifname . ct mark & 0x8f000000 @device-marks-ways accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
-		ip saddr @device-networks reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip saddr @from-game ip daddr @local oifname != "eth0" accept
 		ip saddr @from-game ip daddr @network oifname @tunnels accept
@@ -193,8 +186,6 @@ table inet portals {
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
-		udp dport 53 ip saddr @device-networks reject with icmpx admin-prohibited
-		tcp dport 53 ip saddr @device-networks reject with icmpx admin-prohibited
 		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		udp dport 53 ip saddr @from-late reject with icmpx admin-prohibited
