@@ -57,7 +57,7 @@ fn places(family: Family) -> impl Strategy<Value = Set> {
 fn addresses(family: Family) -> impl Strategy<Value = Set> {
     vec(network(family), 1..8).prop_map(move |networks| {
         let hosts = networks.into_iter().map(|network| Cidr::host(network.address()));
-        Set::Addresses(family, hosts.collect())
+        Set::Networks(family, false, hosts.collect())
     })
 }
 
@@ -70,7 +70,7 @@ fn apart(family: Family) -> impl Strategy<Value = Set> {
                 networks.insert(candidate);
             }
         }
-        Set::Networks(family, networks)
+        Set::Networks(family, true, networks)
     })
 }
 
@@ -200,8 +200,7 @@ fn mark() -> impl Strategy<Value = Mark> {
 
 fn networks(sets: &Sets, family: Family) -> impl Strategy<Value = Networks> + use<> {
     let mut all = vec![network(family).prop_map(Networks::One).boxed()];
-    let names =
-        names_of(sets, |set| matches!(set, Set::Addresses(of, _) | Set::Networks(of, _) if *of == family));
+    let names = names_of(sets, |set| matches!(set, Set::Networks(of, ..) if *of == family));
     all.extend(names.into_iter().map(|name| Just(Networks::In(family, name)).boxed()));
     Union::new(all)
 }

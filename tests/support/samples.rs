@@ -137,9 +137,9 @@ pub(crate) fn sets() -> SortedMap<SetName, Set> {
         ("places", places("10.77.1.64")),
         ("places6", places("fd77:1:2:101::")),
         ("ways", Set::MarksAtInterfaces([(interface("to-paris"), 0x2300_0000)].into())),
-        ("hosts", Set::Addresses(Family::V4, networks(&["0.0.0.0/32", "192.168.1.50/32"]))),
-        ("lans", Set::Networks(Family::V4, lans)),
-        ("lans6", Set::Networks(Family::V6, lans6)),
+        ("hosts", Set::Networks(Family::V4, false, networks(&["0.0.0.0/32", "192.168.1.50/32"]))),
+        ("lans", Set::Networks(Family::V4, true, lans)),
+        ("lans6", Set::Networks(Family::V6, true, lans6)),
     ]
     .map(|(name, set)| (SetName(name.into()), set))
     .into()

@@ -172,9 +172,10 @@ fn same_kind(one: &Set, other: &Set) -> bool {
         | (Set::Devices(_), Set::Devices(_))
         | (Set::InterfacePairs(_), Set::InterfacePairs(_))
         | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_)) => true,
-        (Set::NetworksAtInterfaces(one, _), Set::NetworksAtInterfaces(other, _))
-        | (Set::Addresses(one, _), Set::Addresses(other, _))
-        | (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
+        (Set::NetworksAtInterfaces(one, _), Set::NetworksAtInterfaces(other, _)) => one == other,
+        (Set::Networks(one, flag, _), Set::Networks(other, other_flag, _)) => {
+            one == other && flag == other_flag
+        }
         _ => false,
     }
 }
@@ -195,11 +196,8 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
         (Set::MarksAtInterfaces(one), Set::MarksAtInterfaces(other)) => {
             only(one, other).map(Set::MarksAtInterfaces)
         }
-        (Set::Addresses(family, one), Set::Addresses(_, other)) => {
-            only(one, other).map(|elements| Set::Addresses(*family, elements))
-        }
-        (Set::Networks(family, one), Set::Networks(_, other)) => {
-            only(one, other).map(|elements| Set::Networks(*family, elements))
+        (Set::Networks(family, has_intervals, one), Set::Networks(.., other)) => {
+            only(one, other).map(|elements| Set::Networks(*family, *has_intervals, elements))
         }
         _ => None,
     }
@@ -225,7 +223,7 @@ mod tests {
             chains: [(Chain::Input, vec![rule.clone()])].into(),
         };
         let (from, to) =
-            (with(Set::Networks(Family::V4, one.clone())), with(Set::Addresses(Family::V4, one)));
+            (with(Set::Networks(Family::V4, true, one.clone())), with(Set::Networks(Family::V4, false, one)));
         let edits: Vec<String> = edits(Some(&from), Some(&to)).iter().map(ToString::to_string).collect();
         let expected = ["add table portals", "flush chain input", "delete set own", "add set own"];
         assert_eq!(edits[..4], expected);

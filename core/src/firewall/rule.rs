@@ -28,7 +28,7 @@ pub enum Interfaces {
 pub enum Networks {
     /// A single value.
     One(Cidr),
-    /// Networks in a set of kind [`super::Set::Networks`] or [`super::Set::Addresses`].
+    /// Networks in a set of kind [`super::Set::Networks`].
     In(Family, SetName),
 }
 

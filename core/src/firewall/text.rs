@@ -125,10 +125,10 @@ fn set_type(set: &Set) -> &'static str {
         Set::NetworksAtInterfaces(Family::V4, _) => "type ifname . ipv4_addr",
         Set::NetworksAtInterfaces(Family::V6, _) => "type ifname . ipv6_addr",
         Set::MarksAtInterfaces(_) => "type ifname . mark",
-        Set::Addresses(Family::V4, _) => "type ipv4_addr",
-        Set::Addresses(Family::V6, _) => "type ipv6_addr",
-        Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
-        Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
+        Set::Networks(Family::V4, false, _) => "type ipv4_addr",
+        Set::Networks(Family::V6, false, _) => "type ipv6_addr",
+        Set::Networks(Family::V4, true, _) => "type ipv4_addr; flags interval",
+        Set::Networks(Family::V6, true, _) => "type ipv6_addr; flags interval",
     }
 }
 
@@ -141,9 +141,7 @@ impl Display for NftText<'_, Set> {
             Set::InterfacePairs(paths) => separated(f, ", ", paths.iter().map(NftText)),
             Set::NetworksAtInterfaces(_, places) => separated(f, ", ", places.iter().map(NftText)),
             Set::MarksAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
-            Set::Addresses(_, networks) | Set::Networks(_, networks) => {
-                separated(f, ", ", networks.iter().map(NftText))
-            }
+            Set::Networks(.., networks) => separated(f, ", ", networks.iter().map(NftText)),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::firewall::{
 };
 use crate::plan::exempt;
 use crate::plan::sets::{
-    NETWORK, Rules, Sets, TUNNELS, add, add_networks, add_of, add_set, coming, disjoint, leaving, leaving_in,
-    of_family, to, to_in,
+    NETWORK, Rules, Sets, TUNNELS, add, add_members, add_networks, add_of, add_set, coming, disjoint,
+    leaving, leaving_in, of_family, to, to_in,
 };
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
@@ -88,14 +88,14 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
         if let Entrance::From(sources) = &portal.entrance {
             for family in site.carried() {
                 let sources = disjoint(family, sources.as_slice());
-                add_set(sets, sources_of(family, portal), Set::Networks(family, sources));
+                add_members(sets, sources_of(family, portal), family, sources);
             }
         }
         add_set(sets, members("mac", portal), Set::Devices(devices(site, portal)));
     }
     add_networks(sets, site, NETWORK, &exempt::of_network(site));
     for family in families(site) {
-        add_set(sets, local_name(family), Set::Networks(family, local(site, family)));
+        add_members(sets, local_name(family), family, local(site, family));
     }
 }
 

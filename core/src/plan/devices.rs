@@ -13,7 +13,7 @@ use crate::firewall::{
 };
 use crate::plan::classifier;
 use crate::plan::ingress::{by_length, of_length};
-use crate::plan::sets::{Rules, Sets, add, add_set, disjoint, from_in, of_family};
+use crate::plan::sets::{Rules, Sets, add, add_members, add_set, disjoint, from_in, of_family};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::state::portal_mark;
 
@@ -99,7 +99,7 @@ fn without_ipv6() -> Condition {
 /// Adds the sets that the rules look into.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for family in site.carried() {
-        add_set(sets, of_family(family, ADDRESSES), Set::Networks(family, sources(site, family)));
+        add_members(sets, of_family(family, ADDRESSES), family, sources(site, family));
         for (length, places) in by_length(&ways(site), family) {
             add_set(sets, of_length(WAYS, family, length), Set::NetworksAtInterfaces(family, places));
         }

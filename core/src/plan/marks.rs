@@ -21,8 +21,8 @@ use crate::firewall::{
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
 use crate::plan::sets::{
-    INNER, Rules, Sets, TUNNELS, add, add_of, add_set, carried, coming, coming_in, disjoint, from, in_set,
-    of_family, to,
+    INNER, Rules, Sets, TUNNELS, add, add_members, add_of, add_set, carried, coming, coming_in, disjoint,
+    from, in_set, of_family, to,
 };
 use crate::plan::{classifier, devices, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
@@ -247,7 +247,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (portal, _) in marked(site) {
         for family in families(site) {
             let exempt = exempt(site, portal, family);
-            add_set(sets, exempt_set(portal, family), Set::Networks(family, exempt));
+            add_members(sets, exempt_set(portal, family), family, exempt);
         }
     }
 }

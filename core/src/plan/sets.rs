@@ -124,16 +124,17 @@ pub(super) fn of_family(family: Family, name: &str) -> SetName {
     SetName(if family == Family::V4 { name.to_owned() } else { format!("{name}6") })
 }
 
-/// Adds a set, if it has members. A set of networks that are single addresses becomes a set of addresses.
+/// Adds a set, if it has members.
 pub(super) fn add_set(sets: &mut Sets, name: SetName, set: Set) {
-    let is_single = |network: &Cidr| network.length() == network.family().bits();
-    let set = match set {
-        Set::Networks(family, all) if all.iter().all(is_single) => Set::Addresses(family, all),
-        other => other,
-    };
     if set.len() > 0 {
         sets.insert(name, set);
     }
+}
+
+/// Adds a set of networks of one family, if it has members.
+pub(super) fn add_members(sets: &mut Sets, name: SetName, family: Family, members: SortedSet<Cidr>) {
+    let has_larger = members.iter().any(|network| network.length() < family.bits());
+    add_set(sets, name, Set::Networks(family, has_larger, members));
 }
 
 /// Adds a set of interfaces, if it has members.
@@ -144,7 +145,7 @@ pub(super) fn add_interfaces(sets: &mut Sets, name: &str, interfaces: SortedSet<
 /// Adds the sets of these networks that have members, one for each family that the tunnels carry.
 pub(super) fn add_networks(sets: &mut Sets, site: &Site, name: &str, networks: &[Cidr]) {
     for family in site.carried() {
-        add_set(sets, of_family(family, name), Set::Networks(family, disjoint(family, networks)));
+        add_members(sets, of_family(family, name), family, disjoint(family, networks));
     }
 }
 

@@ -16,11 +16,10 @@ use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{DestinationNat, DestinationPrefix, Drop, SourceNat, SourcePrefix},
     Condition::NotOutgoing,
-    Set,
 };
 use crate::plan::sets::{
-    Rules, Sets, TUNNELS, add, add_set, coming_in, disjoint, from, from_in, in_set, leaving_in, of_family,
-    to, to_in,
+    Rules, Sets, TUNNELS, add, add_members, coming_in, disjoint, from, from_in, in_set, leaving_in,
+    of_family, to, to_in,
 };
 use crate::site::Site;
 
@@ -74,7 +73,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (name, networks) in [(HIDDEN, hidden(site)), (APART, apart(site))] {
         for family in families_in(&networks) {
             let members = disjoint(family, networks.as_slice());
-            add_set(sets, of_family(family, name), Set::Networks(family, members));
+            add_members(sets, of_family(family, name), family, members);
         }
     }
 }

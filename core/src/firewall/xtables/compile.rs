@@ -231,7 +231,7 @@ impl Spelling<'_> {
                     alternatives.push(vec![Condition::Device(Devices::One(*mac))]);
                 }
             }
-            Some(Set::Addresses(_, networks) | Set::Networks(_, networks)) => {
+            Some(Set::Networks(.., networks)) => {
                 for network in networks {
                     let mut one = self.alternatives(&condition.with_networks(Networks::One(*network)));
                     alternatives.append(&mut one);

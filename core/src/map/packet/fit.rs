@@ -261,7 +261,7 @@ fn at(interface: Option<&str>, length: u8, set: Option<&Set>) -> Vec<Cidr> {
 fn members<'a>(networks: &'a Networks, set: Option<&'a Set>) -> &'a [Cidr] {
     match (networks, set) {
         (Networks::One(network), _) => slice::from_ref(network),
-        (Networks::In(..), Some(Set::Addresses(_, all) | Set::Networks(_, all))) => all.as_slice(),
+        (Networks::In(..), Some(Set::Networks(.., all))) => all.as_slice(),
         _ => &[],
     }
 }
