@@ -307,7 +307,7 @@ fn options(condition: &Condition) -> u8 {
         Condition::InterfacePair(_) => 1 | 2,
         Condition::Source(_) | Condition::NotSource(_) => 4,
         Condition::Place(pairing, _) if !pairing.negated => {
-            1 + u8::from(pairing.outgoing) | if pairing.destination { 8 } else { 4 }
+            (1 + u8::from(pairing.outgoing)) | if pairing.destination { 8 } else { 4 }
         }
         Condition::Destination(_) | Condition::NotDestination(_) => 8,
         _ => 0,
