@@ -9,13 +9,13 @@ use crate::base::sorted::SortedSet;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Destination, Device, Family as Of, NotOutgoing, Source, TcpPort, UdpPort},
-    Devices, Interfaces, Networks, Set, SetName,
+    Condition::{self, Destination, Device, Family as Of, Source, TcpPort, UdpPort},
+    Devices, Networks, Set, SetName,
 };
 use crate::plan::exempt;
 use crate::plan::sets::{
     NETWORK, Rules, Sets, TUNNELS, add, add_members, add_networks, add_of, add_set, coming, disjoint,
-    leaving, leaving_in, of_family, to, to_in,
+    leaving, leaving_in, not_by_uplinks, of_family, to, to_in,
 };
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
@@ -216,9 +216,7 @@ pub(super) fn allow_local(rules: &mut Rules, site: &Site, entering: &Condition, 
         return;
     }
     let local = Destination(Networks::In(family, local_name(family)));
-    let elsewhere: Vec<_> =
-        site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
-    add_of(rules, &[&[entering.clone(), local], &elsewhere], Accept);
+    add_of(rules, &[&[entering.clone(), local], &not_by_uplinks(site)], Accept);
 }
 
 /// Returns the condition on traffic of a family to our sites and phones.

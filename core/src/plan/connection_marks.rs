@@ -4,10 +4,12 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, FromOriginator, FromResponder, NotOutgoing, Way},
-    Interfaces, MarksAtInterfaces, Pairing, Set, SetName,
+    Condition::{ConnectionMarked, FromOriginator, FromResponder, Way},
+    MarksAtInterfaces, Pairing, Set, SetName,
 };
-use crate::plan::sets::{Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving_in};
+use crate::plan::sets::{
+    Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving_in, not_by_uplinks,
+};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -44,7 +46,6 @@ pub(super) fn untold() -> Mark {
 ///   overwritten: such packets meet all rules.
 /// - A connection that another one has announced takes over the mark of that one. Its packets may leave into
 ///   that tunnel, too, but have the tunnel as their only way.
-///
 /// - Only connections of families that the tunnels carry get the mark.
 ///
 /// Packets behind these rules meet the last hook as well.
@@ -59,10 +60,8 @@ pub(super) fn answers(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
-    let elsewhere: Vec<_> =
-        site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
     let back = [FromResponder, ConnectionMarked(TUNNELED), Way(Pairing::COMING, pairs())];
-    add_of(rules, &[&back, &elsewhere], Accept);
+    add_of(rules, &[&back, &not_by_uplinks(site)], Accept);
 }
 
 /// Adds the rule that lets packets out which have their mark already: most packets.

@@ -79,6 +79,15 @@ pub(super) fn leaving(interface: &IfName) -> Condition {
     Condition::Outgoing(Interfaces::One(interface.clone()))
 }
 
+/// Returns the conditions on packets that do not leave via an uplink.
+pub(super) fn not_by_uplinks(site: &Site) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for uplink in site.uplinks() {
+        conditions.push(Condition::NotOutgoing(Interfaces::One(uplink.clone())));
+    }
+    conditions
+}
+
 /// Returns the condition on packets from a network.
 pub(super) fn from(network: Cidr) -> Condition {
     Condition::Source(Networks::One(network))
