@@ -44,9 +44,10 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
     if !is_last {
         refuse_ipv6(rules, site);
     }
+    let (of_sources, of_marks) = ways(site);
     let mut all = Vec::new();
     for family in site.carried() {
-        for (length, _) in by_length(&ways(site), family) {
+        for (length, _) in by_length(&of_sources, family) {
             let set = of_length(WAYS, family, length);
             add(rules, [Place(Pairing::LEAVING, NetworksAtInterfaces { family, set, length })], Accept);
         }
@@ -56,7 +57,7 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
             }
         }
     }
-    if !ways_by_mark(site).is_empty() {
+    if !of_marks.is_empty() {
         let set = SetName(WAYS_BY_MARK.to_owned());
         let ways = MarksAtInterfaces { set, mask: portal_mark(0).mask };
         add(rules, [Way(Pairing::LEAVING, ways)], Accept);
@@ -98,15 +99,16 @@ fn without_ipv6() -> Condition {
 
 /// Adds the sets that the rules look into.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    let (of_sources, of_marks) = ways(site);
     for family in site.carried() {
         add_members(sets, of_family(family, ADDRESSES), family, sources(site, family));
-        for (length, places) in by_length(&ways(site), family) {
+        for (length, places) in by_length(&of_sources, family) {
             add_set(sets, of_length(WAYS, family, length), Set::NetworksAtInterfaces(family, places));
         }
     }
     add_set(sets, SetName(NAMED.to_owned()), Set::Devices(named(site)));
     add_set(sets, SetName(WITHOUT_IPV6.to_owned()), Set::Devices(devices_without_ipv6(site)));
-    add_set(sets, SetName(WAYS_BY_MARK.to_owned()), Set::MarksAtInterfaces(ways_by_mark(site)));
+    add_set(sets, SetName(WAYS_BY_MARK.to_owned()), Set::MarksAtInterfaces(of_marks));
 }
 
 /// Adds the rules that refuse IPv6 of devices which no exit takes.
@@ -182,23 +184,17 @@ fn devices_without_ipv6(site: &Site) -> SortedSet<Mac> {
     devices
 }
 
-fn ways(site: &Site) -> SortedSet<(IfName, Cidr)> {
-    let mut ways = SortedSet::new();
+/// Returns the ways out: of sources, and of packets with the marks of portals.
+fn ways(site: &Site) -> (SortedSet<(IfName, Cidr)>, SortedSet<(IfName, u32)>) {
+    let (mut of_sources, mut of_marks) = (SortedSet::new(), SortedSet::new());
     for portal in whole(site) {
-        let Entrance::From(sources) = &portal.entrance else { continue };
         for exit in site.exit_interfaces(&portal.exit) {
-            ways.extend(sources.iter().map(|source| (exit.clone(), *source)));
+            if let Entrance::From(sources) = &portal.entrance {
+                of_sources.extend(sources.iter().map(|source| (exit.clone(), *source)));
+            } else if let Some(mark) = portal.mark() {
+                of_marks.insert((exit.clone(), mark.value));
+            }
         }
     }
-    ways
-}
-
-fn ways_by_mark(site: &Site) -> SortedSet<(IfName, u32)> {
-    let mut ways = SortedSet::new();
-    for portal in whole(site) {
-        if let Some(mark) = portal.mark() {
-            ways.extend(site.exit_interfaces(&portal.exit).map(|exit| (exit.clone(), mark.value)));
-        }
-    }
-    ways
+    (of_sources, of_marks)
 }
