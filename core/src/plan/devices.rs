@@ -184,8 +184,11 @@ fn devices_without_ipv6(site: &Site) -> SortedSet<Mac> {
     devices
 }
 
+/// Interfaces by which packets may leave, each with a property of those packets.
+type Ways<T> = SortedSet<(IfName, T)>;
+
 /// Returns the ways out: of sources, and of packets with the marks of portals.
-fn ways(site: &Site) -> (SortedSet<(IfName, Cidr)>, SortedSet<(IfName, u32)>) {
+fn ways(site: &Site) -> (Ways<Cidr>, Ways<u32>) {
     let (mut of_sources, mut of_marks) = (SortedSet::new(), SortedSet::new());
     for portal in whole(site) {
         for exit in site.exit_interfaces(&portal.exit) {
