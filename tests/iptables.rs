@@ -195,17 +195,15 @@ fn packets_change_no_digest_of_several_tables() {
     namespace::inside(|| {
         let program = Iptables::find().legacy.expect("Debian's iptables has both flavours");
         for family in FAMILIES {
-            let other_hand = reader::of(program, family);
             for table in ["filter", "nat", "mangle"] {
-                assert!(other_hand.execute(table, "-P OUTPUT ACCEPT").unwrap().status.success(), "{table}");
+                assert!(reader::of(program, family).execute(table, "-L").unwrap().status.success());
             }
         }
         assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
         let mut room = Vec::new();
         let before = entries::digest(&mut room).unwrap();
         for address in ["127.0.0.1", "::1"] {
-            let ping = Command::new("ping").args(["-c", "3", "-i", "0.01", address]).output().unwrap();
-            assert!(ping.status.success(), "{ping:?}");
+            assert!(Command::new("ping").args(["-q", "-c", "1", address]).status().unwrap().success());
             assert_eq!(entries::digest(&mut room).unwrap(), before, "{address}");
         }
     });

@@ -3,6 +3,8 @@
 mod namespace;
 
 use std::num::NonZeroU32;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use namespace::{inside, ip};
 use nix::errno::Errno;
@@ -298,6 +300,12 @@ fn echoes_are_answered() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
         ip("address add 2001:db8::1/128 dev lo nodad");
+        // The kernel takes up a new IPv6 address in the background.
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !ip("-6 route show table local").contains("2001:db8::1 ") {
+            assert!(Instant::now() < deadline, "the address is not taken up");
+            thread::sleep(Duration::from_millis(10));
+        }
         for (address, header) in [("127.0.0.1", 20), ("::1", 40), ("2001:db8::1", 40)] {
             let address = address.parse().unwrap();
             let mark = Some(Mark { value: 0x100, mask: 0x100 });

@@ -130,7 +130,11 @@ fn late(world: &mut World) -> Result<()> {
         1,
     );
     reloaded(world, &[NYC, OSLO], &linked)?;
-    let usurp = "ip link delete portals0; ip link add portals0 type veth peer name usurper0";
+    // The agent may make its interface again before the foreign one comes.
+    let usurp = "for try in $(seq 100); do \
+                     ip link delete portals0 || true; \
+                     if ip link add portals0 type veth peer name usurper0; then exit; fi; \
+                 done; exit 1";
     shell(&world.site(NYC).router, usurp)?;
     world.set_cut(NYC, PARIS, true)?;
     eventually("the agent has decided", || {

@@ -8,7 +8,7 @@ use wg_portals::demo::{NYC, OSLO, PARIS, SERVER, World};
 
 use crate::Scenario;
 use crate::filters::{has_nftables, swallow_large_packets};
-use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds};
+use crate::words::{portal, same, seconds, seen_as, send_one_by_one, settled, shell, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -204,6 +204,7 @@ fn speeds(world: &mut World) -> Result<[f64; 2]> {
 
 fn speed(world: &mut World) -> Result<()> {
     begin(world)?;
+    send_one_by_one(world)?;
     // Of the long packets to nyc, 100 a second come through: 1 Mbit/s.
     let rule = if has_nftables() {
         "nft add table ip slow; \

@@ -4,7 +4,7 @@ use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, PARIS, Plot, SERVER, World};
 
 use crate::Scenario;
-use crate::filters::has_nftables;
+use crate::filters::swallow_large_packets;
 use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -27,22 +27,8 @@ fn network(world: &World) -> String {
     })
 }
 
-/// Limits packets on the internet to this many bytes, and drops larger ones silently.
-fn narrow(world: &World, bytes: u32) -> Result<()> {
-    let rules = if has_nftables() {
-        format!(
-            "nft add table ip narrow; \
-             nft add chain ip narrow forward '{{ type filter hook forward priority 0; }}'; \
-             nft add rule ip narrow forward ip length gt {bytes} drop"
-        )
-    } else {
-        format!("iptables-legacy -A FORWARD -m length --length {}:65535 -j DROP", bytes + 1)
-    };
-    shell(&world.internet, &rules).map(drop)
-}
-
 fn told(world: &mut World) -> Result<()> {
-    narrow(world, 1280)?;
+    swallow_large_packets(world)?;
     start(world, &network(world))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
     same("a large transfer hangs", world.site(NYC).guest(seconds(2.0)).download(SERVER).is_err(), true)?;
@@ -60,7 +46,7 @@ fn told(world: &mut World) -> Result<()> {
 }
 
 fn measured(world: &mut World) -> Result<()> {
-    narrow(world, 1280)?;
+    swallow_large_packets(world)?;
     start(world, &network(world).replace("[network]", "[network]\nmtu = \"auto\""))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
     for plot in [NYC, PARIS] {

@@ -119,6 +119,15 @@ pub(crate) fn filter_reverse_paths(host: &Namespace, strict: bool) -> Result<()>
         .map(drop)
 }
 
+/// Lets the messages of tunnels leave one by one, as on a wire: on the way between two namespaces, a run of
+/// them stays in one piece, which a filter takes for one large packet.
+pub(crate) fn send_one_by_one(world: &World) -> Result<()> {
+    for site in world.sites() {
+        shell(&site.router, "ip link set uplink gso_max_segs 1")?;
+    }
+    Ok(())
+}
+
 /// Checks that a server sees this client as `address`, within the usual time.
 pub(crate) fn seen_as(
     client: ProbeClient,

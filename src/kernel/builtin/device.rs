@@ -8,7 +8,7 @@ use super::split::{HEADER, Split};
 
 /// A device.
 pub(super) struct Device {
-    /// Its file, which never waits.
+    /// File of the device, which never waits.
     pub(super) file: File,
     /// Set if `struct virtio_net_hdr` stands in front of each packet.
     pub(super) has_headers: bool,

@@ -7,7 +7,9 @@ use wg_portals::kernel::nftables::Nftables;
 use crate::Scenario;
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;
-use crate::words::{no_leak, plots, same, seconds, seen_as, settled, shell, start, succeeds, unreachable};
+use crate::words::{
+    no_leak, plots, same, seconds, seen_as, send_one_by_one, settled, shell, start, succeeds, unreachable,
+};
 
 /// Scenarios with legacy iptables, which every kernel of the lab has.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -287,6 +289,7 @@ fn without_default(world: &mut World, filter: &Filter) -> Result<()> {
 
 /// Makes the internet drop packets of more than 1280 bytes, without a word.
 pub(crate) fn swallow_large_packets(world: &World) -> Result<()> {
+    send_one_by_one(world)?;
     let rules = if has_nftables() {
         "nft add table ip narrow; \
          nft add chain ip narrow forward '{ type filter hook forward priority 0; }'; \
