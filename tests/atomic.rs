@@ -76,7 +76,7 @@ fn firewall(set: &str, other: Chain) -> Firewall {
     let rule = |conditions, action| FirewallRule { conditions, action };
     let others = (1..60).map(|port| rule(vec![Condition::UdpPort(port, port)], Action::Accept));
     Firewall {
-        sets: [(name, Set::Networks(Family::V4, networks.into()))].into(),
+        sets: [(name, Set::Networks(Family::V4, true, networks.into()))].into(),
         chains: [(Chain::Input, vec![rule(vec![from], Action::Drop)]), (other, others.collect())].into(),
     }
 }

@@ -48,6 +48,22 @@ fn every_case_gives_the_commands_in_its_folder() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Programs of iptables refuse a line that has one of these options twice.
+#[test]
+fn no_line_of_iptables_has_an_option_twice() {
+    let mut lines = 0;
+    for (case, facts) in cases() {
+        for line in commands(&case, &facts, Firewall::Iptables).lines().filter(|line| line.starts_with("-A "))
+        {
+            for option in [" -i ", " -o ", " -s ", " -d ", " -p ", " -j "] {
+                assert!(line.matches(option).count() <= 1, "{}: {line}", facts.display());
+            }
+            lines += 1;
+        }
+    }
+    assert!(lines > 0);
+}
+
 #[test]
 fn the_counted_programs_are_the_planned_ones() {
     let mut seen = 0;

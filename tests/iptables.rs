@@ -19,8 +19,8 @@ use wg_portals::base::net::Family;
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::xtables::{IptablesProgram, IptablesRuleset, compile};
 use wg_portals::firewall::{
-    Action, Chain, Condition, Firewall, FirewallRule, ForeignChain, Interfaces, Networks, PinholeChain,
-    Pinholes, TableFamily,
+    Action, Chain, Condition, Firewall, FirewallRule, ForeignChain, Interfaces, Networks, Pairing,
+    PinholeChain, Pinholes, TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, entries, legacy};
 use wg_portals::kernel::linux::Linux;
@@ -62,7 +62,7 @@ fn leads_there_and_back(program: IptablesProgram, a: &IptablesRuleset, b: &Iptab
 }
 
 /// Firewall restricted to the tables of iptables: each table has its actions, and a rule has at most one
-/// condition of each kind.
+/// positive condition of each kind.
 fn fitting(mut firewall: Firewall) -> Firewall {
     for (chain, rules) in firewall.chains.iter_mut() {
         rules.retain(|rule| {
@@ -82,33 +82,44 @@ fn fitting(mut firewall: Firewall) -> Firewall {
             let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks | Chain::Mss);
             let asks_devices = rule.conditions.iter().any(|c| matches!(c, Condition::Device(_)));
             let fits = fits && (knows_devices || !asks_devices);
-            let is_pair = |c: &Condition| {
-                matches!(c, Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_))
-            };
-            let excepts = |condition: &Condition| *condition != condition.opposite() || is_pair(condition);
             let sorts = |of: &[fn(&Condition) -> bool]| {
                 of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)
             };
             let once = sorts(&[
                 |c| {
-                    matches!(
-                        c,
-                        Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::InterfacePair(_)
-                    )
+                    matches!(c, Condition::Incoming(_) | Condition::InterfacePair(_))
+                        || positive(c).is_some_and(|pairing| !pairing.outgoing)
                 },
                 |c| {
-                    use Condition::{Departing, InterfacePair, NotOutgoing, Outgoing};
-                    matches!(c, Outgoing(_) | NotOutgoing(_) | InterfacePair(_) | Departing(_))
+                    matches!(c, Condition::Outgoing(_) | Condition::InterfacePair(_))
+                        || positive(c).is_some_and(|pairing| pairing.outgoing)
                 },
-                |c| matches!(c, Condition::ConnectionMarked(_) | Condition::Departing(_)),
-                |c| matches!(c, Condition::Source(_) | Condition::NotSource(_)),
-                |c| matches!(c, Condition::Destination(_) | Condition::NotDestination(_)),
+                |c| {
+                    matches!(c, Condition::ConnectionMarked(_))
+                        || matches!(c, Condition::Way(pairing, _) if !pairing.negated)
+                },
+                |c| {
+                    matches!(c, Condition::Source(_))
+                        || matches!(c, Condition::Place(pairing, _) if !pairing.negated && !pairing.destination)
+                },
+                |c| {
+                    matches!(c, Condition::Destination(_))
+                        || matches!(c, Condition::Place(pairing, _) if !pairing.negated && pairing.destination)
+                },
             ]);
-            fits && once && !(rule.action == Action::Accept && rule.conditions.iter().any(excepts))
+            fits && once
         });
     }
     firewall.chains.retain(|_, rules| !rules.is_empty());
     firewall
+}
+
+/// Returns the pairing of a condition on pairs that is not negated.
+fn positive(condition: &Condition) -> Option<Pairing> {
+    match condition {
+        Condition::Place(pairing, _) | Condition::Way(pairing, _) if !pairing.negated => Some(*pairing),
+        _ => None,
+    }
 }
 
 fn pinholes() -> SortedMap<Family, Pinholes> {

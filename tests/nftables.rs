@@ -276,7 +276,7 @@ fn a_set_may_be_large() {
     let is_root = std::fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295");
     let count: u32 = if is_root { 20_000 } else { 2_000 };
     let networks = (0..count).map(|n| Cidr::new(std::net::Ipv4Addr::from_bits(n << 9).into(), 24).unwrap());
-    let lans = Set::Networks(Family::V4, networks.collect());
+    let lans = Set::Networks(Family::V4, true, networks.collect());
     let firewall = Firewall { sets: [(SetName("lans".into()), lans)].into(), ..Firewall::default() };
     in_namespace(|| change(None, Some(&firewall)));
 }

@@ -10,7 +10,7 @@ use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::{
     Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
-    NetworksAtInterfaces, Set, SetName,
+    NetworksAtInterfaces, Pairing, Set, SetName,
 };
 
 type Sets = SortedMap<SetName, Set>;
@@ -40,6 +40,8 @@ fn set() -> impl Strategy<Value = Set> {
         places(Family::V6),
         vec((interface(), any::<u32>()), 1..6)
             .prop_map(|ways| Set::MarksAtInterfaces(ways.into_iter().collect())),
+        addresses(Family::V4),
+        addresses(Family::V6),
         apart(Family::V4),
         apart(Family::V6),
     ]
@@ -52,6 +54,13 @@ fn places(family: Family) -> impl Strategy<Value = Set> {
     })
 }
 
+fn addresses(family: Family) -> impl Strategy<Value = Set> {
+    vec(network(family), 1..8).prop_map(move |networks| {
+        let hosts = networks.into_iter().map(|network| Cidr::host(network.address()));
+        Set::Networks(family, false, hosts.collect())
+    })
+}
+
 /// Networks that do not overlap, but often touch.
 fn apart(family: Family) -> impl Strategy<Value = Set> {
     vec(network(family), 1..8).prop_map(move |candidates| {
@@ -61,7 +70,7 @@ fn apart(family: Family) -> impl Strategy<Value = Set> {
                 networks.insert(candidate);
             }
         }
-        Set::Networks(family, networks)
+        Set::Networks(family, true, networks)
     })
 }
 
@@ -89,9 +98,15 @@ fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = FirewallRule> + use<
         if conditions.iter().any(looks_at_address) {
             conditions.retain(|condition| !matches!(condition, Condition::Family(_)));
         }
-        conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
+        conditions.sort_by_key(is_about_device);
+        let device = conditions.iter().position(is_about_device);
+        conditions.truncate(device.map_or(conditions.len(), |first| first + 1));
         FirewallRule { conditions, action }
     })
+}
+
+fn is_about_device(condition: &Condition) -> bool {
+    matches!(condition, Condition::Device(_))
 }
 
 fn looks_at_address(condition: &Condition) -> bool {
@@ -101,8 +116,7 @@ fn looks_at_address(condition: &Condition) -> bool {
             | Condition::NotSource(_)
             | Condition::Destination(_)
             | Condition::NotDestination(_)
-            | Condition::NotFrom(_)
-            | Condition::NotTo(_)
+            | Condition::Place(..)
     )
 }
 
@@ -141,15 +155,24 @@ fn conditions(
             set: set.clone(),
             length,
         });
-        [places.clone().prop_map(Condition::NotFrom).boxed(), places.prop_map(Condition::NotTo).boxed()]
+        pairings()
+            .map(|pairing| places.clone().prop_map(move |places| Condition::Place(pairing, places)).boxed())
+            .collect::<Vec<_>>()
     }));
     let ways = names_of(sets, |set| matches!(set, Set::MarksAtInterfaces(_)));
     all.extend(ways.into_iter().flat_map(|set| {
         let ways = (1..=u32::MAX).prop_map(move |mask| MarksAtInterfaces { set: set.clone(), mask });
-        [ways.clone().prop_map(Condition::NotReturning).boxed(), ways.prop_map(Condition::Departing).boxed()]
+        pairings()
+            .filter(|pairing| !pairing.destination)
+            .map(|pairing| ways.clone().prop_map(move |ways| Condition::Way(pairing, ways)).boxed())
+            .collect::<Vec<_>>()
     }));
     all.extend(protocol.map(|condition| Just(condition).boxed()));
     Just(all)
+}
+
+fn pairings() -> impl Iterator<Item = Pairing> {
+    (0..8).map(|bits| Pairing { outgoing: bits & 1 != 0, destination: bits & 2 != 0, negated: bits & 4 != 0 })
 }
 
 fn interfaces(sets: &Sets) -> impl Strategy<Value = Interfaces> + use<> {
@@ -177,7 +200,7 @@ fn mark() -> impl Strategy<Value = Mark> {
 
 fn networks(sets: &Sets, family: Family) -> impl Strategy<Value = Networks> + use<> {
     let mut all = vec![network(family).prop_map(Networks::One).boxed()];
-    let names = names_of(sets, |set| matches!(set, Set::Networks(of, _) if *of == family));
+    let names = names_of(sets, |set| matches!(set, Set::Networks(of, ..) if *of == family));
     all.extend(names.into_iter().map(|name| Just(Networks::In(family, name)).boxed()));
     Union::new(all)
 }

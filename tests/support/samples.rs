@@ -6,7 +6,7 @@ use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::{
     Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
-    Set, SetName,
+    Pairing, Set, SetName,
 };
 
 const MARK: Mark = Mark { value: 0x8100_0000, mask: 0x8f00_0000 };
@@ -44,16 +44,37 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
         accept(Condition::InterfacePair(SetName("paths".into())), "iifname . oifname @paths accept"),
         accept(Condition::NotIncoming(one("eth1")), "iifname != \"eth1\" accept"),
         accept(Condition::NotIncoming(many()), "iifname != @inside accept"),
-        accept(Condition::NotFrom(places(26)), "iifname . ip saddr & 255.255.255.192 != @places accept"),
-        accept(Condition::NotFrom(places(24)), "iifname . ip saddr & 255.255.255.0 != @places accept"),
-        accept(Condition::NotTo(places(32)), "iifname . ip daddr != @places accept"),
         accept(
-            Condition::NotFrom(places6(64)),
+            Condition::Place(Pairing::STRAY, places(26)),
+            "iifname . ip saddr & 255.255.255.192 != @places accept",
+        ),
+        accept(
+            Condition::Place(Pairing::STRAY, places(24)),
+            "iifname . ip saddr & 255.255.255.0 != @places accept",
+        ),
+        accept(Condition::Place(Pairing::STRANGE, places(32)), "iifname . ip daddr != @places accept"),
+        accept(
+            Condition::Place(Pairing::STRAY, places6(64)),
             "iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @places6 accept",
         ),
-        accept(Condition::NotTo(places6(128)), "iifname . ip6 daddr != @places6 accept"),
-        accept(Condition::NotReturning(ways()), "iifname . ct mark & 0xef000000 != @ways accept"),
-        accept(Condition::Departing(ways()), "oifname . ct mark & 0xef000000 @ways accept"),
+        accept(Condition::Place(Pairing::STRANGE, places6(128)), "iifname . ip6 daddr != @places6 accept"),
+        accept(Condition::Way(Pairing::STRAY, ways()), "iifname . ct mark & 0xef000000 != @ways accept"),
+        accept(Condition::Way(Pairing::COMING, ways()), "iifname . ct mark & 0xef000000 @ways accept"),
+        accept(
+            Condition::Place(Pairing::COMING, places(26)),
+            "iifname . ip saddr & 255.255.255.192 @places accept",
+        ),
+        accept(Condition::Place(Pairing::LEAVING, places(32)), "oifname . ip saddr @places accept"),
+        accept(
+            Condition::Place(Pairing::LEAVING, places(24)),
+            "oifname . ip saddr & 255.255.255.0 @places accept",
+        ),
+        accept(Condition::Place(Pairing::LEAVING, places6(128)), "oifname . ip6 saddr @places6 accept"),
+        accept(
+            Condition::Source(Networks::In(Family::V4, SetName("hosts".into()))),
+            "ip saddr @hosts accept",
+        ),
+        accept(Condition::Way(Pairing::LEAVING, ways()), "oifname . ct mark & 0xef000000 @ways accept"),
         accept(Condition::Source(network("10.0.0.0/8")), "ip saddr 10.0.0.0/8 accept"),
         accept(Condition::Source(network("10.77.1.64/26")), "ip saddr 10.77.1.64/26 accept"),
         accept(Condition::Source(network("10.77.1.1/32")), "ip saddr 10.77.1.1 accept"),
@@ -116,8 +137,9 @@ pub(crate) fn sets() -> SortedMap<SetName, Set> {
         ("places", places("10.77.1.64")),
         ("places6", places("fd77:1:2:101::")),
         ("ways", Set::MarksAtInterfaces([(interface("to-paris"), 0x2300_0000)].into())),
-        ("lans", Set::Networks(Family::V4, lans)),
-        ("lans6", Set::Networks(Family::V6, lans6)),
+        ("hosts", Set::Networks(Family::V4, false, networks(&["0.0.0.0/32", "192.168.1.50/32"]))),
+        ("lans", Set::Networks(Family::V4, true, lans)),
+        ("lans6", Set::Networks(Family::V6, true, lans6)),
     ]
     .map(|(name, set)| (SetName(name.into()), set))
     .into()

@@ -111,9 +111,14 @@ static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::n
 
 /// Removes rules before the sets that they look at, and adds them after these sets.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<FirewallEdit<'a>>) {
+    // A set that becomes one of another kind is made again. Where there is one, all rules are made again, too.
+    let mut stays_in_kind = true;
+    for (name, old) in &from.sets {
+        stays_in_kind &= to.sets.get(name).is_none_or(|new| same_kind(old, new));
+    }
     for (chain, rules) in &from.chains {
         let new = to.chains.get(chain);
-        if new != Some(rules) {
+        if !stays_in_kind || new != Some(rules) {
             edits.push(FirewallEdit::FlushChain(*chain));
         }
         if new.is_none() {
@@ -123,7 +128,7 @@ fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Firew
     edit_sets(&from.sets, &to.sets, edits);
     for (chain, rules) in &to.chains {
         let old = from.chains.get(chain);
-        if old == Some(rules) {
+        if stays_in_kind && old == Some(rules) {
             continue;
         }
         if old.is_none() {
@@ -167,8 +172,10 @@ fn same_kind(one: &Set, other: &Set) -> bool {
         | (Set::Devices(_), Set::Devices(_))
         | (Set::InterfacePairs(_), Set::InterfacePairs(_))
         | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_)) => true,
-        (Set::NetworksAtInterfaces(one, _), Set::NetworksAtInterfaces(other, _))
-        | (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
+        (Set::NetworksAtInterfaces(one, _), Set::NetworksAtInterfaces(other, _)) => one == other,
+        (Set::Networks(one, flag, _), Set::Networks(other, other_flag, _)) => {
+            one == other && flag == other_flag
+        }
         _ => false,
     }
 }
@@ -189,9 +196,37 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
         (Set::MarksAtInterfaces(one), Set::MarksAtInterfaces(other)) => {
             only(one, other).map(Set::MarksAtInterfaces)
         }
-        (Set::Networks(family, one), Set::Networks(_, other)) => {
-            only(one, other).map(|elements| Set::Networks(*family, elements))
+        (Set::Networks(family, has_intervals, one), Set::Networks(.., other)) => {
+            only(one, other).map(|elements| Set::Networks(*family, *has_intervals, elements))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::net::{Cidr, Family};
+    use crate::firewall::{Action, Condition, Networks};
+
+    /// The kernel refuses to remove a set that a rule looks at.
+    #[test]
+    fn a_set_of_another_kind_is_made_again_between_the_rules() {
+        let name = || SetName("own".to_owned());
+        let rule = FirewallRule {
+            conditions: vec![Condition::Source(Networks::In(Family::V4, name()))],
+            action: Action::Drop,
+        };
+        let one: SortedSet<Cidr> = [Cidr::host([10, 77, 1, 1].into())].into();
+        let with = |set: Set| Firewall {
+            sets: [(name(), set)].into(),
+            chains: [(Chain::Input, vec![rule.clone()])].into(),
+        };
+        let (from, to) =
+            (with(Set::Networks(Family::V4, true, one.clone())), with(Set::Networks(Family::V4, false, one)));
+        let edits: Vec<String> = edits(Some(&from), Some(&to)).iter().map(ToString::to_string).collect();
+        let expected = ["add table portals", "flush chain input", "delete set own", "add set own"];
+        assert_eq!(edits[..4], expected);
+        assert_eq!(edits[4..], ["add rule 1 of chain input"]);
     }
 }

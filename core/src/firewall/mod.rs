@@ -13,6 +13,7 @@ use std::net::IpAddr;
 pub use chain::{Chain, NetfilterHook};
 pub use rule::{
     Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
+    Pairing,
 };
 
 use crate::base::net::{Cidr, Family, IfName, Mac};
@@ -73,8 +74,9 @@ pub enum Set {
     /// nft type `ifname . mark`: an interface, and the masked bits of a connection mark. The rule gives the
     /// mask.
     MarksAtInterfaces(SortedSet<(IfName, u32)>),
-    /// nft type `ipv4_addr` or `ipv6_addr`, flags `interval`: networks of one family that do not overlap.
-    Networks(Family, SortedSet<Cidr>),
+    /// nft type `ipv4_addr` or `ipv6_addr`: networks of one family that do not overlap, with the flag
+    /// `interval`, or without it single addresses only. The kernel finds an address in such a set sooner.
+    Networks(Family, bool, SortedSet<Cidr>),
 }
 
 impl Set {
@@ -87,7 +89,7 @@ impl Set {
             Self::InterfacePairs(paths) => paths.len(),
             Self::NetworksAtInterfaces(_, places) => places.len(),
             Self::MarksAtInterfaces(pairs) => pairs.len(),
-            Self::Networks(_, networks) => networks.len(),
+            Self::Networks(.., networks) => networks.len(),
         }
     }
 }

@@ -63,6 +63,32 @@ pub struct MarksAtInterfaces {
     pub mask: u32,
 }
 
+/// Parts of a packet that a condition pairs: an interface, and an address or a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pairing {
+    /// Set if the interface is that which the packet goes out on; otherwise the packet came in on it.
+    pub outgoing: bool,
+    /// Set if the address is the destination; otherwise it is the source.
+    pub destination: bool,
+    /// Set if the packet must not have such a pair.
+    pub negated: bool,
+}
+
+impl Pairing {
+    /// The packet came in where its source, or the mark of its connection, belongs.
+    pub const COMING: Self = Self { outgoing: false, destination: false, negated: false };
+    /// The packet came in elsewhere.
+    pub const STRAY: Self = Self { outgoing: false, destination: false, negated: true };
+    /// The packet came in where its destination does not belong.
+    pub const STRANGE: Self = Self { outgoing: false, destination: true, negated: true };
+    /// The packet goes out where its source, or the mark of its connection, belongs.
+    pub const LEAVING: Self = Self { outgoing: true, destination: false, negated: false };
+
+    fn positive(self) -> Self {
+        Self { negated: false, ..self }
+    }
+}
+
 /// Devices that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Devices {
@@ -92,18 +118,11 @@ pub enum Condition {
     /// The packet came in on the first and goes out on the second interface of a pair in a
     /// [`super::Set::InterfacePairs`] (`iifname . oifname @set`).
     InterfacePair(SetName),
-    /// The packet does not come from one of these networks, each at its own interface (`iifname . ip saddr &
-    /// MASK != @set`).
-    NotFrom(NetworksAtInterfaces),
-    /// The packet does not go to one of these networks at the interface that it came in on (`iifname . ip
-    /// daddr & MASK != @set`).
-    NotTo(NetworksAtInterfaces),
-    /// The packet came in on an interface that does not belong to its connection mark (`iifname . ct mark &
-    /// MASK != @set`).
-    NotReturning(MarksAtInterfaces),
-    /// The packet goes out on an interface that belongs to its connection mark (`oifname . ct mark & MASK
-    /// @set`).
-    Departing(MarksAtInterfaces),
+    /// The packet comes from, or goes to, one of these networks, each at its own interface (`iifname . ip saddr &
+    /// MASK @set`).
+    Place(Pairing, NetworksAtInterfaces),
+    /// The packet's connection mark belongs to its interface (`iifname . ct mark & MASK @set`).
+    Way(Pairing, MarksAtInterfaces),
     /// The source address is in these networks (`ip saddr`).
     Source(Networks),
     /// The source address is not in these networks (`ip saddr !=`).
@@ -153,10 +172,8 @@ impl Condition {
     pub fn set(&self) -> Option<&SetName> {
         match self {
             Self::InterfacePair(set)
-            | Self::NotFrom(NetworksAtInterfaces { set, .. })
-            | Self::NotTo(NetworksAtInterfaces { set, .. })
-            | Self::NotReturning(MarksAtInterfaces { set, .. })
-            | Self::Departing(MarksAtInterfaces { set, .. })
+            | Self::Place(_, NetworksAtInterfaces { set, .. })
+            | Self::Way(_, MarksAtInterfaces { set, .. })
             | Self::Incoming(Interfaces::In(set))
             | Self::NotIncoming(Interfaces::In(set))
             | Self::Device(Devices::In(set))
@@ -178,7 +195,7 @@ impl Condition {
             | Self::NotSource(networks)
             | Self::Destination(networks)
             | Self::NotDestination(networks) => Some(networks.family()),
-            Self::NotFrom(places) | Self::NotTo(places) => Some(places.family),
+            Self::Place(_, places) => Some(places.family),
             _ => None,
         }
     }
@@ -215,6 +232,8 @@ impl Condition {
             Self::NotOutgoing(interfaces) => Self::Outgoing(interfaces.clone()),
             Self::NotSource(networks) => Self::Source(networks.clone()),
             Self::NotDestination(networks) => Self::Destination(networks.clone()),
+            Self::Place(pairing, places) => Self::Place(pairing.positive(), places.clone()),
+            Self::Way(pairing, marks) => Self::Way(pairing.positive(), marks.clone()),
             other => other.clone(),
         }
     }

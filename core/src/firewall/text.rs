@@ -8,7 +8,7 @@ use crate::base::sorted::SortedSet;
 use crate::firewall::edit::{FirewallEdit, edits};
 use crate::firewall::{
     Action, Chain, Condition, Devices, Firewall, FirewallRule, ForeignChain, Interfaces, MarksAtInterfaces,
-    Networks, NetworksAtInterfaces, PINHOLE_COMMENT, PORTS_PRIORITY, Set, TABLE,
+    Networks, NetworksAtInterfaces, PINHOLE_COMMENT, PORTS_PRIORITY, Pairing, Set, TABLE,
 };
 
 /// Returns the script for `nft -f -` that leads from one firewall to another in one transaction; `None` means
@@ -125,8 +125,10 @@ fn set_type(set: &Set) -> &'static str {
         Set::NetworksAtInterfaces(Family::V4, _) => "type ifname . ipv4_addr",
         Set::NetworksAtInterfaces(Family::V6, _) => "type ifname . ipv6_addr",
         Set::MarksAtInterfaces(_) => "type ifname . mark",
-        Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
-        Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
+        Set::Networks(Family::V4, false, _) => "type ipv4_addr",
+        Set::Networks(Family::V6, false, _) => "type ipv6_addr",
+        Set::Networks(Family::V4, true, _) => "type ipv4_addr; flags interval",
+        Set::Networks(Family::V6, true, _) => "type ipv6_addr; flags interval",
     }
 }
 
@@ -139,7 +141,7 @@ impl Display for NftText<'_, Set> {
             Set::InterfacePairs(paths) => separated(f, ", ", paths.iter().map(NftText)),
             Set::NetworksAtInterfaces(_, places) => separated(f, ", ", places.iter().map(NftText)),
             Set::MarksAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
-            Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(NftText)),
+            Set::Networks(.., networks) => separated(f, ", ", networks.iter().map(NftText)),
         }
     }
 }
@@ -160,13 +162,10 @@ impl Display for NftText<'_, Condition> {
             Condition::Family(Family::V6) => f.write_str("meta nfproto ipv6"),
             Condition::Incoming(interfaces) => write_interfaces(f, "iifname ", interfaces),
             Condition::NotIncoming(interfaces) => write_interfaces(f, "iifname != ", interfaces),
-            Condition::NotFrom(places) => write_places(f, "saddr", places),
-            Condition::NotTo(places) => write_places(f, "daddr", places),
-            Condition::NotReturning(MarksAtInterfaces { set, mask }) => {
-                write!(f, "iifname . ct mark & {mask:#x} != @{set}")
-            }
-            Condition::Departing(MarksAtInterfaces { set, mask }) => {
-                write!(f, "oifname . ct mark & {mask:#x} @{set}")
+            Condition::Place(pairing, places) => write_place(f, *pairing, places),
+            Condition::Way(pairing, MarksAtInterfaces { set, mask }) => {
+                let [interface, _, negation] = pair_words(*pairing);
+                write!(f, "{interface} . ct mark & {mask:#x} {negation}@{set}")
             }
             Condition::Outgoing(interfaces) => write_interfaces(f, "oifname ", interfaces),
             Condition::NotOutgoing(interfaces) => write_interfaces(f, "oifname != ", interfaces),
@@ -205,13 +204,23 @@ fn write_networks(f: &mut Formatter<'_>, words: &str, networks: &Networks) -> fm
 }
 
 /// Writes the mask behind the address. A single address needs no mask.
-fn write_places(f: &mut Formatter<'_>, word: &str, places: &NetworksAtInterfaces) -> fmt::Result {
+fn write_place(f: &mut Formatter<'_>, pairing: Pairing, places: &NetworksAtInterfaces) -> fmt::Result {
     let NetworksAtInterfaces { family, set, length } = places;
-    write!(f, "iifname . {} {word}", protocol(*family))?;
+    let [interface, address, negation] = pair_words(pairing);
+    write!(f, "{interface} . {} {address}", protocol(*family))?;
     if *length < family.bits() {
         write!(f, " & {}", netmask(*family, *length))?;
     }
-    write!(f, " != @{set}")
+    write!(f, " {negation}@{set}")
+}
+
+/// Returns the words for an interface, an address and a negation.
+fn pair_words(Pairing { outgoing, destination, negated }: Pairing) -> [&'static str; 3] {
+    [
+        if outgoing { "oifname" } else { "iifname" },
+        if destination { "daddr" } else { "saddr" },
+        if negated { "!= " } else { "" },
+    ]
 }
 
 fn write_mark(f: &mut Formatter<'_>, of: &str, comparison: &str, mark: Mark) -> fmt::Result {

@@ -12,12 +12,12 @@ use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::SourceNat,
     Condition::{self, Family as Of, Icmp, Marked, NotDestination, NotSource},
-    Networks, Set,
+    Networks,
 };
 use crate::plan::nat::KNOWN;
 use crate::plan::priorities::{CHAINS, into, loopback};
 use crate::plan::sets::{
-    OWN, Rules, Sets, add, add_of, add_set, disjoint, from, from_in, leaving, networks_in, to,
+    OWN, Rules, Sets, add, add_members, add_of, disjoint, from, from_in, leaving, networks_in, to,
 };
 use crate::plan::{classifier, exempt, marks};
 use crate::site::{Chain, Entrance, Portal, Site};
@@ -66,7 +66,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for portal in unmarked {
         for family in site.carried() {
             let exempt = disjoint(family, exempt(site, portal).as_slice());
-            add_set(sets, marks::exempt_set(portal, family), Set::Networks(family, exempt));
+            add_members(sets, marks::exempt_set(portal, family), family, exempt);
         }
     }
 }

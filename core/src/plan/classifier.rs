@@ -9,13 +9,13 @@ use crate::base::sorted::SortedSet;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Destination, Device, Family as Of, NotOutgoing, Source, TcpPort, UdpPort},
-    Devices, Interfaces, Networks, Set, SetName,
+    Condition::{self, Destination, Device, Family as Of, Source, TcpPort, UdpPort},
+    Devices, Networks, Set, SetName,
 };
 use crate::plan::exempt;
 use crate::plan::sets::{
-    NETWORK, Rules, Sets, TUNNELS, add, add_networks, add_of, add_set, coming, disjoint, leaving, leaving_in,
-    of_family, to, to_in,
+    NETWORK, Rules, Sets, TUNNELS, add, add_members, add_networks, add_of, add_set, coming, disjoint,
+    leaving, leaving_in, not_by_uplinks, of_family, to, to_in,
 };
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
@@ -88,14 +88,14 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
         if let Entrance::From(sources) = &portal.entrance {
             for family in site.carried() {
                 let sources = disjoint(family, sources.as_slice());
-                add_set(sets, sources_of(family, portal), Set::Networks(family, sources));
+                add_members(sets, sources_of(family, portal), family, sources);
             }
         }
         add_set(sets, members("mac", portal), Set::Devices(devices(site, portal)));
     }
     add_networks(sets, site, NETWORK, &exempt::of_network(site));
     for family in families(site) {
-        add_set(sets, local_name(family), Set::Networks(family, local(site, family)));
+        add_members(sets, local_name(family), family, local(site, family));
     }
 }
 
@@ -123,13 +123,24 @@ pub(super) fn forward(rules: &mut Rules, site: &Site, portal: &Portal) {
 
 /// Adds the rules for destinations of a family that do not enter.
 fn stay_reachable(rules: &mut Rules, site: &Site, portal: &Portal, entering: &Condition, family: Family) {
-    if has_devices(portal) && !local(site, family).is_empty() {
-        allow_local(rules, site, entering, family);
+    if has_devices(portal) {
+        exempt_networks(rules, site, entering, family);
     }
-    if has_devices(portal) && !site.tunnels.is_empty() {
+    excepted(rules, portal, family);
+}
+
+/// Adds the rules that let devices reach the local networks and our sites.
+pub(super) fn exempt_networks(rules: &mut Rules, site: &Site, entering: &Condition, family: Family) {
+    allow_local(rules, site, entering, family);
+    if !site.tunnels.is_empty() {
         // Only into tunnels: traffic to a part of the subnet that no peer has would leave via the uplink.
         add(rules, [entering.clone(), to_network(family), leaving_in(TUNNELS)], Accept);
     }
+}
+
+/// Adds the rules for the destinations of a family that the file excepts from a portal.
+pub(super) fn excepted(rules: &mut Rules, portal: &Portal, family: Family) {
+    let Some(entering) = condition(portal, family) else { return };
     for network in portal.except.iter().filter(|network| network.family() == family) {
         add(rules, [entering.clone(), to(*network)], Accept);
     }
@@ -171,11 +182,11 @@ fn refuse_ipv6(rules: &mut Rules, site: &Site, portal: &Portal) {
     if ignores_ipv6 || !site.host.ipv6 {
         return;
     }
-    if has_devices(portal) && !local(site, Family::V6).is_empty() {
+    if has_devices(portal) {
         allow_local(rules, site, &entering, Family::V6);
     }
     for port in ports(portal) {
-        let ipv6 = [entering.clone(), Of(Family::V6)];
+        let ipv6 = [Of(Family::V6), entering.clone()];
         add_of(rules, &[&ipv6, port.as_slice()], Reject);
     }
 }
@@ -200,11 +211,12 @@ pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
 
 /// Adds the rule that lets devices reach the local networks, but never via the uplink, where the route
 /// leads while the local link is down.
-fn allow_local(rules: &mut Rules, site: &Site, entering: &Condition, family: Family) {
+pub(super) fn allow_local(rules: &mut Rules, site: &Site, entering: &Condition, family: Family) {
+    if local(site, family).is_empty() {
+        return;
+    }
     let local = Destination(Networks::In(family, local_name(family)));
-    let elsewhere: Vec<_> =
-        site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
-    add_of(rules, &[&[entering.clone(), local], &elsewhere], Accept);
+    add_of(rules, &[&[entering.clone(), local], &not_by_uplinks(site)], Accept);
 }
 
 /// Returns the condition on traffic of a family to our sites and phones.

@@ -4,10 +4,12 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, Departing, FromOriginator},
-    MarksAtInterfaces, Set, SetName,
+    Condition::{ConnectionMarked, FromOriginator, FromResponder, Way},
+    MarksAtInterfaces, Pairing, Set, SetName,
 };
-use crate::plan::sets::{Rules, Sets, TUNNELS, add_interfaces, add_of, add_set, carried, leaving_in};
+use crate::plan::sets::{
+    Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving_in, not_by_uplinks,
+};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -24,25 +26,67 @@ pub(super) fn untold() -> Mark {
     Mark { value: TUNNELED.value, mask: TUNNEL_BITS }
 }
 
-/// Adds the rules that give a connection the mark of the tunnel that it is opened into. Most packets
-/// belong to a connection that has the mark already. A connection with the mark of a portal keeps that mark,
-/// because a portal has one tunnel.
+/// Adds the rule that accepts forwarded packets of a connection that went into a tunnel, on their way into
+/// that tunnel.
+///
+/// The mark proves that our rules let an earlier packet of the connection into this tunnel: [`rules`] sets it
+/// at the last hook, where no packet arrives that the rules behind these refuse. So this rule and that on
+/// answers open nothing:
+/// - A packet of the side that opened the connection leaves into the same tunnel only. Where the file gives a
+///   portal another exit, its packets leave elsewhere by the policy rules, and meet all rules. Where no
+///   policy rule is left, they leave via the uplink, and meet all rules.
+/// - Packets with a forged source are dropped before these rules: see [`ingress`](super::ingress) and
+///   [`strays`](super::strays).
+/// - An answer comes out of the tunnel that the connection went into, and does not leave via an uplink: while
+///   a portal's interface is gone, the route to the internet is the only one left for answers.
+/// - DHCP opens no connection into a tunnel, because its first packet meets all rules. Answers to a client
+///   whose own port is one of DHCP go on.
+/// - Two tunnels may share a number where there are more than 31. A connection may go on in the other one.
+/// - A mark without the number of a tunnel is not in the set, and neither is one that another program has
+///   overwritten: such packets meet all rules.
+/// - A connection that another one has announced takes over the mark of that one. Its packets may leave into
+///   that tunnel, too, but have the tunnel as their only way.
+/// - Only connections of families that the tunnels carry get the mark.
+///
+/// Packets behind these rules meet the last hook as well.
+pub(super) fn going_on(rules: &mut Rules, site: &Site) {
+    if !site.tunnels.is_empty() {
+        add(rules, [FromOriginator, ConnectionMarked(TUNNELED), Way(Pairing::LEAVING, pairs())], Accept);
+    }
+}
+
+/// Adds the rule that accepts forwarded answers of such connections: see [`going_on`].
+pub(super) fn answers(rules: &mut Rules, site: &Site) {
+    if site.tunnels.is_empty() {
+        return;
+    }
+    let back = [FromResponder, ConnectionMarked(TUNNELED), Way(Pairing::COMING, pairs())];
+    add_of(rules, &[&back, &not_by_uplinks(site)], Accept);
+}
+
+/// Adds the rule that lets packets out which have their mark already: most packets.
+pub(super) fn departing(rules: &mut Rules, site: &Site) {
+    if !site.tunnels.is_empty() {
+        add(rules, [ConnectionMarked(TUNNELED), Way(Pairing::LEAVING, pairs())], Accept);
+    }
+}
+
+/// Adds the rules that give a connection the mark of the tunnel that it is opened into. The rules before
+/// these accept all packets of connections that have the mark, all answers, and nearly all packets that leave
+/// elsewhere. A connection with the mark of a portal keeps that mark, because a portal has one tunnel.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
     let carried = carried(site);
-    add_of(rules, &[&[Departing(pairs())], carried.as_slice()], Accept);
     let mut opening = |set: &str, of_portal: u32, mark| {
         let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
-        let into_tunnel = [leaving_in(set), portals];
-        add_of(rules, &[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark));
+        add_of(rules, &[carried.as_slice(), &[portals, leaving_in(set)]], SetConnectionMark(mark));
     };
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
         opening(TUNNELS, PORTAL_MARKS, TUNNELED);
     }
-    let no_number = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
-    opening(TUNNELS, 0, no_number);
+    opening(TUNNELS, 0, Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS });
     for (name, bit, _) in by_bit(site) {
         opening(&name, 0, Mark { value: bit, mask: bit });
     }
@@ -64,7 +108,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
 }
 
 /// Returns the tunnels whose number has a bit, for each bit that is in use. Sets and rules for bits are fewer
-/// than sets and rules for tunnels.
+/// than those for tunnels.
 fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     let numbers = numbers(site);
     let mut by_bit = Vec::new();

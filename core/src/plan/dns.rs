@@ -10,11 +10,11 @@ use crate::firewall::{
     Condition::{self, Destination, Family as Of, Source, TcpPort, UdpPort},
     Networks,
 };
-use crate::plan::classifier;
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
     ENTRANCES, OWN, RESOLVERS, Rules, add, coming, coming_in, families_of, networks_in, resolvers, to_in,
 };
+use crate::plan::{classifier, devices};
 use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site};
 
 /// UDP and TCP port of a resolver (RFC 1035 § 4.2).
@@ -30,7 +30,7 @@ pub(super) fn at(port: u16) -> [Condition; 2] {
 pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
     let here = to_in(Family::V4, OWN);
     let asking = if site.host.own_addresses.is_empty() { Vec::new() } else { asking(portal) };
-    asking.into_iter().map(|[who, port]| vec![who, here.clone(), port]).collect()
+    asking.into_iter().map(|[who, port]| vec![port, here.clone(), who]).collect()
 }
 
 /// Returns the conditions on queries from a portal's devices, if queries enter and do not leave directly.
@@ -67,7 +67,7 @@ pub fn kept_out_by(portal: &Portal) -> Option<&'static str> {
 /// Adds the rules for queries that meet a condition, one rule for each protocol.
 fn queries(rules: &mut Rules, which: &Condition, action: Action) {
     for port in at(DNS) {
-        add(rules, [which.clone(), port], action);
+        add(rules, [port, which.clone()], action);
     }
 }
 
@@ -102,8 +102,19 @@ pub(super) fn prerouting(rules: &mut Rules, site: &Site) {
 pub(super) fn input(rules: &mut Rules, site: &Site) {
     of_interfaces(rules, site);
     let mut devices = Vec::new();
-    for portal in &site.portals {
-        of_devices(&mut devices, site, portal);
+    for who in devices::entering(site, Family::V4) {
+        queries(&mut devices, &who, Reject);
+    }
+    if let Some(who) = devices::named_by_ipv4(site) {
+        for port in at(DNS) {
+            add(&mut devices, [Of(Family::V6), port, who.clone()], Reject);
+        }
+    }
+    let together = devices::places(site);
+    for (place, portal) in site.portals.iter().enumerate() {
+        if !together.contains(&place) {
+            of_devices(&mut devices, site, portal);
+        }
     }
     if !devices.is_empty() {
         add(rules, [coming(&loopback())], Accept);
@@ -114,9 +125,9 @@ pub(super) fn input(rules: &mut Rules, site: &Site) {
 fn of_devices(rules: &mut Rules, site: &Site, portal: &Portal) {
     for [who, port] in asking(portal) {
         if let (Source(_), Some(device)) = (&who, classifier::condition_of_ipv6(site, portal)) {
-            add(rules, [device, Of(Family::V6), port.clone()], Reject);
+            add(rules, [Of(Family::V6), port.clone(), device], Reject);
         }
-        add(rules, [who, port], Reject);
+        add(rules, [port, who], Reject);
     }
 }
 

@@ -9,15 +9,21 @@ use crate::site::{Portal, Site};
 /// Returns the destinations that are exempt from a portal of devices: their own LANs, our sites and phones,
 /// which may contact them, and the networks that the file excepts.
 pub(super) fn for_devices(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
+    let mut exempt = of_all_devices(site);
+    exempt.extend(&portal.except);
+    exempt.into_iter().collect()
+}
+
+/// Returns the destinations that are exempt from every portal of devices.
+pub(super) fn of_all_devices(site: &Site) -> Vec<Cidr> {
     let mut exempt = of_network(site);
     exempt.extend(&site.host.local_networks);
-    exempt.extend(&portal.except);
     // This router looks up the way of its neighbour solicitations, too, whose sources can be in a network
     // that enters. IPv4 has no such packets.
     if site.carries_ipv6() {
         exempt.extend(link_scoped().iter().filter(|network| network.family() == Family::V6));
     }
-    exempt.into_iter().collect()
+    exempt
 }
 
 /// Returns the destinations of this router's own traffic that never enter its portal. The LANs of portals are

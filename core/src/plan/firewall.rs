@@ -10,8 +10,8 @@ use crate::firewall::{
     Action::{Accept, Drop, Reject},
     Chain,
     Condition::{
-        self, Established, Family as Of, FromOriginator, FromResponder, Icmp, InterfacePair, NotMarked,
-        NotOutgoing, Redirected, UdpPort,
+        self, Established, Family as Of, FromOriginator, FromResponder, Icmp, InterfacePair, NotIncoming,
+        NotMarked, NotOutgoing, Redirected, UdpPort,
     },
     Firewall, Set, SetName,
 };
@@ -21,8 +21,8 @@ use crate::plan::sets::{
     leaving_in, resolvers, to, to_in,
 };
 use crate::plan::{
-    chains, classifier, connection_marks, dns, exempt, home_names, inbound, ingress, marks, mss, nat, ntp,
-    phones, relayed_links, relays, router_access, strays, translation,
+    chains, classifier, connection_marks, devices, dns, exempt, home_names, inbound, ingress, marks, mss,
+    nat, ntp, phones, relayed_links, relays, router_access, strays, translation,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -47,13 +47,13 @@ fn dhcp(rules: &mut Rules, site: &Site, crossing: &Condition) {
         Family::V6 => UdpPort(546, 547),
     });
     for ports in ports {
-        add(rules, [crossing.clone(), ports], Drop);
+        add(rules, [ports, crossing.clone()], Drop);
     }
 }
 
 /// Parts of each chain, in the order in which packets meet them.
 const CHAINS: &[(Chain, &[Part])] = &[
-    (Chain::Forward, &[forward]),
+    (Chain::Forward, &[connection_marks::going_on, connection_marks::answers, forward]),
     (Chain::Input, &[input]),
     (Chain::Output, &[output]),
     (Chain::Mss, &[mss::rules]),
@@ -63,7 +63,10 @@ const CHAINS: &[(Chain, &[Part])] = &[
     (Chain::Postrouting, &[chains::source_nat, nat::rules]),
     (Chain::Marks, &[marks::incoming, ingress::rules]),
     (Chain::OwnMarks, &[marks::outgoing, ntp::marks]),
-    (Chain::Leaving, &[connection_marks::rules, translation::leaving, marks::leaving]),
+    (
+        Chain::Leaving,
+        &[translation::leaving, connection_marks::departing, marks::leaving, connection_marks::rules],
+    ),
 ];
 
 /// Functions that add the sets that rules may look into. Sets of this file that would be empty are left out:
@@ -72,6 +75,7 @@ const SETS: &[fn(&mut Sets, &Site)] = &[
     interface_sets,
     network_sets,
     classifier::sets,
+    devices::sets,
     marks::sets,
     chains::sets,
     relays::sets,
@@ -81,6 +85,7 @@ const SETS: &[fn(&mut Sets, &Site)] = &[
     connection_marks::sets,
     translation::sets,
     phones::sets,
+    strays::sets,
     home_names::sets,
     mss::sets,
 ];
@@ -106,7 +111,6 @@ fn interface_sets(sets: &mut Sets, site: &Site) {
     add_interfaces(sets, PROVIDERS, site.providers().cloned().collect());
     add_interfaces(sets, ENTRANCES, entrances(site));
     add_interfaces(sets, GUESTS, guest_tunnels(site));
-    add_interfaces(sets, strays::PARTLY, strays::partly(site));
     add_set(sets, SetName(PATHS.to_owned()), Set::InterfacePairs(paths(site)));
     add_set(sets, SetName(BRIDGED.to_owned()), Set::InterfacePairs(bridged(site)));
 }
@@ -179,34 +183,41 @@ fn private(site: &Site) -> Vec<Cidr> {
 fn forward(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
         dhcp(rules, site, &leaving_in(TUNNELS));
-        dhcp(rules, site, &coming_in(TUNNELS));
     }
     if !bridged(site).is_empty() {
         add(rules, [InterfacePair(SetName(BRIDGED.to_owned()))], Accept);
     }
     inbound::forward(rules, site);
     // Single devices come before the whole interface that they are behind.
-    for whole in [false, true] {
-        let is_next = |portal: &&Portal| portal.entrance_interface().is_some() == whole;
-        for portal in site.portals.iter().filter(is_next) {
+    let together = devices::places(site);
+    for (place, portal) in site.portals.iter().enumerate() {
+        if place == together.start && !together.is_empty() {
+            devices::forward(rules, site);
+        } else if classifier::has_devices(portal) && !together.contains(&place) {
             classifier::forward(rules, site, portal);
         }
     }
+    for portal in site.portals.iter().filter(|portal| portal.entrance_interface().is_some()) {
+        classifier::forward(rules, site, portal);
+    }
     if !entrances(site).is_empty() {
         if !site.carries_ipv6() {
-            add(rules, [coming_in(ENTRANCES), Of(Family::V6)], Reject);
+            add(rules, [Of(Family::V6), coming_in(ENTRANCES)], Reject);
         }
         if !paths(site).is_empty() {
             add(rules, [InterfacePair(SetName(PATHS.to_owned()))], Accept);
         }
         add(rules, [coming_in(ENTRANCES)], Reject);
     }
-    phones::forward(rules, site);
-    relays::forward(rules, site);
+    strays::forward(rules, site);
     if !site.tunnels.is_empty() {
+        // All rules that follow are about packets out of tunnels. Most packets do not come from there.
+        add(rules, [NotIncoming(in_set(TUNNELS))], Accept);
+        dhcp(rules, site, &coming_in(TUNNELS));
+        phones::forward(rules, site);
+        relays::forward(rules, site);
         tunnel_forward(rules, site);
     }
-    strays::forward(rules, site);
 }
 
 /// Adds the rules for forwarded traffic that comes out of a tunnel. Accepted are answers, traffic to
@@ -252,14 +263,18 @@ fn to_internet(rules: &mut Rules, site: &Site, leaving: &Condition) {
 }
 
 fn input(rules: &mut Rules, site: &Site) {
+    // The tunnels' own packets come in on the uplink.
+    let is_early = leads_to_no_devices(site);
+    if is_early {
+        through_uplinks(rules, site);
+    }
     dns::input(rules, site);
     router_access::input(rules, site);
     if site.tunnels.is_empty() {
         return;
     }
-    // The rules that follow concern tunnels alone: a tunnel's own packets need not pass them all.
-    for uplink in site.uplinks() {
-        add(rules, [coming(uplink)], Accept);
+    if !is_early {
+        through_uplinks(rules, site);
     }
     dhcp(rules, site, &coming_in(TUNNELS));
     from_tunnels(rules, site);
@@ -270,6 +285,22 @@ fn input(rules: &mut Rules, site: &Site) {
     home_names::input(rules, site);
     exchanged(rules, site);
     refuse_the_rest(rules, site);
+}
+
+fn through_uplinks(rules: &mut Rules, site: &Site) {
+    for uplink in site.uplinks() {
+        add(rules, [coming(uplink)], Accept);
+    }
+}
+
+/// Reports whether no device of a portal can send packets that come in on an uplink. Devices that the file
+/// names may be anywhere, also behind another router on the uplink's link.
+fn leads_to_no_devices(site: &Site) -> bool {
+    let is_apart = |portal: &Portal| {
+        let entrance = portal.entrance_interface();
+        !classifier::has_devices(portal) && site.uplinks().all(|uplink| entrance != Some(uplink))
+    };
+    site.portals.iter().all(is_apart)
 }
 
 /// Adds the rule that lets linked sites exchange the network file with this one, and ask it questions.
@@ -319,7 +350,7 @@ fn output(rules: &mut Rules, site: &Site) {
     for family in families_of(site, &resolvers(site)) {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
         let asking = [from_in(family, RESOLVERS), FromOriginator];
-        add_of(rules, &[&elsewhere, &asking], Reject);
+        add_of(rules, &[&asking, &elsewhere], Reject);
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);

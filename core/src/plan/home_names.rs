@@ -2,9 +2,11 @@
 
 use crate::base::net::{Cidr, Family};
 use crate::base::sorted::SortedSet;
-use crate::firewall::{Action::Accept, Set};
+use crate::firewall::Action::Accept;
 use crate::plan::dns;
-use crate::plan::sets::{Rules, Sets, TUNNELS, add_of, add_set, coming_in, disjoint, from_in, of_family, to};
+use crate::plan::sets::{
+    Rules, Sets, TUNNELS, add_members, add_of, coming_in, disjoint, from_in, of_family, to,
+};
 use crate::site::{RESOLVER_PORT, Site};
 
 /// Set of the networks from which resolvers of linked sites ask.
@@ -23,7 +25,7 @@ pub(super) fn input(rules: &mut Rules, site: &Site) {
 
 /// Adds the set that those rules look into, if it has members.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
-    add_set(sets, of_family(Family::V4, ASKERS), Set::Networks(Family::V4, askers(site)));
+    add_members(sets, of_family(Family::V4, ASKERS), Family::V4, askers(site));
 }
 
 /// Returns the networks of linked sites inside the network's subnet, which hold the LANs of their portals.

@@ -17,8 +17,8 @@ use crate::firewall::{
 };
 use crate::plan::priorities::{END, MARKED};
 use crate::plan::sets::{
-    Rules, Sets, add, add_interfaces, add_set, coming, coming_in, disjoint, from_in, leaving, leaving_in,
-    of_family, to_in,
+    Rules, Sets, add, add_interfaces, add_members, add_set, coming, coming_in, disjoint, from_in, leaving,
+    leaving_in, of_family, to_in,
 };
 use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
@@ -82,7 +82,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     add_interfaces(sets, INTERFACES, interfaces(site));
     add_set(sets, SetName(DEVICES.to_owned()), Set::Devices(devices(site)));
     for (name, networks) in [(SOURCES, sources(site)), (ASKED, asked(site))] {
-        add_set(sets, of_family(Family::V4, name), Set::Networks(Family::V4, networks));
+        add_members(sets, of_family(Family::V4, name), Family::V4, networks);
     }
 }
 

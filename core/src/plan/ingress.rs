@@ -9,19 +9,19 @@
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
-    Action::Drop,
+    Action::{Accept, Drop},
     Condition::{
-        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromResponder, NotFrom, NotIncoming,
-        NotReturning, NotSource, NotTo,
+        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromResponder, NotIncoming, NotSource,
+        Place, Way,
     },
-    Networks, NetworksAtInterfaces, Set, SetName,
+    Networks, NetworksAtInterfaces, Pairing, Set, SetName,
 };
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
     INNER, Rules, Sets, TUNNELS, add, add_interfaces, add_networks, add_of, add_set, carried, coming,
     coming_in, families_of, in_set, networks_in, of_family, to_in,
 };
-use crate::plan::{connection_marks, exempt, translation};
+use crate::plan::{connection_marks, exempt, strays, translation};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
 use crate::state::TUNNELED;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,14 +37,34 @@ const GUARDED: &str = "guarded";
 const OPEN: &str = "open";
 /// Set of networks that are closed to the uplink's neighbours, although other networks may reach them.
 const FAR: &str = "far";
+/// Set of interfaces that the rules on sources and on connections out of tunnels are about.
+const WATCHED: &str = "watched";
 /// Set of local networks that may reach the LANs in [`OPEN`].
 const NEAR: &str = "near";
 
 /// Adds the rules that drop forged packets as they come in.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
-    for part in [answers, guests, neighbours, strangers, peers, translation::incoming] {
+    for part in [translation::incoming, answers, strangers] {
         part(rules, site);
     }
+    let watched = watched(site);
+    if !watched.is_empty() {
+        // Most packets of other devices and of the internet end here.
+        add(rules, [NotIncoming(in_set(WATCHED))], Accept);
+    }
+    for part in [other_answers, neighbours, guests, peers] {
+        part(rules, site);
+    }
+}
+
+/// Returns the interfaces that the last rules are about.
+fn watched(site: &Site) -> SortedSet<IfName> {
+    let mut watched = confined(site);
+    watched.extend(site.tunnels.keys().cloned());
+    if !far(site).is_empty() {
+        watched.extend(site.uplinks().cloned());
+    }
+    watched
 }
 
 /// Adds the sets that the rules of this file look into.
@@ -52,7 +72,9 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let mut inner: SortedSet<IfName> = site.tunnels.keys().cloned().collect();
     inner.insert(loopback());
     let exits = exits(site).map(|(interface, _)| interface.clone()).collect();
-    for (name, interfaces) in [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner)] {
+    for (name, interfaces) in
+        [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner), (WATCHED, watched(site))]
+    {
         add_interfaces(sets, name, interfaces);
     }
     for (name, networks) in
@@ -80,21 +102,44 @@ pub(super) fn inner_sets(site: &Site) -> &'static [&'static str] {
     if confined(site).is_empty() { &[INNER] } else { &[INNER, CONFINED] }
 }
 
-/// Adds the rules on answers: an answer comes out of the tunnel that its connection went into, and nowhere
-/// else. A connection that is older than the marks that tell the tunnels apart may belong to any tunnel.
+/// Adds the rules on answers of connections that went into a tunnel: an answer comes out of that tunnel, and
+/// nowhere else. None of the rules that follow is about such an answer: they are about connections that come
+/// out of a tunnel, and about packets that come in elsewhere.
 fn answers(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
-    let (answers, carried) = ([FromResponder], carried(site));
+    let answers = [FromResponder, ConnectionMarked(TUNNELED)];
+    add_of(rules, &[&answers, &[Way(Pairing::COMING, connection_marks::pairs())]], Accept);
+    known(rules, site);
+    add_of(rules, &[&answers, carried(site).as_slice(), &[NotIncoming(in_set(TUNNELS))]], Drop);
+}
+
+/// Adds the rules on other packets of such connections. None of the rules that follow is about a packet from
+/// a guest with a source of its own: its destination has led into a tunnel before, so no rule guards it. The
+/// source of any other packet is not one of ours.
+fn known(rules: &mut Rules, site: &Site) {
+    let known = [FromOriginator, ConnectionMarked(TUNNELED)];
+    for family in site.carried() {
+        for place in in_places("lan", &own_places(site), family, Pairing::COMING) {
+            add_of(rules, &[&known, &[place]], Accept);
+        }
+    }
+    strays::known(rules, site);
+}
+
+/// Adds the rule on all other answers that come out of a tunnel. A connection that is older than the marks
+/// that tell the tunnels apart may belong to any tunnel.
+fn other_answers(rules: &mut Rules, site: &Site) {
+    if site.tunnels.is_empty() {
+        return;
+    }
     let strange = [
         coming_in(TUNNELS),
-        NotReturning(connection_marks::pairs()),
+        Way(Pairing::STRAY, connection_marks::pairs()),
         ConnectionNotMarked(connection_marks::untold()),
     ];
-    let astray = [ConnectionMarked(TUNNELED), NotIncoming(in_set(TUNNELS))];
-    add_of(rules, &[&answers, carried.as_slice(), &strange], Drop);
-    add_of(rules, &[&answers, carried.as_slice(), &astray], Drop);
+    add_of(rules, &[&[FromResponder], carried(site).as_slice(), &strange], Drop);
 }
 
 /// Adds the rules on sources of guests: an address of their own LAN, or none yet while they ask for one by
@@ -105,12 +150,13 @@ fn guests(rules: &mut Rules, site: &Site) {
         return;
     }
     for family in site.carried() {
-        let elsewhere = not_in("lan", &own_places(site), family, NotFrom);
-        let off_link = not_in("link", &link_places(site), family, NotFrom);
+        let mut places = in_places("lan", &own_places(site), family, Pairing::COMING);
+        places.append(&mut in_places("link", &link_places(site), family, Pairing::COMING));
+        for place in places {
+            add(rules, [place], Accept);
+        }
         // Guests without a LAN of that family have no address that could be theirs.
-        let all = elsewhere.is_empty().then_some(Condition::Family(family));
-        let conditions = [&[coming_in(CONFINED)], all.as_slice(), &elsewhere, &off_link];
-        add_of(rules, &conditions, Drop);
+        add(rules, [coming_in(CONFINED), Condition::Family(family)], Drop);
     }
 }
 
@@ -135,47 +181,51 @@ fn neighbours(rules: &mut Rules, site: &Site) {
 fn strangers(rules: &mut Rules, site: &Site) {
     let to = |family, set| [to_in(family, set), NotIncoming(in_set(INNER))];
     for family in families_of(site, &guarded(site)) {
-        let lans = not_in("lan", &own_places(site), family, NotTo);
-        let ends = not_in("ends", &reached_ends(site), family, NotTo);
+        let lans = in_places("lan", &own_places(site), family, Pairing::STRANGE);
+        let ends = in_places("ends", &reached_ends(site), family, Pairing::STRANGE);
         add_of(rules, &[&to(family, GUARDED), &lans, &ends], Drop);
     }
     let near = families_of(site, &near(site));
     for family in families_of(site, &open(site)) {
-        let elsewhere = not_in("lan", &own_places(site), family, NotTo);
+        let elsewhere = in_places("lan", &own_places(site), family, Pairing::STRANGE);
         let others = near.contains(&family).then(|| NotSource(networks_in(family, NEAR)));
         add_of(rules, &[&to(family, OPEN), &elsewhere, others.as_slice()], Drop);
     }
 }
 
 /// Adds the rules on connections that come out of a tunnel to an exit: their sources are networks of the
-/// site at the other end.
+/// site at the other end. A provider has no such network: a packet from there can only be an answer.
 fn peers(rules: &mut Rules, site: &Site) {
     if exits(site).next().is_none() {
         return;
     }
     for family in site.carried() {
-        let elsewhere = not_in("peers", &peers_places(site), family, NotFrom);
-        add_of(rules, &[&[FromOriginator, coming_in(EXITS)], &elsewhere], Drop);
+        let elsewhere = in_places("peers", &peers_places(site), family, Pairing::STRAY);
+        let of_family = elsewhere.is_empty().then_some(Condition::Family(family));
+        let opening = [FromOriginator, coming_in(EXITS)];
+        add_of(rules, &[&opening, of_family.as_slice(), &elsewhere], Drop);
     }
 }
 
-/// Returns conditions that match only packets from none of the given interfaces and networks.
-fn not_in(
+/// Returns one condition on the given interfaces and networks for each prefix length.
+fn in_places(
     kind: &str,
     places: &SortedSet<(IfName, Cidr)>,
     family: Family,
-    condition: fn(NetworksAtInterfaces) -> Condition,
+    pairing: Pairing,
 ) -> Vec<Condition> {
     let lengths = by_length(places, family).into_iter().map(|(length, _)| length);
     let places = |length| NetworksAtInterfaces { family, set: of_length(kind, family, length), length };
-    lengths.map(|length| condition(places(length))).collect()
+    lengths.map(|length| Place(pairing, places(length))).collect()
 }
 
-fn of_length(kind: &str, family: Family, length: u8) -> SetName {
+/// Returns the name of the set with the networks of this prefix length.
+pub(super) fn of_length(kind: &str, family: Family, length: u8) -> SetName {
     SetName(format!("{}-{length}", of_family(family, kind)))
 }
 
-fn by_length(
+/// Returns the networks of a family at interfaces, by their prefix length.
+pub(super) fn by_length(
     places: &SortedSet<(IfName, Cidr)>,
     family: Family,
 ) -> SortedMap<u8, SortedSet<(IfName, IpAddr)>> {
@@ -291,13 +341,12 @@ fn near(site: &Site) -> Vec<Cidr> {
 }
 
 fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &SiteTunnel)> {
-    let is_exit = |(_, tunnel): &(&IfName, &SiteTunnel)| tunnel.table.is_some() && tunnel.provider.is_none();
-    site.tunnels.iter().filter(is_exit)
+    site.tunnels.iter().filter(|(_, tunnel)| tunnel.table.is_some())
 }
 
 fn peers_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
-    for (interface, tunnel) in exits(site) {
+    for (interface, tunnel) in exits(site).filter(|(_, tunnel)| tunnel.provider.is_none()) {
         for (_, peer) in tunnel.ends() {
             places.extend(peer.networks.iter().map(|network| (interface.clone(), *network)));
         }

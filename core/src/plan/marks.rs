@@ -9,23 +9,24 @@
 
 use std::slice;
 
-use crate::base::net::{Cidr, Family, IfName, Mark, Priority};
+use crate::base::net::{Cidr, Family, IfName, Mac, Mark, Priority};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Family as Of, FromOriginator, Icmp, Marked, NotDestination, NotMarked,
+        self, ConnectionMarked, Device, Family as Of, FromOriginator, FromResponder, Icmp, Marked,
+        NotDestination, NotMarked, NotOutgoing,
     },
-    Networks, Set, SetName,
+    Devices, Networks, Set, SetName,
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
 use crate::plan::sets::{
-    INNER, Rules, Sets, TUNNELS, add, add_of, add_set, carried, coming, coming_in, disjoint, from,
-    leaving_in, of_family, to,
+    INNER, Rules, Sets, TUNNELS, add, add_members, add_of, add_set, carried, coming, coming_in, disjoint,
+    from, in_set, of_family, to,
 };
-use crate::plan::{classifier, dns, exempt, inbound};
+use crate::plan::{classifier, devices, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
-use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
+use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNEL_NUMBER_BITS, TUNNELED};
 
 /// Adds the policy rules that lead packets with the mark of a portal to an exit, and refuse packets that
 /// the exit does not take.
@@ -115,7 +116,7 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
     // to a probe until it has its own address again.
     for (portal, mark) in marked(site) {
         if portal.exits.iter().any(|exit| exit.interface().is_some()) {
-            add(rules, [coming_in(TUNNELS), ConnectionMarked(mark)], SetMark(mark));
+            add(rules, [ConnectionMarked(mark), coming_in(TUNNELS)], SetMark(mark));
         }
     }
     // Single devices come before the whole interface that they are behind.
@@ -127,16 +128,73 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
             }
         }
     }
+    let alike = alike(site);
+    add_alike(rules, site, &alike);
     for (portal, mark) in &comes_in {
+        if alike.iter().any(|(other, _)| other.name == portal.name) {
+            continue;
+        }
         let mut chosen = chosen(site, portal);
         chosen.extend(dns::asking_here(site, portal));
         for conditions in chosen {
-            add_of(rules, &[&conditions, &[Marked(NONE)]], SetMark(*mark));
+            add_of(rules, &[&[Marked(NONE)], &conditions], SetMark(*mark));
         }
     }
     for (_, mark) in comes_in {
         keep(rules, mark);
     }
+}
+
+/// Returns the first portals of devices, if they take packets to the same destinations from devices that the
+/// file names by their hardware addresses; none if there are not several.
+fn alike(site: &Site) -> Vec<(&Portal, Mark)> {
+    let is_earlier = |portal: &Portal| classifier::has_devices(portal) && portal.mark().is_some();
+    let is_first = !site.portals[..devices::places(site).start].iter().any(is_earlier);
+    let mut alike = Vec::new();
+    for portal in devices::whole(site) {
+        alike.extend(portal.mark().map(|mark| (portal, mark)));
+    }
+    if !is_first || alike.len() < 2 || alike.iter().any(|(portal, _)| !portal.except.is_empty()) {
+        alike.clear();
+    }
+    alike
+}
+
+/// Adds the rules that mark packets which enter such portals: one for all devices, and one for each bit of
+/// the numbers in the marks. A packet has no mark before these rules.
+fn add_alike(rules: &mut Rules, site: &Site, alike: &[(&Portal, Mark)]) {
+    let Some((portal, mark)) = alike.first() else { return };
+    let all = Device(Devices::In(SetName(devices::NAMED.to_owned())));
+    let mut chosen = chosen(site, portal);
+    chosen.extend(dns::asking_here(site, portal));
+    for mut conditions in chosen {
+        conditions.retain(|condition| !matches!(condition, Device(_)));
+        let start = Mark { value: PORTAL_MARKS, mask: mark.mask };
+        add_of(rules, &[&[Marked(NONE)], &conditions, slice::from_ref(&all)], SetMark(start));
+    }
+    for (name, bit, _) in by_bit(alike) {
+        let unset = Marked(Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS | bit });
+        add(rules, [unset, Device(Devices::In(name))], SetMark(Mark { value: bit, mask: bit }));
+    }
+}
+
+/// Returns the devices of portals whose marks have a bit, for each bit that is in use.
+fn by_bit(alike: &[(&Portal, Mark)]) -> Vec<(SetName, u32, SortedSet<Mac>)> {
+    let mut by_bit = Vec::new();
+    for (index, bit) in TUNNEL_NUMBER_BITS[..4].iter().enumerate() {
+        let mut with_bit = SortedSet::new();
+        for (portal, mark) in alike {
+            if let Entrance::Mac { devices, .. } = &portal.entrance
+                && mark.value & bit != 0
+            {
+                with_bit.extend(devices.iter().copied());
+            }
+        }
+        if !with_bit.is_empty() {
+            by_bit.push((SetName(format!("device-macs-bit-{index}")), *bit, with_bit));
+        }
+    }
+    by_bit
 }
 
 /// Adds the rules that mark packets of this host itself: in connections that it opens, except for the
@@ -163,25 +221,33 @@ pub(super) fn leaving(rules: &mut Rules, site: &Site) {
     closed.retain(|(portal, _)| portal.exit != Exit::Direct);
     let is_tunneled = site.tunnels.values().any(|tunnel| tunnel.table.is_some());
     let carried = carried(site);
-    if is_tunneled || !closed.is_empty() {
-        let only_ipv4 = carried.as_ref().filter(|_| closed.is_empty());
-        add_of(rules, &[only_ipv4.map_or(&[], slice::from_ref), &[leaving_in(INNER)]], Accept);
-    }
-    for (_, mark) in closed {
-        add(rules, [FromOriginator, Marked(mark)], Drop);
+    let elsewhere = NotOutgoing(in_set(INNER));
+    if !site.tunnels.is_empty() || !closed.is_empty() {
+        add(rules, [FromResponder], Accept);
     }
     if is_tunneled {
-        let tunneled = [FromOriginator, ConnectionMarked(TUNNELED)];
+        let tunneled = [ConnectionMarked(TUNNELED), FromOriginator, elsewhere.clone()];
         add_of(rules, &[carried.as_slice(), &tunneled], Drop);
+    }
+    if !site.tunnels.is_empty() {
+        // The rules that follow are about packets with marks of portals, and packets into tunnels.
+        let unmarked = (!closed.is_empty()).then_some(Marked(NONE));
+        add_of(rules, &[unmarked.as_slice(), &[NotOutgoing(in_set(TUNNELS))]], Accept);
+    }
+    for (_, mark) in closed {
+        add(rules, [Marked(mark), FromOriginator, elsewhere.clone()], Drop);
     }
 }
 
-/// Adds the sets of destinations that are exempt from marking.
+/// Adds the sets of destinations that are exempt from marking, and of devices whose marks have a bit.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    for (name, _, devices) in by_bit(&alike(site)) {
+        add_set(sets, name, Set::Devices(devices));
+    }
     for (portal, _) in marked(site) {
         for family in families(site) {
             let exempt = exempt(site, portal, family);
-            add_set(sets, exempt_set(portal, family), Set::Networks(family, exempt));
+            add_members(sets, exempt_set(portal, family), family, exempt);
         }
     }
 }
@@ -230,7 +296,7 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
             let of_family = (!implies_family).then_some(Of(family));
             let entering = classifier::condition(portal, family);
             for port in classifier::ports(portal) {
-                let parts = [&entering, &of_family, &exempt, &to, &port];
+                let parts = [&of_family, &port, &entering, &exempt, &to];
                 chosen.push(parts.map(Option::as_slice).concat());
             }
         }

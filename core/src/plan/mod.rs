@@ -4,6 +4,7 @@
 mod chains;
 mod classifier;
 mod connection_marks;
+mod devices;
 mod dns;
 mod exempt;
 mod firewall;

@@ -19,7 +19,8 @@ fn headers(family: Family) -> u32 {
 }
 
 /// Adds the rules that clamp segments in both directions. Both sites have them: with only one direction
-/// clamped, big uploads would hang.
+/// clamped, big uploads would hang. They have a chain of their own, because connections that the first rules
+/// for forwarded packets accept open others: data connections of FTP are announced.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
@@ -30,7 +31,7 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
         for family in site.carried() {
             let largest = u16::try_from(mtu - headers(family)).expect("validated: an MTU has 16 bits");
             for direction in [leaving_in(set), coming_in(set)] {
-                add(rules, [direction, Of(family), TcpSyn], ClampMss(largest));
+                add(rules, [TcpSyn, direction, Of(family)], ClampMss(largest));
             }
         }
     }

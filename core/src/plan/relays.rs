@@ -7,10 +7,10 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::Source,
-    Networks, Set, SetName,
+    Networks, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
-use crate::plan::sets::{Rules, Sets, add, add_of, add_set, coming, leaving, to};
+use crate::plan::sets::{Rules, Sets, add, add_members, add_of, coming, leaving, to};
 use crate::site::{Relay, Site};
 use crate::state::{Rule, Selector};
 
@@ -47,7 +47,7 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
 /// Adds the sets that the rules of this file look into.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (number, ((_, _, family), of_way)) in ways(site).into_iter().enumerate() {
-        add_set(sets, sources(number), Set::Networks(family, of_way));
+        add_members(sets, sources(number), family, of_way);
     }
 }
 

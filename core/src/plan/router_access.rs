@@ -16,8 +16,8 @@ use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    Rules, Sets, add, add_interfaces, add_networks, add_of, add_set, coming, coming_in, from_in, networks_in,
-    of_family,
+    Rules, Sets, add, add_interfaces, add_members, add_networks, add_of, add_set, coming, coming_in, from_in,
+    networks_in, of_family,
 };
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
@@ -67,7 +67,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let addresses = visitors(site).filter(|portal| portal.entrance_interface().is_some());
     let addresses = addresses.filter_map(|portal| Some(Cidr::host(portal.address?.address))).collect();
     add_interfaces(sets, VISITORS, interfaces(site));
-    add_set(sets, of_family(Family::V4, VISITED), Set::Networks(Family::V4, addresses));
+    add_members(sets, of_family(Family::V4, VISITED), Family::V4, addresses);
     for (name, devices) in
         [(VISITING_MAC, devices(site, is_by_mac)), (VISITING6, devices(site, is_by_address))]
     {
@@ -98,17 +98,17 @@ fn access(
     served.extend(dns::at(DNS));
     served.extend(dns::at(RESOLVER_PORT));
     for port in served {
-        add_of(rules, &[&of_family, &[port]], Accept);
+        add_of(rules, &[&[port], &of_family], Accept);
     }
     if let Some(elsewhere) = not_pinged {
-        add_of(rules, &[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject);
+        add_of(rules, &[&[Icmp(Family::V4), FromOriginator], &of_family, &[elsewhere]], Reject);
     }
     // IPv6 needs ICMP for neighbour discovery.
     for family in [Family::V4, Family::V6].into_iter().filter(|family| speaks(*family)) {
-        add_of(rules, &[who, &[Icmp(family)]], Accept);
+        add_of(rules, &[&[Icmp(family)], who], Accept);
     }
-    add_of(rules, &[&of_family, &[FromOriginator]], Reject);
-    add_of(rules, &[&of_family, &[Established]], Accept);
+    add_of(rules, &[&[FromOriginator], &of_family], Reject);
+    add_of(rules, &[&[Established], &of_family], Accept);
     add(rules, of_family, Reject);
 }
 

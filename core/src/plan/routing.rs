@@ -28,6 +28,7 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
     for part in [phones::rules, chains::rules, relays::rules, marks::probe_rules, inbound::rules] {
         part(&mut all, site);
     }
+    merge_exemptions(&mut all, site);
     let mut rules = SortedSet::from(all);
     for family in [Family::V4, Family::V6] {
         if rules.iter().any(|rule| rule.action == RuleAction::Goto(END) && rule.family == family) {
@@ -36,6 +37,28 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
         }
     }
     rules
+}
+
+/// Replaces the rules on destinations that are exempt from all portals of devices by rules for all sources:
+/// each lookup goes through all rules. Where interfaces or this router itself enter portals, or packets out
+/// of tunnels are led on, the destinations are not exempt for those. Nor is a network with a resolver that
+/// marked packets are sent to: the resolver is beyond the exit, and a network here may have its address.
+fn merge_exemptions(rules: &mut [Rule], site: &Site) {
+    let is_probe = |rule: &Rule| site.agent.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
+    let leads = |rule: &&Rule| [DEVICES, ENTRANCES].contains(&rule.priority) && !is_probe(rule);
+    if !rules.iter().filter(leads).all(|rule| rule.selector.incoming.is_none()) {
+        return;
+    }
+    let mut common = exempt::of_all_devices(site);
+    for portal in site.portals.iter().filter(|portal| portal.mark().is_some()) {
+        common.retain(|network| !portal.resolvers.iter().any(|resolver| network.contains(*resolver)));
+    }
+    for rule in rules.iter_mut().filter(|rule| rule.priority == ALLOWED) {
+        let Selector { incoming, to, .. } = &rule.selector;
+        if incoming.is_none() && to.is_some_and(|to| common.contains(&to)) {
+            rule.selector.from = None;
+        }
+    }
 }
 
 /// Returns all routes of the site: to its peers in `main`, and each exit's table.

@@ -61,7 +61,8 @@ pub(super) fn add_of(rules: &mut Rules, parts: &[&[Condition]], action: Action) 
 /// Adds a rule. Separate from [`add`], because each type of list would otherwise get a copy of the code.
 fn add_in_order(rules: &mut Rules, mut conditions: Vec<Condition>, action: Action) {
     // The condition on a device goes last. No rule has two of them.
-    if let Some(at) = conditions.iter().position(|condition| matches!(condition, Condition::Device(_))) {
+    let is_about_device = |condition: &Condition| matches!(condition, Condition::Device(_));
+    if let Some(at) = conditions.iter().position(is_about_device) {
         let device = conditions.remove(at);
         conditions.push(device);
     }
@@ -76,6 +77,15 @@ pub(super) fn coming(interface: &IfName) -> Condition {
 /// Returns the condition on packets that go out on an interface.
 pub(super) fn leaving(interface: &IfName) -> Condition {
     Condition::Outgoing(Interfaces::One(interface.clone()))
+}
+
+/// Returns the conditions on packets that do not leave via an uplink.
+pub(super) fn not_by_uplinks(site: &Site) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for uplink in site.uplinks() {
+        conditions.push(Condition::NotOutgoing(Interfaces::One(uplink.clone())));
+    }
+    conditions
 }
 
 /// Returns the condition on packets from a network.
@@ -130,6 +140,12 @@ pub(super) fn add_set(sets: &mut Sets, name: SetName, set: Set) {
     }
 }
 
+/// Adds a set of networks of one family, if it has members.
+pub(super) fn add_members(sets: &mut Sets, name: SetName, family: Family, members: SortedSet<Cidr>) {
+    let has_larger = members.iter().any(|network| network.length() < family.bits());
+    add_set(sets, name, Set::Networks(family, has_larger, members));
+}
+
 /// Adds a set of interfaces, if it has members.
 pub(super) fn add_interfaces(sets: &mut Sets, name: &str, interfaces: SortedSet<IfName>) {
     add_set(sets, SetName(name.to_owned()), Set::Interfaces(interfaces));
@@ -138,7 +154,7 @@ pub(super) fn add_interfaces(sets: &mut Sets, name: &str, interfaces: SortedSet<
 /// Adds the sets of these networks that have members, one for each family that the tunnels carry.
 pub(super) fn add_networks(sets: &mut Sets, site: &Site, name: &str, networks: &[Cidr]) {
     for family in site.carried() {
-        add_set(sets, of_family(family, name), Set::Networks(family, disjoint(family, networks)));
+        add_members(sets, of_family(family, name), family, disjoint(family, networks));
     }
 }
 

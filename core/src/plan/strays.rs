@@ -4,26 +4,42 @@
 
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
-use crate::firewall::Action::{Accept, Drop};
-use crate::plan::sets::{Rules, add, coming_in, from};
+use crate::firewall::{
+    Action::Drop,
+    Condition::{ConnectionMarked, FromOriginator, NotIncoming},
+};
+use crate::plan::sets::{Rules, Sets, add, add_interfaces, add_of, from, in_set};
 use crate::site::{Portal, Site};
+use crate::state::TUNNELED;
 
-/// Set of interfaces of portals that only some of the traffic enters.
-pub(super) const PARTLY: &str = "partly";
+/// Set of interfaces on which packets with a source of our own come in: tunnels, and portals' interfaces.
+const SENDERS: &str = "senders";
 
-/// Returns the members of the set [`PARTLY`]: the host routes the rest of their traffic as usual.
-pub(super) fn partly(site: &Site) -> SortedSet<IfName> {
-    let partly = site.portals.iter().filter(|portal| !portal.takes_all());
-    partly.filter_map(Portal::entrance_interface).cloned().collect()
+/// Adds the rules for connections that went into a tunnel, as packets come in: the first rules for forwarded
+/// packets let such connections go on, and a forged packet must not reach the connection of a device.
+pub(super) fn known(rules: &mut Rules, site: &Site) {
+    for subnet in site.subnets() {
+        let stray = [FromOriginator, ConnectionMarked(TUNNELED), from(subnet), NotIncoming(in_set(SENDERS))];
+        add(rules, stray, Drop);
+    }
 }
 
-/// Adds the rules at the end of the chain, after traffic out of tunnels and from interfaces that enter as
-/// a whole.
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    add_interfaces(sets, SENDERS, senders(site));
+}
+
+/// Adds the rules behind those for traffic from interfaces that enter as a whole. Traffic out of tunnels has
+/// rules of its own, and the host routes the rest of the traffic from other portals' interfaces as usual.
 pub(super) fn forward(rules: &mut Rules, site: &Site) {
-    if !partly(site).is_empty() {
-        add(rules, [coming_in(PARTLY)], Accept);
-    }
+    let elsewhere = (!senders(site).is_empty()).then(|| NotIncoming(in_set(SENDERS)));
     for subnet in site.subnets() {
-        add(rules, [from(subnet)], Drop);
+        add_of(rules, &[&[from(subnet)], elsewhere.as_slice()], Drop);
     }
+}
+
+fn senders(site: &Site) -> SortedSet<IfName> {
+    let mut senders: SortedSet<IfName> = site.tunnels.keys().cloned().collect();
+    senders.extend(site.portals.iter().filter_map(Portal::entrance_interface).cloned());
+    senders
 }

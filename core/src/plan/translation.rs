@@ -16,11 +16,10 @@ use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{DestinationNat, DestinationPrefix, Drop, SourceNat, SourcePrefix},
     Condition::NotOutgoing,
-    Set,
 };
 use crate::plan::sets::{
-    Rules, Sets, TUNNELS, add, add_set, coming_in, disjoint, from, from_in, in_set, leaving_in, of_family,
-    to, to_in,
+    Rules, Sets, TUNNELS, add, add_members, coming_in, disjoint, from, from_in, in_set, leaving_in,
+    of_family, to, to_in,
 };
 use crate::site::Site;
 
@@ -49,7 +48,7 @@ pub(super) fn postrouting(rules: &mut Rules, site: &Site) {
 /// Adds the rules that drop packets out of a tunnel to a network as it is here.
 pub(super) fn incoming(rules: &mut Rules, site: &Site) {
     for family in families_in(&hidden(site)) {
-        add(rules, [coming_in(TUNNELS), to_in(family, HIDDEN)], Drop);
+        add(rules, [to_in(family, HIDDEN), coming_in(TUNNELS)], Drop);
     }
 }
 
@@ -65,7 +64,7 @@ pub(super) fn untranslated(rules: &mut Rules, site: &Site) {
 /// elsewhere than into a tunnel. Such networks are nowhere else.
 pub(super) fn leaving(rules: &mut Rules, site: &Site) {
     for family in families_in(&apart(site)) {
-        add(rules, [NotOutgoing(in_set(TUNNELS)), to_in(family, APART)], Drop);
+        add(rules, [to_in(family, APART), NotOutgoing(in_set(TUNNELS))], Drop);
     }
 }
 
@@ -74,7 +73,7 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (name, networks) in [(HIDDEN, hidden(site)), (APART, apart(site))] {
         for family in families_in(&networks) {
             let members = disjoint(family, networks.as_slice());
-            add_set(sets, of_family(family, name), Set::Networks(family, members));
+            add_members(sets, of_family(family, name), family, members);
         }
     }
 }

@@ -65,15 +65,17 @@ pub(super) fn encode_kind(set: &Set, writer: &mut AttributeWriter) {
 }
 
 /// Empty set of each kind that we use.
-pub(super) static KINDS: [Set; 8] = [
+pub(super) static KINDS: [Set; 10] = [
     Set::Interfaces(SortedSet::new()),
     Set::Devices(SortedSet::new()),
     Set::InterfacePairs(SortedSet::new()),
     Set::NetworksAtInterfaces(Family::V4, SortedSet::new()),
     Set::NetworksAtInterfaces(Family::V6, SortedSet::new()),
     Set::MarksAtInterfaces(SortedSet::new()),
-    Set::Networks(Family::V4, SortedSet::new()),
-    Set::Networks(Family::V6, SortedSet::new()),
+    Set::Networks(Family::V4, false, SortedSet::new()),
+    Set::Networks(Family::V6, false, SortedSet::new()),
+    Set::Networks(Family::V4, true, SortedSet::new()),
+    Set::Networks(Family::V6, true, SortedSet::new()),
 ];
 
 /// Decodes an empty set of the kind in the attributes; `None` for a kind that we do not use.
@@ -90,7 +92,7 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<&'static Set> {
 /// the `nft` program does it.
 pub(super) fn first_elements(set: &Set) -> Vec<Element> {
     let mut all = elements(set);
-    if let Set::Networks(..) = set
+    if let Set::Networks(_, true, _) = set
         && let Some(first) = all.first()
         && first.key.iter().any(|byte| *byte != 0)
     {
@@ -129,11 +131,11 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
                 add(&[name.padded(), &mark.to_ne_bytes()], Role::Key);
             }
         }
-        Set::Networks(_, networks) => {
+        Set::Networks(_, has_intervals, networks) => {
             for network in networks {
                 add(&[&address_bytes(network.address())], Role::Key);
                 let behind = behind(*network);
-                if behind.iter().any(|byte| *byte != 0) {
+                if *has_intervals && behind.iter().any(|byte| *byte != 0) {
                     add(&[&behind], Role::End);
                 }
             }
@@ -159,8 +161,9 @@ pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
         Set::MarksAtInterfaces(_) => {
             pairs(&elements, |bytes| Some(u32::from_ne_bytes(*bytes.as_array()?))).map(Set::MarksAtInterfaces)
         }
-        Set::Networks(family, _) => {
-            networks(*family, elements).map(|networks| Set::Networks(*family, networks))
+        Set::Networks(family, has_intervals, _) => {
+            let networks = networks(*family, *has_intervals, elements)?;
+            Some(Set::Networks(*family, *has_intervals, networks))
         }
     }
 }
@@ -199,8 +202,6 @@ struct SetKind {
 
 impl SetKind {
     fn of(set: &Set) -> Self {
-        const IPV4_ADDR: u32 = 7;
-        const IPV6_ADDR: u32 = 8;
         const ETHER_ADDR: u32 = 9;
         const IFNAME: u32 = 41;
         const MARK: u32 = 19;
@@ -210,17 +211,25 @@ impl SetKind {
             Set::Interfaces(_) => (IFNAME, NAME_LENGTH, 0),
             Set::Devices(_) => (ETHER_ADDR, MAC_LENGTH, 0),
             Set::InterfacePairs(_) => (WITH_IFNAME | IFNAME, 2 * NAME_LENGTH, 0),
-            Set::NetworksAtInterfaces(Family::V4, _) => {
-                (WITH_IFNAME | IPV4_ADDR, NAME_LENGTH + address_length(Family::V4), 0)
-            }
-            Set::NetworksAtInterfaces(Family::V6, _) => {
-                (WITH_IFNAME | IPV6_ADDR, NAME_LENGTH + address_length(Family::V6), 0)
+            Set::NetworksAtInterfaces(family, _) => {
+                (WITH_IFNAME | address_type(*family), NAME_LENGTH + address_length(*family), 0)
             }
             Set::MarksAtInterfaces(_) => (WITH_IFNAME | MARK, NAME_LENGTH + WORD, 0),
-            Set::Networks(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), FLAG_INTERVAL),
-            Set::Networks(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), FLAG_INTERVAL),
+            Set::Networks(family, has_intervals, _) => (
+                address_type(*family),
+                address_length(*family),
+                if *has_intervals { FLAG_INTERVAL } else { 0 },
+            ),
         };
         Self { key_type, key_length, flags }
+    }
+}
+
+/// Returns the number of the type of addresses: `ipv4_addr` or `ipv6_addr`.
+fn address_type(family: Family) -> u32 {
+    match family {
+        Family::V4 => 7,
+        Family::V6 => 8,
     }
 }
 
@@ -260,7 +269,7 @@ fn pairs<T: Ord>(elements: &[Element], read: impl Fn(&[u8]) -> Option<T>) -> Opt
     Some(pairs)
 }
 
-fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr>> {
+fn networks(family: Family, has_intervals: bool, mut elements: Vec<Element>) -> Option<SortedSet<Cidr>> {
     elements.sort_unstable();
     let mut networks = SortedSet::new();
     let mut rest = elements.as_slice();
@@ -271,7 +280,11 @@ fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr
     }
     while let [first, behind @ ..] = rest {
         let end = behind.first().filter(|element| element.role == Role::End);
-        networks.insert(network(family, first, end)?);
+        networks.insert(if has_intervals {
+            network(family, first, end)?
+        } else {
+            Cidr::host(address_from_bytes(family, &first.key)?)
+        });
         rest = &behind[usize::from(end.is_some())..];
     }
     Some(networks)

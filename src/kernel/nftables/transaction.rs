@@ -245,8 +245,8 @@ fn what_is_missing(edit: &FirewallEdit) -> Option<&'static str> {
 fn missing_expression(rule: &FirewallRule) -> Option<&'static str> {
     let connection = |condition| {
         use Condition::{
-            ConnectionMarked, ConnectionNotMarked, Departing, Established, FromOriginator, FromResponder,
-            NotReturning, Redirected,
+            ConnectionMarked, ConnectionNotMarked, Established, FromOriginator, FromResponder, Redirected,
+            Way,
         };
         matches!(
             condition,
@@ -256,8 +256,7 @@ fn missing_expression(rule: &FirewallRule) -> Option<&'static str> {
                 | FromResponder
                 | ConnectionMarked(_)
                 | ConnectionNotMarked(_)
-                | NotReturning(_)
-                | Departing(_))
+                | Way(..))
         )
     };
     match rule.action {

@@ -20,6 +20,26 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "eth2" }
 	}
+	set device-addresses {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
+	}
+	set device-macs {
+		type ether_addr
+		elements = { 02:00:00:00:00:01 }
+	}
+	set device-macs6 {
+		type ether_addr
+		elements = { 02:00:00:00:00:01 }
+	}
+	set device-marks-ways {
+		type ifname . mark
+		elements = { "to-paris" . 0x80000000 }
+	}
+	set device-ways-32 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 192.168.1.50 }
+	}
 	set entrances {
 		type ifname
 		elements = { "eth1", "eth2" }
@@ -36,12 +56,8 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.2.0/24, 192.168.4.0/24 }
 	}
-	set from-tv {
-		type ipv4_addr; flags interval
-		elements = { 192.168.1.50 }
-	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.0.1, 10.77.0.2, 10.77.0.3, 10.77.1.1 }
 	}
 	set inner {
@@ -89,7 +105,7 @@ table inet portals {
 		elements = { 10.77.1.64/26, 10.77.1.128/26 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.0.1, 10.77.0.2, 10.77.0.3, 10.77.1.1 }
 	}
 	set paths {
@@ -101,24 +117,32 @@ table inet portals {
 		elements = { "to-oslo" . 10.77.3.0, "to-paris" . 10.77.2.0, "to-paris" . 192.168.2.0 }
 	}
 	set phones {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.2 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
+	}
+	set senders {
+		type ifname
+		elements = { "eth1", "eth2", "portals0", "to-oslo", "to-paris" }
 	}
 	set tunnels {
 		type ifname
 		elements = { "portals0", "to-oslo", "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set visitors {
 		type ifname
 		elements = { "eth1", "eth2" }
+	}
+	set watched {
+		type ifname
+		elements = { "eth0", "eth1", "eth2", "portals0", "to-oslo", "to-paris" }
 	}
 	set ways {
 		type ifname . mark
@@ -126,21 +150,25 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 67-68 drop
-		ip saddr @from-tv ip daddr @local oifname != "eth0" accept
-		ip saddr @from-tv ip daddr @network oifname @tunnels accept
-		ip saddr @from-tv oifname "to-paris" accept
-		ip saddr @from-tv reject with icmpx admin-prohibited
-		ip daddr @local oifname != "eth0" ether saddr @mac-box accept
-		ip daddr @network oifname @tunnels ether saddr @mac-box accept
-		meta nfproto ipv6 ether saddr @mac-box reject with icmpx admin-prohibited
-		oifname "to-paris" ether saddr @mac-box accept
-		ether saddr @mac-box reject with icmpx admin-prohibited
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		udp dport 67-68 oifname @tunnels drop
+		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
+		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
+		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
+		ip daddr @network oifname @tunnels ether saddr @device-macs accept
+		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
+		oifname . ip saddr @device-ways-32 accept
+		oifname . ct mark & 0x8f000000 @device-marks-ways accept
+		ip saddr @device-addresses reject with icmpx admin-prohibited
+		ether saddr @device-macs reject with icmpx admin-prohibited
 		iifname "eth2" ip daddr 192.168.4.0/24 accept
-		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		iifname != @tunnels accept
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ip saddr @phones ip daddr @far-lans oifname @tunnels accept
 		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.2.0/24 accept
 		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.4.0/24 accept
@@ -150,31 +178,30 @@ table inet portals {
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
-		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
-		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		iifname "lo" accept
-		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
-		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
-		udp dport 53 ether saddr @mac-box reject with icmpx admin-prohibited
-		tcp dport 53 ether saddr @mac-box reject with icmpx admin-prohibited
-		iifname @visitors udp dport 67 accept
-		iifname @visitors udp dport 547 accept
-		iifname @visitors udp dport 53 accept
-		iifname @visitors tcp dport 53 accept
-		iifname @visitors udp dport 5053 accept
-		iifname @visitors tcp dport 5053 accept
-		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
-		iifname @visitors meta l4proto icmp accept
-		iifname @visitors meta l4proto icmpv6 accept
-		iifname @visitors ct direction original reject with icmpx admin-prohibited
-		iifname @visitors ct state established,related accept
+		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		iifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
@@ -183,9 +210,9 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
+		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
 		oifname @inner accept
 		oifname @confined accept
 		udp dport 67-68 accept
@@ -206,13 +233,13 @@ table inet portals {
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		ip daddr @resolvers udp dport 53 redirect to :5053
-		ip daddr @resolvers tcp dport 53 redirect to :5053
+		udp dport 53 ip daddr @resolvers redirect to :5053
+		tcp dport 53 ip daddr @resolvers redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -227,29 +254,35 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		iifname @tunnels ct mark & 0x8f000000 == 0x80000000 meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip daddr != @kept-box meta mark & 0x80000000 == 0x0 ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
-		meta nfproto ipv6 meta mark & 0x80000000 == 0x0 ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x80000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 ip daddr != @kept-box ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 meta nfproto ipv6 ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
-		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
-		iifname "eth0" ip daddr @far drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
+		iifname != @watched accept
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		iifname "eth0" ip daddr @far drop
+		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname @confined meta nfproto ipv4 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x80000000 ct mark set ct mark & 0xdfffffff | 0x20000000
-		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		ct direction original meta nfproto ipv4 oifname @bit-2 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfbffffff | 0x4000000
-		oifname @inner accept
-		ct direction original meta mark & 0x8f000000 == 0x80000000 drop
-		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply accept
+		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
+		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

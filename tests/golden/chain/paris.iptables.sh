@@ -5,67 +5,82 @@ cd '/etc/portals'
 iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i portals0 ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-oslo ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-rome ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-rome -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-rome -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -s 10.77.0.1/32 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD -s 10.77.0.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD -s 10.77.1.64/26 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD -s 10.77.0.1/32 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 10.77.0.2/32 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 10.77.1.64/26 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 10.77.0.1/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.1.64/26 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.3/32 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD -s 10.77.1.128/26 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD -s 10.77.0.3/32 -i portals0 -o to-rome -j RETURN
--A PORTALS_FORWARD -s 10.77.1.128/26 -i portals0 -o to-rome -j RETURN
--A PORTALS_FORWARD -s 10.77.0.3/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.1.128/26 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o wan -j DROP
--A PORTALS_FORWARD -d 192.168.4.0/24 -i portals0 -o wan -j DROP
--A PORTALS_FORWARD -d 10.77.0.0/16 -i to-oslo -o wan -j DROP
--A PORTALS_FORWARD -d 192.168.4.0/24 -i to-oslo -o wan -j DROP
--A PORTALS_FORWARD -d 10.77.0.0/16 -i to-rome -o wan -j DROP
--A PORTALS_FORWARD -d 192.168.4.0/24 -i to-rome -o wan -j DROP
--A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i to-rome -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD -d 192.168.2.0/24 -i to-oslo -j RETURN
--A PORTALS_FORWARD -d 192.168.2.0/24 -i to-rome -j RETURN
--A PORTALS_FORWARD -d 0.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 10.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 100.64.0.0/10 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 127.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 169.254.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 172.16.0.0/12 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.0.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.2.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.88.99.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.168.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.18.0.0/15 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.51.100.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 203.0.113.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 240.0.0.0/4 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i portals0 -o wan -j RETURN
--A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.0/16 -i to-rome -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i portals0 -j DROP
--A PORTALS_FORWARD -i to-oslo -j DROP
--A PORTALS_FORWARD -i to-rome -j DROP
--A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i to-rome -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i portals0 -j RETURN
+-A PORTALS_FORWARD_1 -i to-oslo -j RETURN
+-A PORTALS_FORWARD_1 -i to-rome -j RETURN
+-A PORTALS_FORWARD_1 -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-rome -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -s 10.77.0.1/32 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.64/26 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.1/32 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.2/32 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.64/26 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.1/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.1.64/26 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.3/32 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.128/26 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.3/32 -i portals0 -o to-rome -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.1.128/26 -i portals0 -o to-rome -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.3/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.1.128/26 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i portals0 -o wan -j DROP
+-A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i portals0 -o wan -j DROP
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-oslo -o wan -j DROP
+-A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i to-oslo -o wan -j DROP
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-rome -o wan -j DROP
+-A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i to-rome -o wan -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-rome -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i to-oslo -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i to-rome -j RETURN
+-A PORTALS_FORWARD_2 -d 0.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 10.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 100.64.0.0/10 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 127.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 169.254.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 172.16.0.0/12 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.0.0.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.88.99.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.168.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 198.18.0.0/15 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 198.51.100.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 203.0.113.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 240.0.0.0/4 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -o wan -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-rome -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -j DROP
+-A PORTALS_FORWARD_2 -i to-oslo -j DROP
+-A PORTALS_FORWARD_2 -i to-rome -j DROP
 -A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
@@ -104,42 +119,53 @@ COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+:PORTALS_POSTROUTING_2 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
+:PORTALS_PREROUTING_5 - [0:0]
+:PORTALS_PREROUTING_6 - [0:0]
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-rome -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-rome -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-rome -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_POSTROUTING -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_POSTROUTING -o lo -j RETURN
--A PORTALS_POSTROUTING -o portals0 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -j RETURN
--A PORTALS_POSTROUTING -o to-rome -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -i to-rome -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-rome -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING -o to-oslo -g PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING -o to-rome -g PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING_1 -o lo -j RETURN
+-A PORTALS_POSTROUTING_1 -o portals0 -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-oslo -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-rome -j RETURN
+-A PORTALS_POSTROUTING_1 -j DROP
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-rome -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-rome -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -o to-rome -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-rome -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-rome -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING_1 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_1 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_1 -i to-rome -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i portals0 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i to-oslo -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i to-rome -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_1 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_1 -i to-oslo -j RETURN
+-A PORTALS_PREROUTING_1 -i to-rome -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
 -A PORTALS_PREROUTING_2 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_2 -i to-oslo -j RETURN
@@ -150,10 +176,19 @@ COMMIT
 -A PORTALS_PREROUTING_3 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_3 -i to-rome -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -s 10.77.3.0/24 -i to-oslo -j RETURN
--A PORTALS_PREROUTING_4 -s 10.77.4.0/24 -i to-rome -j RETURN
--A PORTALS_PREROUTING_4 -s 192.168.4.0/24 -i to-rome -j RETURN
--A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_4 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -i to-rome -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_4 -i to-rome -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-rome -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -j DROP
+-A PORTALS_PREROUTING_6 -s 10.77.3.0/24 -i to-oslo -j RETURN
+-A PORTALS_PREROUTING_6 -s 10.77.4.0/24 -i to-rome -j RETURN
+-A PORTALS_PREROUTING_6 -s 192.168.4.0/24 -i to-rome -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
@@ -174,21 +209,31 @@ EOF
 ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i portals0 ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-oslo ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-rome ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-rome -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-rome -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i to-rome -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i portals0 -o wan -j RETURN
--A PORTALS_FORWARD -i portals0 -j DROP
--A PORTALS_FORWARD -i to-oslo -j DROP
--A PORTALS_FORWARD -i to-rome -j DROP
+-A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i to-rome -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -i to-rome -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_1 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_1 -i to-rome -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_1 -i portals0 -o wan -j RETURN
+-A PORTALS_FORWARD_1 -i portals0 -j DROP
+-A PORTALS_FORWARD_1 -i to-oslo -j DROP
+-A PORTALS_FORWARD_1 -i to-rome -j DROP
 -A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP

@@ -12,12 +12,24 @@ table inet portals {
 		type ifname
 		elements = { "to-paris" }
 	}
+	set device-macs {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
+	}
+	set device-macs6 {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
+	}
+	set device-marks-ways {
+		type ifname . mark
+		elements = { "to-paris" . 0x80000000 }
+	}
 	set exits {
 		type ifname
 		elements = { "to-paris" }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set inner {
@@ -57,18 +69,26 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
 	}
+	set senders {
+		type ifname
+		elements = { "to-paris" }
+	}
 	set tunnels {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set watched {
 		type ifname
 		elements = { "to-paris" }
 	}
@@ -78,28 +98,31 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 67-68 drop
-		ip daddr @local oifname != "eth0" ether saddr @mac-tv accept
-		ip daddr @network oifname @tunnels ether saddr @mac-tv accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		udp dport 67-68 oifname @tunnels drop
+		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
+		ip daddr @network oifname @tunnels ether saddr @device-macs accept
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
-		ip6 daddr @local6 oifname != "eth0" ether saddr @mac-tv accept
-		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited
-		oifname "to-paris" ether saddr @mac-tv accept
-		ether saddr @mac-tv reject with icmpx admin-prohibited
+		ip6 daddr @local6 oifname != "eth0" ether saddr @device-macs6 accept
+		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
+		oifname . ct mark & 0x8f000000 @device-marks-ways accept
+		ether saddr @device-macs reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		iifname != @tunnels accept
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
-		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "lo" accept
-		udp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
-		tcp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
+		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		iifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
@@ -108,18 +131,18 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		ip daddr @own udp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
-		ip daddr @own tcp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
+		udp dport 53 ip daddr @own ether saddr @mac-tv dnat ip to 9.9.9.9
+		tcp dport 53 ip daddr @own ether saddr @mac-tv dnat ip to 9.9.9.9
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -128,27 +151,31 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		iifname @tunnels ct mark & 0x8f000000 == 0x80000000 meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip daddr != @kept-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip6 daddr != @kept6-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip daddr @own udp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip daddr @own tcp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x80000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 ip daddr != @kept-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 ip6 daddr != @kept6-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 udp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 tcp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner drop
+		iifname != @watched accept
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x80000000 ct mark set ct mark & 0xdfffffff | 0x20000000
-		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @inner accept
-		ct direction original meta mark & 0x8f000000 == 0x80000000 drop
-		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply accept
+		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
+		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

@@ -8,21 +8,24 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.64/27 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.64/27 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.64/27 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 192.168.1.64/27 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.0.0/16 ! -i to-paris -j DROP
+-A PORTALS_FORWARD ! -i to-paris -j RETURN
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.64/27 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -66,27 +69,34 @@ COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o lo -j RETURN
--A PORTALS_POSTROUTING -o to-paris -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING ! -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_1 -o lo -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_1 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-paris -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING_1 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -i lo -j RETURN
+-A PORTALS_PREROUTING_1 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -i lo -j RETURN
--A PORTALS_PREROUTING_2 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
 -A PORTALS_PREROUTING_3 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
@@ -100,12 +110,12 @@ COMMIT
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
 -A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
 -A PORTALS_PREROUTING -s 192.168.1.50/32 -d 192.168.1.1/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
--A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.51.100.2/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -s 192.168.1.64/27 -d 192.168.1.1/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.51.100.2/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -s 192.168.1.64/27 -d 198.51.100.2/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -s 192.168.1.50/32 -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 9.9.9.9
--A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -s 192.168.1.64/27 -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 9.9.9.9
 -A PORTALS_PREROUTING -s 192.168.1.64/27 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 9.9.9.9
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
@@ -116,9 +126,12 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD ! -i to-paris -j RETURN
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -i to-paris -j DROP
 -A PORTALS_INPUT -i lo -j RETURN
@@ -155,10 +168,8 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from all to 10.77.0.0/16 goto 119
+ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 112 protocol 77 from 192.168.1.64/27 lookup 7702
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable

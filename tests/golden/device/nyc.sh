@@ -12,6 +12,22 @@ table inet portals {
 		type ifname
 		elements = { "to-paris" }
 	}
+	set device-addresses {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50, 192.168.1.64/27 }
+	}
+	set device-macs6 {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01 }
+	}
+	set device-ways-27 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 192.168.1.64 }
+	}
+	set device-ways-32 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 192.168.1.50 }
+	}
 	set exits {
 		type ifname
 		elements = { "to-paris" }
@@ -21,7 +37,7 @@ table inet portals {
 		elements = { 192.168.1.50, 192.168.1.64/27 }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set inner {
@@ -40,25 +56,25 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.0/24 }
 	}
-	set mac-tv {
-		type ether_addr
-		elements = { aa:bb:cc:dd:ee:01 }
-	}
 	set network {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
 	set own {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
+	}
+	set senders {
+		type ifname
+		elements = { "to-paris" }
 	}
 	set tunnels {
 		type ifname
@@ -72,53 +88,61 @@ table inet portals {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01 }
 	}
+	set watched {
+		type ifname
+		elements = { "to-paris" }
+	}
 	set ways {
 		type ifname . mark
 		elements = { "to-paris" . 0x23000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 67-68 drop
-		ip saddr @from-tv ip daddr @local oifname != "eth0" accept
-		ip saddr @from-tv ip daddr @network oifname @tunnels accept
-		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited
-		ip saddr @from-tv oifname "to-paris" accept
-		ip saddr @from-tv reject with icmpx admin-prohibited
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		udp dport 67-68 oifname @tunnels drop
+		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
+		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
+		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
+		oifname . ip saddr & 255.255.255.224 @device-ways-27 accept
+		oifname . ip saddr @device-ways-32 accept
+		ip saddr @device-addresses reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		iifname != @tunnels accept
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
-		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "lo" accept
-		meta nfproto ipv6 udp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
-		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
-		meta nfproto ipv6 tcp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
-		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
+		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		meta nfproto ipv6 udp dport 53 ether saddr @device-macs6 reject with icmpx admin-prohibited
+		meta nfproto ipv6 tcp dport 53 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		iifname "lo" accept
-		ip saddr @visiting udp dport 67 accept
-		ip saddr @visiting udp dport 53 accept
-		ip saddr @visiting tcp dport 53 accept
-		ip saddr @visiting udp dport 5053 accept
-		ip saddr @visiting tcp dport 5053 accept
-		ip saddr @visiting meta l4proto icmp accept
-		ip saddr @visiting ct direction original reject with icmpx admin-prohibited
-		ip saddr @visiting ct state established,related accept
+		udp dport 67 ip saddr @visiting accept
+		udp dport 53 ip saddr @visiting accept
+		tcp dport 53 ip saddr @visiting accept
+		udp dport 5053 ip saddr @visiting accept
+		tcp dport 5053 ip saddr @visiting accept
+		meta l4proto icmp ip saddr @visiting accept
+		ct direction original ip saddr @visiting reject with icmpx admin-prohibited
+		ct state established,related ip saddr @visiting accept
 		ip saddr @visiting reject with icmpx admin-prohibited
-		meta nfproto ipv6 udp dport 547 ether saddr @visiting6-mac accept
-		meta nfproto ipv6 udp dport 53 ether saddr @visiting6-mac accept
-		meta nfproto ipv6 tcp dport 53 ether saddr @visiting6-mac accept
-		meta nfproto ipv6 udp dport 5053 ether saddr @visiting6-mac accept
-		meta nfproto ipv6 tcp dport 5053 ether saddr @visiting6-mac accept
+		udp dport 547 meta nfproto ipv6 ether saddr @visiting6-mac accept
+		udp dport 53 meta nfproto ipv6 ether saddr @visiting6-mac accept
+		tcp dport 53 meta nfproto ipv6 ether saddr @visiting6-mac accept
+		udp dport 5053 meta nfproto ipv6 ether saddr @visiting6-mac accept
+		tcp dport 5053 meta nfproto ipv6 ether saddr @visiting6-mac accept
 		meta l4proto icmpv6 ether saddr @visiting6-mac accept
-		meta nfproto ipv6 ct direction original ether saddr @visiting6-mac reject with icmpx admin-prohibited
-		meta nfproto ipv6 ct state established,related ether saddr @visiting6-mac accept
+		ct direction original meta nfproto ipv6 ether saddr @visiting6-mac reject with icmpx admin-prohibited
+		ct state established,related meta nfproto ipv6 ether saddr @visiting6-mac accept
 		meta nfproto ipv6 ether saddr @visiting6-mac reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		iifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
@@ -127,18 +151,18 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		ip saddr @from-tv ip daddr @own udp dport 53 dnat ip to 9.9.9.9
-		ip saddr @from-tv ip daddr @own tcp dport 53 dnat ip to 9.9.9.9
+		udp dport 53 ip daddr @own ip saddr @from-tv dnat ip to 9.9.9.9
+		tcp dport 53 ip daddr @own ip saddr @from-tv dnat ip to 9.9.9.9
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -147,19 +171,23 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner drop
+		iifname != @watched accept
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		meta nfproto ipv4 oifname @inner accept
-		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply accept
+		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		oifname != @tunnels accept
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF
@@ -174,10 +202,8 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 10.77.0.0/16 goto 119
-ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from all to 10.77.0.0/16 goto 119
+ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 112 protocol 77 from 192.168.1.64/27 lookup 7702
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable

@@ -8,7 +8,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 ! -i eth1 -j DROP
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
@@ -26,15 +27,14 @@ COMMIT
 *mangle
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
-:PORTALS_PREROUTING_2 - [0:0]
--A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -d 10.77.1.64/26 ! -i lo -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING_1 -s 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_1 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING -d 10.77.1.64/26 ! -i lo -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i eth1 -j RETURN
+-A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING -i eth1 -j DROP
+-A PORTALS_PREROUTING_1 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_1 -d 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -d 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_2 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_2 -j DROP
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
 *nat
@@ -54,6 +54,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN

@@ -32,40 +32,49 @@ table inet portals {
 		type ifname . ifname
 		elements = { "eth1" . "eth0" }
 	}
+	set senders {
+		type ifname
+		elements = { "eth1" }
+	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {
 		type ifname
 		elements = { "eth1" }
 	}
+	set watched {
+		type ifname
+		elements = { "eth1" }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
-		ip saddr 10.77.0.0/16 drop
+		ip saddr 10.77.0.0/16 iifname != @senders drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname @visitors udp dport 67 accept
-		iifname @visitors udp dport 547 accept
-		iifname @visitors udp dport 53 accept
-		iifname @visitors tcp dport 53 accept
-		iifname @visitors udp dport 5053 accept
-		iifname @visitors tcp dport 5053 accept
-		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
-		iifname @visitors meta l4proto icmp accept
-		iifname @visitors meta l4proto icmpv6 accept
-		iifname @visitors ct direction original reject with icmpx admin-prohibited
-		iifname @visitors ct state established,related accept
+		iifname "eth0" accept
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		ip daddr 10.77.1.65 udp dport 53 redirect to :5053
-		ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
+		udp dport 53 ip daddr 10.77.1.65 redirect to :5053
+		tcp dport 53 ip daddr 10.77.1.65 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -73,8 +82,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+		iifname != @watched accept
+		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname @confined meta nfproto ipv4 drop
 	}
 }
 EOF

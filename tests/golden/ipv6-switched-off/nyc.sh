@@ -29,7 +29,7 @@ table inet portals {
 		elements = { 10.77.1.1, 10.77.1.64/26 }
 	}
 	set guarded6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
 	set guests {
@@ -69,11 +69,11 @@ table inet portals {
 		elements = { fd77:1:2::/48 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set own-ends6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
 	set paths {
@@ -97,20 +97,28 @@ table inet portals {
 		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
+	}
+	set senders {
+		type ifname
+		elements = { "eth1", "to-paris" }
 	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {
 		type ifname
 		elements = { "eth1" }
+	}
+	set watched {
+		type ifname
+		elements = { "eth1", "to-paris" }
 	}
 	set ways {
 		type ifname . mark
@@ -118,12 +126,17 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		oifname @tunnels udp dport 546-547 drop
-		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 546-547 drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		iifname != @tunnels accept
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -133,28 +146,26 @@ table inet portals {
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
 		iifname @tunnels drop
-		ip saddr 10.77.0.0/16 drop
-		ip6 saddr fd77:1:2::/48 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
-		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
-		iifname @visitors udp dport 67 accept
-		iifname @visitors udp dport 547 accept
-		iifname @visitors udp dport 53 accept
-		iifname @visitors tcp dport 53 accept
-		iifname @visitors udp dport 5053 accept
-		iifname @visitors tcp dport 5053 accept
-		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
-		iifname @visitors meta l4proto icmp accept
-		iifname @visitors meta l4proto icmpv6 accept
-		iifname @visitors ct direction original reject with icmpx admin-prohibited
-		iifname @visitors ct state established,related accept
-		iifname @visitors reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 546-547 drop
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
+		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels meta l4proto icmpv6 accept
@@ -165,23 +176,23 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		oifname @tunnels udp dport 546-547 drop
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
 		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
-		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
+		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		oifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
-		iifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		ip daddr @resolvers udp dport 53 redirect to :5053
-		ip daddr @resolvers tcp dport 53 redirect to :5053
+		udp dport 53 ip daddr @resolvers redirect to :5053
+		tcp dport 53 ip daddr @resolvers redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -192,23 +203,30 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
-		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
-		iifname @confined meta nfproto ipv6 drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip6 daddr @guarded6 iifname != @inner drop
+		iifname != @watched accept
+		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname @confined meta nfproto ipv4 drop
+		iifname @confined meta nfproto ipv6 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname . ct mark & 0xef000000 @ways accept
-		ct direction original oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct direction original oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct direction original oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @inner accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		oifname != @tunnels accept
+		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

@@ -16,6 +16,30 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "eth2" }
 	}
+	set device-addresses {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
+	}
+	set device-addresses6 {
+		type ipv6_addr
+		elements = { 2001:db8:1:2::50 }
+	}
+	set device-macs {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01 }
+	}
+	set device-marks-ways {
+		type ifname . mark
+		elements = { "to-paris" . 0x80000000 }
+	}
+	set device-ways-32 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 192.168.1.50 }
+	}
+	set device-ways6-128 {
+		type ifname . ipv6_addr
+		elements = { "to-paris" . 2001:db8:1:2::50 }
+	}
 	set entrances {
 		type ifname
 		elements = { "eth1" }
@@ -33,19 +57,15 @@ table inet portals {
 		elements = { fd77:1:2:100::2, fd77:1:2:100::3, fd77:1:2:101::/64, fd77:1:2:102::/64 }
 	}
 	set from-desk {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.50 }
 	}
-	set from6-desk {
-		type ipv6_addr; flags interval
-		elements = { 2001:db8:1:2::50 }
-	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set guarded6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
 	set guests {
@@ -133,20 +153,16 @@ table inet portals {
 		elements = { fd77:1:2:101::/64, fd77:1:2:102::/64 }
 	}
 	set own {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
 	set own-ends6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
-	}
-	set partly {
-		type ifname
-		elements = { "eth2" }
 	}
 	set paths {
 		type ifname . ifname
@@ -169,24 +185,32 @@ table inet portals {
 		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set resolvers6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:101::1, fd77:1:2:102::1 }
+	}
+	set senders {
+		type ifname
+		elements = { "eth1", "eth2", "portals0", "to-paris" }
 	}
 	set tunnels {
 		type ifname
 		elements = { "portals0", "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
 	}
 	set visitors {
 		type ifname
 		elements = { "eth1", "eth2" }
+	}
+	set watched {
+		type ifname
+		elements = { "eth0", "eth1", "eth2", "portals0", "to-paris" }
 	}
 	set ways {
 		type ifname . mark
@@ -194,30 +218,35 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		oifname @tunnels udp dport 546-547 drop
-		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 546-547 drop
-		ip saddr @from-desk ip daddr @local oifname != "eth0" accept
-		ip saddr @from-desk ip daddr @network oifname @tunnels accept
-		ip6 saddr @from6-desk ip6 daddr @local6 oifname != "eth0" accept
-		ip6 saddr @from6-desk ip6 daddr @network6 oifname @tunnels accept
-		ip saddr @from-desk oifname "to-paris" accept
-		ip saddr @from-desk reject with icmpx admin-prohibited
-		ip6 saddr @from6-desk oifname "to-paris" accept
-		ip6 saddr @from6-desk reject with icmpx admin-prohibited
-		ip daddr @local oifname != "eth0" ether saddr @mac-tv accept
-		ip daddr @network oifname @tunnels ether saddr @mac-tv accept
-		ip6 daddr @local6 oifname != "eth0" ether saddr @mac-tv accept
-		ip6 daddr @network6 oifname @tunnels ether saddr @mac-tv accept
-		oifname "to-paris" ether saddr @mac-tv accept
-		ether saddr @mac-tv reject with icmpx admin-prohibited
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
+		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
+		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
+		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
+		ip daddr @network oifname @tunnels ether saddr @device-macs accept
+		ip6 saddr @device-addresses6 ip6 daddr @local6 oifname != "eth0" accept
+		ip6 saddr @device-addresses6 ip6 daddr @network6 oifname @tunnels accept
+		ip6 daddr @local6 oifname != "eth0" ether saddr @device-macs accept
+		ip6 daddr @network6 oifname @tunnels ether saddr @device-macs accept
+		oifname . ip saddr @device-ways-32 accept
+		oifname . ip6 saddr @device-ways6-128 accept
+		oifname . ct mark & 0x8f000000 @device-marks-ways accept
+		ip saddr @device-addresses reject with icmpx admin-prohibited
+		ether saddr @device-macs reject with icmpx admin-prohibited
+		ip6 saddr @device-addresses6 reject with icmpx admin-prohibited
 		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 oifname "to-paris" accept
 		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 reject with icmpx admin-prohibited
 		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 oifname "to-paris" accept
 		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		iifname != @tunnels accept
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
 		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.1.0/24 accept
 		iifname "portals0" ip saddr 10.77.1.2 oifname "to-paris" accept
 		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
@@ -239,34 +268,31 @@ table inet portals {
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
 		iifname @tunnels drop
-		iifname @partly accept
-		ip saddr 10.77.0.0/16 drop
-		ip6 saddr fd77:1:2::/48 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
-		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		iifname "lo" accept
-		ip saddr @from-desk udp dport 53 reject with icmpx admin-prohibited
-		ip saddr @from-desk tcp dport 53 reject with icmpx admin-prohibited
-		udp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
-		tcp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
-		iifname @visitors udp dport 67 accept
-		iifname @visitors udp dport 547 accept
-		iifname @visitors udp dport 53 accept
-		iifname @visitors tcp dport 53 accept
-		iifname @visitors udp dport 5053 accept
-		iifname @visitors tcp dport 5053 accept
-		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
-		iifname @visitors meta l4proto icmp accept
-		iifname @visitors meta l4proto icmpv6 accept
-		iifname @visitors ct direction original reject with icmpx admin-prohibited
-		iifname @visitors ct state established,related accept
+		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
+		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 546-547 drop
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip6 daddr 2001:db8:1:2::/64 accept
@@ -279,30 +305,30 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		oifname @tunnels udp dport 546-547 drop
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
 		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
-		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
-		oifname != @inner oifname != @confined ip6 saddr @resolvers6 ct direction original reject with icmpx admin-prohibited
+		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		ip6 saddr @resolvers6 ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		oifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
-		iifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		ip daddr @resolvers udp dport 53 redirect to :5053
-		ip daddr @resolvers tcp dport 53 redirect to :5053
-		ip6 daddr @resolvers6 udp dport 53 redirect to :5053
-		ip6 daddr @resolvers6 tcp dport 53 redirect to :5053
-		ip saddr @from-desk ip daddr @own udp dport 53 dnat ip to 9.9.9.9
-		ip saddr @from-desk ip daddr @own tcp dport 53 dnat ip to 9.9.9.9
-		ip daddr @own udp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
-		ip daddr @own tcp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
+		udp dport 53 ip daddr @resolvers redirect to :5053
+		tcp dport 53 ip daddr @resolvers redirect to :5053
+		udp dport 53 ip6 daddr @resolvers6 redirect to :5053
+		tcp dport 53 ip6 daddr @resolvers6 redirect to :5053
+		udp dport 53 ip daddr @own ip saddr @from-desk dnat ip to 9.9.9.9
+		tcp dport 53 ip daddr @own ip saddr @from-desk dnat ip to 9.9.9.9
+		udp dport 53 ip daddr @own ether saddr @mac-tv dnat ip to 9.9.9.9
+		tcp dport 53 ip daddr @own ether saddr @mac-tv dnat ip to 9.9.9.9
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -313,40 +339,51 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		iifname @tunnels ct mark & 0x8f000000 == 0x80000000 meta mark set meta mark & 0x70ffffff | 0x80000000
-		iifname @tunnels ct mark & 0x8f000000 == 0x81000000 meta mark set meta mark & 0x70ffffff | 0x81000000
-		ip daddr != @kept-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip6 daddr != @kept6-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip daddr @own udp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
-		ip daddr @own tcp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
-		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x81000000
-		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x81000000
+		ct mark & 0x8f000000 == 0x80000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x81000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x81000000
+		meta mark & 0x80000000 == 0x0 ip daddr != @kept-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 ip6 daddr != @kept6-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 udp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 tcp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 tcp dport 443 iifname "eth2" ip daddr 192.0.2.0/24 meta mark set meta mark & 0x70ffffff | 0x81000000
+		meta mark & 0x80000000 == 0x0 tcp dport 443 iifname "eth2" ip6 daddr 2620:4f:8000::/48 meta mark set meta mark & 0x70ffffff | 0x81000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x81000000 ct mark set ct mark & 0x70ffffff | 0x81000000
-		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
-		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
-		iifname @confined iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @lan6-64 iifname . ip6 saddr & ffc0:: != @link6-10 iifname . ip6 saddr != @link6-128 drop
-		iifname "eth0" ip daddr @far drop
-		iifname "eth0" ip6 daddr @far6 drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip6 daddr @guarded6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 drop
 		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
 		ip6 daddr @open6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 ip6 saddr != @near6 drop
+		iifname != @watched accept
+		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		iifname "eth0" ip daddr @far drop
+		iifname "eth0" ip6 daddr @far6 drop
+		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname @confined meta nfproto ipv4 drop
+		iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
+		iifname . ip6 saddr & ffc0:: @link6-10 accept
+		iifname . ip6 saddr @link6-128 accept
+		iifname @confined meta nfproto ipv6 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname . ct mark & 0xef000000 @ways accept
-		ct direction original oifname @tunnels ct mark & 0x80000000 == 0x80000000 ct mark set ct mark & 0xdfffffff | 0x20000000
-		ct direction original oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct direction original oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct direction original oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @inner accept
-		ct direction original meta mark & 0x8f000000 == 0x80000000 drop
-		ct direction original meta mark & 0x8f000000 == 0x81000000 drop
-		ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
+		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
+		meta mark & 0x8f000000 == 0x81000000 ct direction original oifname != @inner drop
+		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

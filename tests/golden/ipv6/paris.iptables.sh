@@ -5,52 +5,60 @@ cd '/etc/portals'
 iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -d 10.77.0.0/16 -i to-nyc -o eth0 -j DROP
--A PORTALS_FORWARD -d 192.168.1.0/24 -i to-nyc -o eth0 -j DROP
--A PORTALS_FORWARD -d 10.77.0.0/16 -i to-nyc -o he-ipv6 -j DROP
--A PORTALS_FORWARD -d 192.168.1.0/24 -i to-nyc -o he-ipv6 -j DROP
--A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -d 0.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 10.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 100.64.0.0/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 127.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 169.254.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 172.16.0.0/12 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.0.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.2.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.88.99.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.168.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.18.0.0/15 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.51.100.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 203.0.113.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 240.0.0.0/4 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i to-nyc -o eth0 -j RETURN
--A PORTALS_FORWARD -d 0.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 10.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 100.64.0.0/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 127.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 169.254.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 172.16.0.0/12 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.0.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.2.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.88.99.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.168.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.18.0.0/15 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.51.100.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 203.0.113.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 240.0.0.0/4 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i to-nyc -o he-ipv6 -j RETURN
--A PORTALS_FORWARD -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 192.168.1.0/24 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i to-nyc -j DROP
--A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_1 -s 10.77.0.0/16 ! -i to-nyc -j DROP
+-A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
+-A PORTALS_FORWARD_1 -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -i to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_1 -d 10.77.0.0/16 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD_1 -d 192.168.1.0/24 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD_1 -d 10.77.0.0/16 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD_1 -d 192.168.1.0/24 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD_1 -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_1 -d 0.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 10.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 100.64.0.0/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 127.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 169.254.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 172.16.0.0/12 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.0.0.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.0.2.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.88.99.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.168.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 198.18.0.0/15 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 198.51.100.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 203.0.113.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 240.0.0.0/4 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o eth0 -j RETURN
+-A PORTALS_FORWARD_1 -d 0.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 10.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 100.64.0.0/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 127.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 169.254.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 172.16.0.0/12 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.0.0.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.0.2.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.88.99.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.168.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 198.18.0.0/15 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 198.51.100.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 203.0.113.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 240.0.0.0/4 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o he-ipv6 -j RETURN
+-A PORTALS_FORWARD_1 -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -s 192.168.1.0/24 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -j DROP
+-A PORTALS_FORWARD_2 -o eth0 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_2 -o he-ipv6 -g PORTALS_FORWARD_1
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i he-ipv6 -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -84,26 +92,33 @@ COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o lo -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_1 -o lo -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING_1 -j DROP
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-nyc -j RETURN
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING_1 -i to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -i lo -j RETURN
+-A PORTALS_PREROUTING_1 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -i lo -j RETURN
--A PORTALS_PREROUTING_2 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_2 -i to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
 -A PORTALS_PREROUTING_3 -s 10.77.1.0/24 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_3 -s 192.168.1.0/24 -i to-nyc -j RETURN
@@ -125,48 +140,56 @@ EOF
 ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
--A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 -i to-nyc -o eth0 -j DROP
--A PORTALS_FORWARD -d fd77:1:2::/48 -i to-nyc -o eth0 -j DROP
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 -i to-nyc -o he-ipv6 -j DROP
--A PORTALS_FORWARD -d fd77:1:2::/48 -i to-nyc -o he-ipv6 -j DROP
--A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -d ::/80 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 64:ff9b:1::/48 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 100::/63 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 2001::/23 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 2001:db8::/32 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 2002::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 3fff::/20 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 5f00::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d fc00::/7 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d fe80::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d fec0::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d ff00::/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i to-nyc -o eth0 -j RETURN
--A PORTALS_FORWARD -d ::/80 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 64:ff9b:1::/48 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 100::/63 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 2001::/23 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 2001:db8::/32 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 2002::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 3fff::/20 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 5f00::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d fc00::/7 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d fe80::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d fec0::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d ff00::/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i to-nyc -o he-ipv6 -j RETURN
--A PORTALS_FORWARD -s 2001:db8:1:2::/64 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -s fd77:1:2::/48 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i to-nyc -j DROP
--A PORTALS_FORWARD -s fd77:1:2::/48 -j DROP
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_1 -s fd77:1:2::/48 ! -i to-nyc -j DROP
+-A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
+-A PORTALS_FORWARD_1 -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -i to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_1 -d 2001:db8:1:2::/64 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD_1 -d fd77:1:2::/48 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD_1 -d 2001:db8:1:2::/64 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD_1 -d fd77:1:2::/48 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD_1 -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_1 -d ::/80 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 64:ff9b:1::/48 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 100::/63 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 2001::/23 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 2001:db8::/32 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 2002::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 3fff::/20 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 5f00::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d fc00::/7 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d fe80::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d fec0::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d ff00::/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o eth0 -j RETURN
+-A PORTALS_FORWARD_1 -d ::/80 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 64:ff9b:1::/48 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 100::/63 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 2001::/23 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 2001:db8::/32 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 2002::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 3fff::/20 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d 5f00::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d fc00::/7 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d fe80::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d fec0::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -d ff00::/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o he-ipv6 -j RETURN
+-A PORTALS_FORWARD_1 -s 2001:db8:1:2::/64 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -s fd77:1:2::/48 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -j DROP
+-A PORTALS_FORWARD_2 -o eth0 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_2 -o he-ipv6 -g PORTALS_FORWARD_1
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i he-ipv6 -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -198,26 +221,33 @@ COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o lo -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_1 -o lo -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING_1 -j DROP
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -d fd77:1:2:200::1/128 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -d fd77:1:2:200::1/128 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-nyc -j RETURN
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING_1 -i to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -i lo -j RETURN
+-A PORTALS_PREROUTING_1 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -i lo -j RETURN
--A PORTALS_PREROUTING_2 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_2 -i to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
 -A PORTALS_PREROUTING_3 -s fd77:1:2:100::/56 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_3 -s 2001:db8:1:2::/64 -i to-nyc -j RETURN

@@ -13,11 +13,11 @@ table inet portals {
 		elements = { "to-nyc" }
 	}
 	set guarded {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set guarded6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:200::1 }
 	}
 	set guests {
@@ -53,11 +53,11 @@ table inet portals {
 		elements = { 2001:db8:1:2::/64, fd77:1:2::/48 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
 	set own-ends6 {
-		type ipv6_addr; flags interval
+		type ipv6_addr
 		elements = { fd77:1:2:200::1 }
 	}
 	set peers-24 {
@@ -80,7 +80,15 @@ table inet portals {
 		type ipv6_addr; flags interval
 		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
 	}
+	set senders {
+		type ifname
+		elements = { "to-nyc" }
+	}
 	set tunnels {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set watched {
 		type ifname
 		elements = { "to-nyc" }
 	}
@@ -90,10 +98,15 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		oifname @tunnels udp dport 546-547 drop
-		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 546-547 drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" oifname != "he-ipv6" accept
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		iifname != @tunnels accept
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
 		iifname @tunnels oifname "he-ipv6" ip daddr @network drop
@@ -108,15 +121,13 @@ table inet portals {
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
 		iifname @tunnels drop
-		ip saddr 10.77.0.0/16 drop
-		ip6 saddr fd77:1:2::/48 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
 		iifname "he-ipv6" accept
-		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 546-547 drop
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels meta l4proto icmpv6 accept
@@ -127,8 +138,8 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		oifname @tunnels udp dport 546-547 drop
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner drop
 		oifname @inner accept
@@ -147,10 +158,10 @@ table inet portals {
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		oifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
-		iifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -163,20 +174,25 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner drop
 		ip6 daddr @guarded6 iifname != @inner drop
+		iifname != @watched accept
+		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @peers6-64 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname . ct mark & 0xef000000 @ways accept
-		ct direction original oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct direction original oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @inner accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		oifname != @tunnels accept
+		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

@@ -5,12 +5,20 @@ cd '/etc/portals'
 iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 198.18.0.0/15 -o to-paris -p udp -m udp --dport 3478:3481 -j RETURN
@@ -19,12 +27,16 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD ! -i to-paris -j RETURN
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_FORWARD -i eth1 -j RETURN
--A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_FORWARD_1 -i eth1 -j RETURN
+-A PORTALS_FORWARD_1 -i to-paris -j RETURN
+-A PORTALS_FORWARD_1 -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
@@ -44,8 +56,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.1/32 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
--A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
+-A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-paris -j RETURN
 -A PORTALS_OUTPUT -o eth1 -j RETURN
@@ -58,9 +70,11 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -o eth1 -j RETURN
 -A PORTALS_OUTPUT_1 -j DROP
 -A PORTALS_OUTPUT_2 -o lo -j RETURN
 -A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -o eth1 -j RETURN
 -A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
@@ -71,12 +85,17 @@ COMMIT
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+:PORTALS_POSTROUTING_2 - [0:0]
+:PORTALS_POSTROUTING_3 - [0:0]
+:PORTALS_POSTROUTING_4 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
+:PORTALS_PREROUTING_6 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
@@ -88,20 +107,32 @@ COMMIT
 -A PORTALS_OUTPUT_1 -d 224.0.0.0/4 -j RETURN
 -A PORTALS_OUTPUT_1 -d 255.255.255.255/32 -j RETURN
 -A PORTALS_OUTPUT_1 -j MARK --set-xmark 0x82000000/0x8f000000
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o lo -j RETURN
--A PORTALS_POSTROUTING -o to-paris -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING ! -o to-paris -m mark --mark 0x0/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_3
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_4
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_1 -o lo -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_1 -j DROP
+-A PORTALS_POSTROUTING_2 -o lo -j RETURN
+-A PORTALS_POSTROUTING_2 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_2 -j DROP
+-A PORTALS_POSTROUTING_3 -o lo -j RETURN
+-A PORTALS_POSTROUTING_3 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_3 -j DROP
+-A PORTALS_POSTROUTING_4 -o lo -j RETURN
+-A PORTALS_POSTROUTING_4 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_4 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000
@@ -110,30 +141,41 @@ COMMIT
 -A PORTALS_PREROUTING -i eth1 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -d 10.77.1.64/26 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -d 10.77.1.64/26 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -i eth1 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x81000000/0x8f000000
--A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
--A PORTALS_PREROUTING_3 -s 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_3 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -i lo -j RETURN
+-A PORTALS_PREROUTING_3 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_3 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -i lo -j RETURN
--A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -j DROP
--A PORTALS_PREROUTING_5 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -i eth1 -j DROP
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-paris -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-paris -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
+-A PORTALS_PREROUTING_6 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I OUTPUT 1 -j PORTALS_OUTPUT
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
@@ -155,17 +197,25 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 80 -j RETURN
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD ! -i to-paris -j RETURN
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -i to-paris -j DROP
--A PORTALS_FORWARD -i eth1 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
@@ -196,17 +246,33 @@ COMMIT
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+:PORTALS_POSTROUTING_2 - [0:0]
+:PORTALS_POSTROUTING_3 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -m mark --mark 0x82000000/0x8f000000 -j CONNMARK --set-xmark 0x82000000/0x8f000000
 -A PORTALS_OUTPUT_1 -d fe80::/10 -j RETURN
 -A PORTALS_OUTPUT_1 -d ff00::/8 -j RETURN
 -A PORTALS_OUTPUT_1 -j MARK --set-xmark 0x82000000/0x8f000000
--A PORTALS_POSTROUTING -o lo -j RETURN
--A PORTALS_POSTROUTING -o to-paris -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING ! -o to-paris -m mark --mark 0x0/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_3
+-A PORTALS_POSTROUTING_1 -o lo -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_1 -j DROP
+-A PORTALS_POSTROUTING_2 -o lo -j RETURN
+-A PORTALS_POSTROUTING_2 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_2 -j DROP
+-A PORTALS_POSTROUTING_3 -o lo -j RETURN
+-A PORTALS_POSTROUTING_3 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_3 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000

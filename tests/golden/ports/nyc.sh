@@ -21,7 +21,7 @@ table inet portals {
 		elements = { "to-paris" }
 	}
 	set from-console {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 192.168.1.50 }
 	}
 	set guarded {
@@ -65,32 +65,36 @@ table inet portals {
 		elements = { 10.77.0.0/16 }
 	}
 	set own-ends {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.1 }
-	}
-	set partly {
-		type ifname
-		elements = { "eth1" }
 	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
 	}
 	set resolvers {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
+	}
+	set senders {
+		type ifname
+		elements = { "eth1", "to-paris" }
 	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
 	}
 	set visited {
-		type ipv4_addr; flags interval
+		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
 	set visitors {
 		type ifname
 		elements = { "eth1" }
+	}
+	set watched {
+		type ifname
+		elements = { "eth1", "to-paris" }
 	}
 	set ways {
 		type ifname . mark
@@ -98,41 +102,43 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
-		iifname @tunnels udp dport 67-68 drop
+		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
+		udp dport 67-68 oifname @tunnels drop
 		ip saddr @from-console ip daddr @local oifname != "eth0" accept
 		ip saddr @from-console ip daddr @network oifname @tunnels accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 oifname "to-paris" accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 reject with icmpx admin-prohibited
-		iifname "eth1" meta nfproto ipv6 tcp dport 80 reject with icmpx admin-prohibited
-		iifname "eth1" meta nfproto ipv6 tcp dport 443 reject with icmpx admin-prohibited
+		meta nfproto ipv6 iifname "eth1" tcp dport 80 reject with icmpx admin-prohibited
+		meta nfproto ipv6 iifname "eth1" tcp dport 443 reject with icmpx admin-prohibited
 		iifname "eth1" tcp dport 80 oifname "to-paris" accept
 		iifname "eth1" tcp dport 80 reject with icmpx admin-prohibited
 		iifname "eth1" tcp dport 443 oifname "to-paris" accept
 		iifname "eth1" tcp dport 443 reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		iifname != @tunnels accept
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
-		iifname @partly accept
-		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname @visitors udp dport 67 accept
-		iifname @visitors udp dport 547 accept
-		iifname @visitors udp dport 53 accept
-		iifname @visitors tcp dport 53 accept
-		iifname @visitors udp dport 5053 accept
-		iifname @visitors tcp dport 5053 accept
-		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
-		iifname @visitors meta l4proto icmp accept
-		iifname @visitors meta l4proto icmpv6 accept
-		iifname @visitors ct direction original reject with icmpx admin-prohibited
-		iifname @visitors ct state established,related accept
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		iifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
@@ -141,9 +147,9 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		oifname @tunnels udp dport 67-68 drop
+		udp dport 67-68 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
+		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
 		oifname @inner accept
 		oifname @confined accept
 		udp dport 67-68 accept
@@ -158,13 +164,13 @@ table inet portals {
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
-		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		ip daddr @resolvers udp dport 53 redirect to :5053
-		ip daddr @resolvers tcp dport 53 redirect to :5053
+		udp dport 53 ip daddr @resolvers redirect to :5053
+		tcp dport 53 ip daddr @resolvers redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -173,40 +179,46 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		iifname @tunnels ct mark & 0x8f000000 == 0x80000000 meta mark set meta mark & 0x70ffffff | 0x80000000
-		iifname @tunnels ct mark & 0x8f000000 == 0x81000000 meta mark set meta mark & 0x70ffffff | 0x81000000
-		iifname @tunnels ct mark & 0x8f000000 == 0x82000000 meta mark set meta mark & 0x70ffffff | 0x82000000
-		ip saddr @from-console ip daddr != @kept-console ip daddr 198.18.0.0/15 udp dport 3478-3481 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x81000000
-		iifname "eth1" meta nfproto ipv4 tcp dport 80 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
-		iifname "eth1" meta nfproto ipv4 tcp dport 443 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
-		iifname "eth1" meta nfproto ipv6 tcp dport 80 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
-		iifname "eth1" meta nfproto ipv6 tcp dport 443 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x80000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x81000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x81000000
+		ct mark & 0x8f000000 == 0x82000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x82000000
+		meta mark & 0x80000000 == 0x0 udp dport 3478-3481 ip saddr @from-console ip daddr != @kept-console ip daddr 198.18.0.0/15 meta mark set meta mark & 0x70ffffff | 0x81000000
+		meta mark & 0x80000000 == 0x0 meta nfproto ipv4 tcp dport 80 iifname "eth1" meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 meta nfproto ipv4 tcp dport 443 iifname "eth1" meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 meta nfproto ipv6 tcp dport 80 iifname "eth1" meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x80000000 == 0x0 meta nfproto ipv6 tcp dport 443 iifname "eth1" meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x81000000 ct mark set ct mark & 0x70ffffff | 0x81000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
-		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+		iifname != @watched accept
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname @confined meta nfproto ipv4 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain own-marks {
 		type route hook output priority -150; policy accept;
-		ct direction original meta mark & 0x10000000 != 0x10000000 ip daddr != @kept-router tcp dport 443 meta mark set meta mark & 0x70ffffff | 0x82000000
-		ct direction original meta mark & 0x10000000 != 0x10000000 ip6 daddr != @kept6-router tcp dport 443 meta mark set meta mark & 0x70ffffff | 0x82000000
+		ct direction original meta mark & 0x10000000 != 0x10000000 tcp dport 443 ip daddr != @kept-router meta mark set meta mark & 0x70ffffff | 0x82000000
+		ct direction original meta mark & 0x10000000 != 0x10000000 tcp dport 443 ip6 daddr != @kept6-router meta mark set meta mark & 0x70ffffff | 0x82000000
 		meta mark & 0x8f000000 == 0x82000000 ct mark set ct mark & 0x70ffffff | 0x82000000
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
-		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x80000000 ct mark set ct mark & 0xdfffffff | 0x20000000
-		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @inner accept
-		ct direction original meta mark & 0x8f000000 == 0x80000000 drop
-		ct direction original meta mark & 0x8f000000 == 0x81000000 drop
-		ct direction original meta mark & 0x8f000000 == 0x82000000 drop
-		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply accept
+		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
+		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
+		meta mark & 0x8f000000 == 0x81000000 ct direction original oifname != @inner drop
+		meta mark & 0x8f000000 == 0x82000000 ct direction original oifname != @inner drop
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

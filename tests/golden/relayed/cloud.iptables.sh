@@ -17,15 +17,18 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 198.51.100.2/32 -d 198.51.100.1/32 -p udp -m udp --sport 40002 --dport 40001 -m conntrack --ctstate DNAT -j ACCEPT
 -A PORTALS_FORWARD -s 198.51.100.2/32 -d 198.51.100.4/32 -p udp -m udp --sport 40012 --dport 51822 -m conntrack --ctstate DNAT -j ACCEPT
 -A PORTALS_FORWARD -s 198.51.100.4/32 -d 198.51.100.2/32 -p udp -m udp --sport 51822 --dport 40012 -m conntrack --ctstate DNAT -j ACCEPT
+-A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_GUARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD_GUARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_GUARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 ! -i portals0 -j DROP
+-A PORTALS_FORWARD_GUARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD_GUARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_GUARD -i portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD_GUARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
 -A PORTALS_FORWARD_GUARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_GUARD -i portals0 -j DROP
--A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -j PORTALS_INPUT_GUARD
 -A PORTALS_INPUT -p udp -m udp --dport 51820 -j ACCEPT
 -A PORTALS_INPUT -p udp -m udp --dport 443 -j ACCEPT
@@ -59,16 +62,21 @@ COMMIT
 :PORTALS_PREROUTING_2 - [0:0]
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING ! -o portals0 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -d 10.77.3.1/32 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING_1 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -d 10.77.3.1/32 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i portals0 -j RETURN
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING_1 -i lo -j RETURN
+-A PORTALS_PREROUTING_1 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -i lo -j RETURN
--A PORTALS_PREROUTING_2 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_2 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
@@ -104,15 +112,18 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A PORTALS_FORWARD -s 2001:db8:1::1/128 -d 2001:db8:2::2/128 -p udp -m udp --sport 51822 --dport 51821 -m conntrack --ctstate DNAT -j ACCEPT
 -A PORTALS_FORWARD -s 2001:db8:2::2/128 -d 2001:db8:1::1/128 -p udp -m udp --sport 51821 --dport 51822 -m conntrack --ctstate DNAT -j ACCEPT
+-A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_GUARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD_GUARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_GUARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_GUARD -s fd77:1:2::/48 ! -i portals0 -j DROP
+-A PORTALS_FORWARD_GUARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD_GUARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_GUARD -i portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD_GUARD -d fd77:1:2::/48 -i portals0 -o eth0 -j DROP
 -A PORTALS_FORWARD_GUARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_GUARD -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_GUARD -i portals0 -j DROP
--A PORTALS_FORWARD_GUARD -s fd77:1:2::/48 -j DROP
 -A PORTALS_INPUT -j PORTALS_INPUT_GUARD
 -A PORTALS_INPUT -p udp -m udp --dport 51820 -j ACCEPT
 -A PORTALS_INPUT -p udp -m udp --dport 443 -j ACCEPT
@@ -145,16 +156,21 @@ COMMIT
 :PORTALS_PREROUTING_2 - [0:0]
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING ! -o portals0 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -d fd77:1:2:300::1/128 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING_1 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -d fd77:1:2:300::1/128 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i portals0 -j RETURN
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING_1 -i lo -j RETURN
+-A PORTALS_PREROUTING_1 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -i lo -j RETURN
--A PORTALS_PREROUTING_2 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_2 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING

@@ -3,11 +3,11 @@
 use super::{
     CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent, built_in,
 };
-use crate::base::net::{Cidr, Family, Mark};
+use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::base::sorted::SortedMap;
 use crate::firewall::{
     Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
-    NetworksAtInterfaces, Pinholes, Set, SetName,
+    NetworksAtInterfaces, Pairing, Pinholes, Set, SetName,
 };
 
 /// Returns the chains that do the same as `firewall`, for these families. `pinholes` are the rules that
@@ -71,7 +71,8 @@ impl Spelling<'_> {
             self.add_lines(&mut open, &rule.conditions, &IptablesTarget::Do(rule.action));
         }
         let guard = if open.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
-        let lines = self.guard(&guard, rules, &mut chains);
+        let rules: Vec<&FirewallRule> = self.rules(rules).collect();
+        let lines = self.guard(&guard, &rules, &mut chains);
         if !lines.is_empty() {
             chains.insert(guard.clone(), lines);
         }
@@ -93,9 +94,9 @@ impl Spelling<'_> {
             .filter(move |rule| rule.conditions.iter().filter_map(Condition::family).all(|of| of == family))
     }
 
-    fn guard(&self, name: &str, rules: &[FirewallRule], chains: &mut Chains) -> Vec<IptablesRule> {
+    fn guard(&self, name: &str, rules: &[&FirewallRule], chains: &mut Chains) -> Vec<IptablesRule> {
         let mut lines = Vec::new();
-        for rule in self.rules(rules) {
+        for (index, rule) in rules.iter().enumerate() {
             let target = if rule.action == Action::Accept {
                 IptablesTarget::Return
             } else {
@@ -104,31 +105,55 @@ impl Spelling<'_> {
             let is_apart = |condition: &Condition| {
                 self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions)
             };
-            let (mut exceptions, mut conditions) = (Vec::new(), Vec::new());
+            let (mut exceptions, mut conditions, mut has_exceptions) = (Vec::new(), Vec::new(), false);
             for condition in &rule.conditions {
-                let list = if is_apart(condition) { &mut exceptions } else { &mut conditions };
-                list.push(condition.clone());
+                if is_apart(condition) {
+                    exceptions.append(&mut self.alternatives(&condition.opposite()));
+                    has_exceptions = true;
+                } else if !matches!(condition, Condition::Family(_)) {
+                    conditions.push(condition.clone());
+                }
             }
-            if exceptions.is_empty() {
+            if !has_exceptions {
                 self.add_lines(&mut lines, &conditions, &target);
                 continue;
             }
             // iptables can express "none of these" only with a separate chain.
-            debug_assert_ne!(
-                target,
-                IptablesTarget::Return,
-                "would return to the next rule instead of ending here"
-            );
-            let aside = format!("{name}_{}", chains.len() + 1);
-            let mut apart = Vec::new();
-            for condition in &exceptions {
-                for conditions in self.excepted(condition) {
-                    apart.push(IptablesRule { conditions, target: IptablesTarget::Return });
+            let of_exceptions = |target: &IptablesTarget| {
+                let line = |conditions| IptablesRule { conditions, target: target.clone() };
+                exceptions.into_iter().map(line).collect::<Vec<_>>()
+            };
+            if target == IptablesTarget::Return {
+                // The packets that do not end here go on in a chain with the rest of the rules. They do not
+                // come back.
+                let aside = new_chain(name, chains);
+                let rest = self.guard(name, &rules[index + 1..], chains);
+                if rest.is_empty() {
+                    chains.remove(&aside);
+                    break;
                 }
+                chains.insert(aside.clone(), rest);
+                let go_on = IptablesTarget::Goto(aside);
+                let mut excepted = of_exceptions(&go_on);
+                if conditions.is_empty() {
+                    lines.append(&mut excepted);
+                } else {
+                    let apart = new_chain(name, chains);
+                    chains.insert(apart.clone(), excepted);
+                    self.add_lines(&mut lines, &conditions, &IptablesTarget::Goto(apart));
+                    lines.push(IptablesRule { conditions: Vec::new(), target: go_on });
+                }
+                return lines;
             }
+            let mut apart = of_exceptions(&IptablesTarget::Return);
             apart.push(IptablesRule { conditions: Vec::new(), target });
+            let aside = new_chain(name, chains);
             chains.insert(aside.clone(), apart);
             self.add_lines(&mut lines, &conditions, &IptablesTarget::Jump(aside));
+        }
+        // All packets return at the end of a chain.
+        while lines.last().is_some_and(|line| line.target == IptablesTarget::Return) {
+            lines.pop();
         }
         lines
     }
@@ -152,50 +177,37 @@ impl Spelling<'_> {
         }
     }
 
-    /// Returns the conditions without sets of which none may hold, for a condition "none of these". The
-    /// conditions of one list hold together.
-    fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
-        match condition {
-            Condition::NotFrom(NetworksAtInterfaces { set, length, .. }) => {
-                self.places(set, *length, Condition::Source)
-            }
-            Condition::NotTo(NetworksAtInterfaces { set, length, .. }) => {
-                self.places(set, *length, Condition::Destination)
-            }
-            Condition::NotReturning(marks) => self.marks(marks, Condition::Incoming),
-            _ => self.alternatives(&condition.opposite()),
-        }
-    }
-
-    fn places(&self, set: &SetName, length: u8, address: fn(Networks) -> Condition) -> Vec<Vec<Condition>> {
+    fn places(&self, pairing: Pairing, set: &SetName, length: u8) -> Vec<Vec<Condition>> {
         let Some(Set::NetworksAtInterfaces(_, places)) = self.set(set) else { return Vec::new() };
+        let address = if pairing.destination { Condition::Destination } else { Condition::Source };
         let mut alternatives = Vec::new();
         for (name, first) in places {
             let network = Cidr::new(*first, length).expect("a length of the set's family");
-            let interface = Condition::Incoming(Interfaces::One(name.clone()));
-            alternatives.push(vec![address(Networks::One(network)), interface]);
+            alternatives.push(vec![address(Networks::One(network)), at(pairing, name)]);
         }
         alternatives
     }
 
-    fn marks(&self, marks: &MarksAtInterfaces, at: fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
+    fn marks(&self, pairing: Pairing, marks: &MarksAtInterfaces) -> Vec<Vec<Condition>> {
         let Some(Set::MarksAtInterfaces(pairs)) = self.set(&marks.set) else { return Vec::new() };
         let mut alternatives = Vec::new();
         for (name, value) in pairs {
             let mark = Mark { value: *value, mask: marks.mask };
-            alternatives.push(vec![at(Interfaces::One(name.clone())), Condition::ConnectionMarked(mark)]);
+            alternatives.push(vec![at(pairing, name), Condition::ConnectionMarked(mark)]);
         }
         alternatives
     }
 
     /// Returns the conditions without sets of which one must hold. The conditions of one list hold together.
     fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
-        if let Condition::Departing(marks) = condition {
-            return self.marks(marks, Condition::Outgoing);
-        }
-        // The tables of a family see no packets of another family.
-        if let Condition::Family(_) = condition {
-            return vec![Vec::new()];
+        match condition {
+            Condition::Way(pairing, marks) => return self.marks(*pairing, marks),
+            Condition::Place(pairing, NetworksAtInterfaces { set, length, .. }) => {
+                return self.places(*pairing, set, *length);
+            }
+            // The tables of a family see no packets of another family.
+            Condition::Family(_) => return vec![Vec::new()],
+            _ => {}
         }
         match condition.set() {
             Some(set) => self.elements(condition, set),
@@ -219,7 +231,7 @@ impl Spelling<'_> {
                     alternatives.push(vec![Condition::Device(Devices::One(*mac))]);
                 }
             }
-            Some(Set::Networks(_, networks)) => {
+            Some(Set::Networks(.., networks)) => {
                 for network in networks {
                     let mut one = self.alternatives(&condition.with_networks(Networks::One(*network)));
                     alternatives.append(&mut one);
@@ -243,18 +255,11 @@ impl Spelling<'_> {
 
     /// Reports whether the condition is "none of these" with several values.
     fn excepts_many(&self, condition: &Condition) -> bool {
-        if let Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_) = condition {
-            return true;
+        if let Condition::Place(pairing, _) | Condition::Way(pairing, _) = condition {
+            return pairing.negated;
         }
-        let negative = matches!(
-            condition,
-            Condition::NotIncoming(_)
-                | Condition::NotOutgoing(_)
-                | Condition::NotSource(_)
-                | Condition::NotDestination(_)
-        );
         let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
-        negative && several
+        several && is_negative(condition)
     }
 }
 
@@ -276,14 +281,75 @@ fn without_set(condition: &Condition) -> Vec<Vec<Condition>> {
     }
 }
 
-/// Reports whether the condition excludes networks while another condition names some: a line of iptables can
-/// have only one of the two.
+/// Reports whether the condition excludes values of an option that another condition has as well: a line of
+/// iptables has each option once.
 fn is_asked_twice(condition: &Condition, all: &[Condition]) -> bool {
-    let is_source = |other: &Condition| matches!(other, Condition::Source(_));
-    let is_destination = |other: &Condition| matches!(other, Condition::Destination(_));
+    let options = options(condition);
+    is_negative(condition) && all.iter().filter(|other| options & self::options(other) != 0).count() > 1
+}
+
+fn is_negative(condition: &Condition) -> bool {
+    matches!(
+        condition,
+        Condition::NotIncoming(_)
+            | Condition::NotOutgoing(_)
+            | Condition::NotSource(_)
+            | Condition::NotDestination(_)
+    )
+}
+
+/// Returns a bit for each option of a condition: `-i`, `-o`, `-s` and `-d`.
+fn options(condition: &Condition) -> u8 {
     match condition {
-        Condition::NotSource(_) => all.iter().any(is_source),
-        Condition::NotDestination(_) => all.iter().any(is_destination),
-        _ => false,
+        Condition::Incoming(_) | Condition::NotIncoming(_) => 1,
+        Condition::Outgoing(_) | Condition::NotOutgoing(_) => 2,
+        Condition::Way(pairing, _) if !pairing.negated => 1 + u8::from(pairing.outgoing),
+        Condition::InterfacePair(_) => 1 | 2,
+        Condition::Source(_) | Condition::NotSource(_) => 4,
+        Condition::Place(pairing, _) if !pairing.negated => {
+            (1 + u8::from(pairing.outgoing)) | if pairing.destination { 8 } else { 4 }
+        }
+        Condition::Destination(_) | Condition::NotDestination(_) => 8,
+        _ => 0,
+    }
+}
+
+fn at(pairing: Pairing, interface: &IfName) -> Condition {
+    let at = if pairing.outgoing { Condition::Outgoing } else { Condition::Incoming };
+    at(Interfaces::One(interface.clone()))
+}
+
+/// Adds an empty chain, and returns its name.
+fn new_chain(name: &str, chains: &mut Chains) -> String {
+    let aside = format!("{name}_{}", chains.len() + 1);
+    chains.insert(aside.clone(), Vec::new());
+    aside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::script;
+    use super::*;
+
+    /// A packet that does not meet the other conditions meets the rest of the rules, too.
+    #[test]
+    fn a_rule_that_accepts_packets_to_none_of_several_keeps_its_other_conditions() {
+        let elsewhere = |name: &str| Condition::NotOutgoing(Interfaces::One(name.parse().unwrap()));
+        let conditions = vec![Condition::FromResponder, elsewhere("eth0"), elsewhere("eth1")];
+        let accept = FirewallRule { conditions, action: Action::Accept };
+        let drop = FirewallRule { conditions: Vec::new(), action: Action::Drop };
+        let firewall =
+            Firewall { chains: [(Chain::Forward, vec![accept, drop])].into(), ..Firewall::default() };
+        let ruleset = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
+        let script = script(&IptablesRuleset::new(), &ruleset, Family::V4);
+        let lines: Vec<&str> = script.lines().filter(|line| line.starts_with("-A")).collect();
+        let expected = [
+            "-A PORTALS_FORWARD -m conntrack --ctdir REPLY -g PORTALS_FORWARD_2",
+            "-A PORTALS_FORWARD -g PORTALS_FORWARD_1",
+            "-A PORTALS_FORWARD_1 -j DROP",
+            "-A PORTALS_FORWARD_2 -o eth0 -g PORTALS_FORWARD_1",
+            "-A PORTALS_FORWARD_2 -o eth1 -g PORTALS_FORWARD_1",
+        ];
+        assert_eq!(lines, expected);
     }
 }

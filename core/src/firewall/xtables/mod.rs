@@ -121,6 +121,8 @@ pub enum IptablesTarget {
     Return,
     /// The packet goes through another chain of ours first.
     Jump(String),
+    /// The packet goes on in another chain of ours, and returns to the chain before this one.
+    Goto(String),
     /// A target that we never write, which shows a change by another program. Only observed rules have it.
     Foreign,
 }

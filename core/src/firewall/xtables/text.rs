@@ -37,12 +37,7 @@ fn rank(condition: &Condition) -> u8 {
         Condition::NotMarked(_) => 9,
         Condition::ConnectionMarked(_) => 10,
         Condition::ConnectionNotMarked(_) => 11,
-        Condition::Family(_)
-        | Condition::InterfacePair(_)
-        | Condition::NotFrom(_)
-        | Condition::NotTo(_)
-        | Condition::NotReturning(_)
-        | Condition::Departing(_) => 12,
+        Condition::Family(_) | Condition::InterfacePair(_) | Condition::Place(..) | Condition::Way(..) => 12,
     }
 }
 
@@ -106,6 +101,7 @@ fn text(line: &IptablesRule, family: Family) -> String {
         IptablesTarget::Do(action) => write_action(&mut text, *action, family),
         IptablesTarget::Return => text.push_str(" -j RETURN"),
         IptablesTarget::Jump(chain) => drop(write!(text, " -j {chain}")),
+        IptablesTarget::Goto(chain) => drop(write!(text, " -g {chain}")),
         IptablesTarget::Foreign => {}
     }
     text
@@ -240,8 +236,8 @@ impl<'a> Words<'a> {
     fn line(mut self) -> Option<IptablesRule> {
         let mut conditions = Vec::new();
         while let Some(option) = self.next() {
-            if option == "-j" {
-                let target = self.target().filter(|_| self.protocol.is_none())?;
+            if option == "-j" || option == "-g" {
+                let target = self.target(option == "-g").filter(|_| self.protocol.is_none())?;
                 put_in_order(&mut conditions);
                 return Some(IptablesRule { conditions, target });
             }
@@ -303,7 +299,7 @@ impl<'a> Words<'a> {
         Some(())
     }
 
-    fn target(&mut self) -> Option<IptablesTarget> {
+    fn target(&mut self, goes: bool) -> Option<IptablesTarget> {
         let target = self.next()?;
         let target = match OPTIONS.iter().find(|(name, _)| *name == target) {
             Some((_, option)) if self.next()? == *option => {
@@ -316,7 +312,10 @@ impl<'a> Words<'a> {
                 "DROP" => IptablesTarget::Do(Action::Drop),
                 "MASQUERADE" => IptablesTarget::Do(Action::Masquerade),
                 "RETURN" => IptablesTarget::Return,
-                chain if chain.starts_with(CHAIN_PREFIX) => IptablesTarget::Jump(chain.to_owned()),
+                chain if chain.starts_with(CHAIN_PREFIX) => {
+                    let to = if goes { IptablesTarget::Goto } else { IptablesTarget::Jump };
+                    to(chain.to_owned())
+                }
                 _ => return None,
             },
         };

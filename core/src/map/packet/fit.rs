@@ -7,7 +7,7 @@ use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::base::text::push_all;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, Interfaces, MarksAtInterfaces, Networks, Set, text,
+    Action, Chain, Condition, Devices, Firewall, Interfaces, MarksAtInterfaces, Networks, Pairing, Set, text,
 };
 use crate::state::{RouteTarget, Rule, RuleAction, Selector, State, words};
 
@@ -183,30 +183,34 @@ impl<'a> Packet<'a> {
                 };
                 named.iter().any(|mac| self.devices.contains(mac)).into()
             }
+            // A forged source or destination meets it.
+            Condition::Place(pairing, _) | Condition::Way(pairing, _) if pairing.negated => Fit::Maybe,
+            Condition::Place(pairing, places) => {
+                let interface = if pairing.outgoing { self.outgoing } else { self.incoming };
+                self.is_from(&at(interface, places.length, set))
+            }
             Condition::Marked(mark) | Condition::NotMarked(mark) => is_set(self.mark, *mark).into(),
             Condition::ConnectionMarked(mark) | Condition::ConnectionNotMarked(mark) => {
                 is_set(self.connection_mark, *mark).into()
             }
-            Condition::Departing(MarksAtInterfaces { mask, .. }) => match (set, self.outgoing) {
-                (Some(Set::MarksAtInterfaces(pairs)), Some(outgoing)) => {
-                    let bits = self.connection_mark & mask;
-                    pairs.iter().any(|(name, mark)| name.as_str() == outgoing && *mark == bits).into()
+            Condition::Way(Pairing { outgoing: true, .. }, MarksAtInterfaces { mask, .. }) => {
+                match (set, self.outgoing) {
+                    (Some(Set::MarksAtInterfaces(pairs)), Some(outgoing)) => {
+                        let bits = self.connection_mark & mask;
+                        pairs.iter().any(|(name, mark)| name.as_str() == outgoing && *mark == bits).into()
+                    }
+                    _ => Fit::No,
                 }
-                _ => Fit::No,
-            },
+            }
             Condition::Family(_) | Condition::FromOriginator => Fit::Yes,
             // The packet is the first one of a connection, and no relayed one.
             Condition::Established
             | Condition::Redirected
             | Condition::FromResponder
+            | Condition::Way(..)
             | Condition::UdpBetween(..) => Fit::No,
             Condition::Icmp(_) if self.port.is_some() => Fit::No,
-            // A forged source or destination meets it.
-            Condition::NotFrom(_)
-            | Condition::NotTo(_)
-            | Condition::NotReturning(_)
-            | Condition::TcpSyn
-            | Condition::Icmp(_) => Fit::Maybe,
+            Condition::TcpSyn | Condition::Icmp(_) => Fit::Maybe,
             Condition::UdpPort(first, last) => self.is_at(Protocol::Udp, *first, *last),
             Condition::TcpPort(first, last) => self.is_at(Protocol::Tcp, *first, *last),
         };
@@ -241,10 +245,23 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Returns the networks of a set at an interface.
+fn at(interface: Option<&str>, length: u8, set: Option<&Set>) -> Vec<Cidr> {
+    let mut networks = Vec::new();
+    if let Some(Set::NetworksAtInterfaces(_, places)) = set {
+        for (name, first) in places {
+            if interface == Some(name.as_str()) {
+                networks.extend(Cidr::new(*first, length));
+            }
+        }
+    }
+    networks
+}
+
 fn members<'a>(networks: &'a Networks, set: Option<&'a Set>) -> &'a [Cidr] {
     match (networks, set) {
         (Networks::One(network), _) => slice::from_ref(network),
-        (Networks::In(..), Some(Set::Networks(_, all))) => all.as_slice(),
+        (Networks::In(..), Some(Set::Networks(.., all))) => all.as_slice(),
         _ => &[],
     }
 }

@@ -12,7 +12,7 @@ use super::{DIRECTION_ORIGINAL, ICMP, ICMPV6, SOURCE, TCP, family_number};
 use crate::base::net::{Cidr, Family, Mac, Mark};
 use crate::firewall::{
     Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
-    SetName,
+    Pairing, SetName,
 };
 use crate::kernel::attributes::native_number;
 
@@ -127,17 +127,17 @@ impl<'a> Decoder<'a> {
                 Condition::Icmp(if is_of_v6 { Family::V6 } else { Family::V4 })
             }
             (Load::IncomingName, Some(Load::OutgoingName)) => Condition::InterfacePair(test.set()?),
-            (_, Some(Load::ConnectionMark)) => {
-                let mask = native_number(test.mask()?)?;
-                let ways = MarksAtInterfaces { set: test.set()?, mask };
-                let is_incoming = first == Load::IncomingName;
-                if is_incoming { Condition::NotReturning(ways) } else { Condition::Departing(ways) }
-            }
             (_, Some(field)) => {
-                let (family, length) = (field.family()?, test.length()?);
-                let places = NetworksAtInterfaces { family, set: test.set()?, length };
-                let is_source = field == Load::source(family);
-                if is_source { Condition::NotFrom(places) } else { Condition::NotTo(places) }
+                let mut pairing =
+                    Pairing { outgoing: first == Load::OutgoingName, destination: false, negated: inverted };
+                let set = test.set()?;
+                if field == Load::ConnectionMark {
+                    Condition::Way(pairing, MarksAtInterfaces { set, mask: native_number(test.mask()?)? })
+                } else {
+                    let (family, length) = (field.family()?, test.length()?);
+                    pairing.destination = field != Load::source(family);
+                    Condition::Place(pairing, NetworksAtInterfaces { family, set, length })
+                }
             }
             (Load::IncomingName | Load::OutgoingName, None) => {
                 let interfaces = match test.set() {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::base::net::{Cidr, Family, Mark, netmask};
 use crate::firewall::{
-    Action, Condition, Devices, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
+    Action, Condition, Devices, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces, Pairing,
 };
 
 /// Flag SYN, and the mask of SYN and RST.
@@ -45,10 +45,8 @@ impl Encoder {
             Condition::Family(family) => self.ask_family(*family),
             Condition::Incoming(interfaces) => self.interface(Load::IncomingName, interfaces, false),
             Condition::NotIncoming(interfaces) => self.interface(Load::IncomingName, interfaces, true),
-            Condition::NotFrom(places) => self.place(Load::source(places.family), places),
-            Condition::NotTo(places) => self.place(Load::destination(places.family), places),
-            Condition::NotReturning(ways) => self.way(Load::IncomingName, ways, true),
-            Condition::Departing(ways) => self.way(Load::OutgoingName, ways, false),
+            Condition::Place(pairing, places) => self.place(*pairing, places),
+            Condition::Way(pairing, ways) => self.way(*pairing, ways),
             Condition::Outgoing(interfaces) => self.interface(Load::OutgoingName, interfaces, false),
             Condition::NotOutgoing(interfaces) => self.interface(Load::OutgoingName, interfaces, true),
             Condition::InterfacePair(set) => {
@@ -185,21 +183,26 @@ impl Encoder {
         self.mark(fact, Mark { value: 0, mask: bits }, Relation::NotEqual);
     }
 
-    fn place(&mut self, field: Load, NetworksAtInterfaces { family, set, length }: &NetworksAtInterfaces) {
+    fn place(
+        &mut self,
+        pairing: Pairing,
+        NetworksAtInterfaces { family, set, length }: &NetworksAtInterfaces,
+    ) {
         self.need_family(*family);
-        self.load(Load::IncomingName);
-        self.writer.load(field, address_length(*family), SECOND);
+        self.load(side(pairing));
+        let field = if pairing.destination { Load::destination } else { Load::source };
+        self.writer.load(field(*family), address_length(*family), SECOND);
         if *length < family.bits() {
             self.mask(&address_bytes(netmask(*family, *length)), SECOND);
         }
-        self.writer.look_up(&set.0, true);
+        self.writer.look_up(&set.0, pairing.negated);
     }
 
-    fn way(&mut self, name: Load, MarksAtInterfaces { set, mask }: &MarksAtInterfaces, inverted: bool) {
-        self.load(name);
+    fn way(&mut self, pairing: Pairing, MarksAtInterfaces { set, mask }: &MarksAtInterfaces) {
+        self.load(side(pairing));
         self.writer.load(Load::ConnectionMark, 0, SECOND);
         self.mask(&mask.to_ne_bytes(), SECOND);
-        self.writer.look_up(&set.0, inverted);
+        self.writer.look_up(&set.0, pairing.negated);
     }
 
     fn address(&mut self, field: fn(Family) -> Load, networks: &Networks, inverted: bool) {
@@ -297,6 +300,10 @@ impl Encoder {
     fn mask(&mut self, kept: &[u8], register: u32) {
         self.writer.bits(kept, &vec![0; kept.len()], register);
     }
+}
+
+fn side(pairing: Pairing) -> Load {
+    if pairing.outgoing { Load::OutgoingName } else { Load::IncomingName }
 }
 
 fn equality(inverted: bool) -> Relation {

@@ -183,7 +183,7 @@ It stops in the tunnel to paris: it has had no handshake.
 pub(crate) const OF_NFTABLES: &[Trouble] = &[
     Trouble {
         fault: "A chain of another program drops the packets of a device",
-        words: "✗ forward      inet portals forward: ip saddr @from-way oifname \"to-paris\" accept
+        words: "✗ forward      inet portals forward: oifname . ip saddr @device-ways-32 accept
                  inet mine forward: jump guard
                  inet mine guard: ip saddr 192.168.1.50 counter drop
 ⋮
