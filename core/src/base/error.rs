@@ -76,11 +76,13 @@ impl fmt::Display for Error {
 }
 
 /// Returns a cause without the symbol and the number that some libraries add: in `EPERM: Operation not
-/// permitted` and `Operation not permitted (os error 1)`, the words are enough for a person.
+/// permitted` and `Operation not permitted (os error 1)`, the words are enough for a person. In a program
+/// without Debug formatting, the symbol is empty: `: Operation not permitted`.
 fn words(cause: &str) -> &str {
     let cause = cause.split_once(" (os error").map_or(cause, |(words, _)| words);
     let is_symbol = |text: &str| {
-        text.starts_with('E') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        text.is_empty()
+            || text.starts_with('E') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
     cause.split_once(": ").filter(|(symbol, _)| is_symbol(symbol)).map_or(cause, |(_, words)| words)
 }
@@ -188,4 +190,22 @@ impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
 #[inline(never)]
 fn under(message: String, cause: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Failed, message).because(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_has_neither_a_symbol_nor_a_number() {
+        for cause in
+            ["EPERM: Not permitted", "Not permitted (os error 1)", ": Not permitted", "Not permitted"]
+        {
+            assert_eq!(Error::failed("cannot").because(cause).to_string(), "cannot: Not permitted");
+        }
+        assert_eq!(
+            Error::failed("cannot").because("paris: no answer").to_string(),
+            "cannot: paris: no answer"
+        );
+    }
 }
