@@ -68,18 +68,16 @@ fn fitting(mut firewall: Firewall) -> Firewall {
         rules.retain(|rule| {
             let syn = rule.conditions.contains(&Condition::TcpSyn);
             let fits = match (chain, rule.action) {
-                (Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving, Action::ClampMss(_)) => {
-                    syn && *chain != Chain::Marks
-                }
+                (Chain::Forward | Chain::OwnMarks | Chain::Leaving, Action::ClampMss(_)) => syn,
                 (Chain::Prerouting, action) => matches!(action, Action::Redirect(_) | Action::Accept),
                 (Chain::RelayedTo | Chain::RelayedFrom, action) => action == Action::Accept,
                 (Chain::Postrouting, action) => matches!(action, Action::Masquerade | Action::Accept),
-                (Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving, action) => {
-                    action != Action::Reject
+                (Chain::Marks | Chain::OwnMarks | Chain::Leaving, action) => {
+                    !matches!(action, Action::Reject | Action::ClampMss(_))
                 }
                 (_, action) => matches!(action, Action::Accept | Action::Drop | Action::Reject),
             };
-            let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks | Chain::Mss);
+            let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks);
             let asks_devices = rule.conditions.iter().any(|c| matches!(c, Condition::Device(_)));
             let fits = fits && (knows_devices || !asks_devices);
             let sorts = |of: &[fn(&Condition) -> bool]| {
@@ -261,7 +259,7 @@ fn a_refused_line_is_named() {
         let program = tables.legacy.expect("Debian's iptables has both flavours");
         // TCPMSS without a match for SYN.
         let rule = FirewallRule { conditions: Vec::new(), action: Action::ClampMss(1240) };
-        let firewall = Firewall { chains: [(Chain::Mss, vec![rule])].into(), ..Firewall::default() };
+        let firewall = Firewall { chains: [(Chain::Forward, vec![rule])].into(), ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
         let error = tables.change(program, &IptablesRuleset::new(), &wanted).unwrap_err().to_string();
         assert!(error.starts_with("cannot change the rules of iptables: iptables-"), "{error}");

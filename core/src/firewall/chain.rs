@@ -9,8 +9,6 @@ pub enum Chain {
     Input,
     /// Packets that this host sends itself.
     Output,
-    /// TCP segment sizes of forwarded packets.
-    Mss,
     /// Destinations of relayed packets, before any other program translates them.
     RelayedTo,
     /// Sources of relayed packets, before any other program translates them.
@@ -42,11 +40,10 @@ pub struct NetfilterHook {
 
 impl Chain {
     /// Base chains of our table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Forward,
         Self::Input,
         Self::Output,
-        Self::Mss,
         Self::RelayedTo,
         Self::RelayedFrom,
         Self::Prerouting,
@@ -62,7 +59,6 @@ impl Chain {
             Self::Forward => "forward",
             Self::Input => "input",
             Self::Output => "output",
-            Self::Mss => "mss",
             Self::RelayedTo => "relayed-to",
             Self::RelayedFrom => "relayed-from",
             Self::Prerouting => "prerouting",
@@ -79,7 +75,6 @@ impl Chain {
             Self::Forward => ("filter", "forward", 2, 0),
             Self::Input => ("filter", "input", 1, 0),
             Self::Output => ("filter", "output", 3, 0),
-            Self::Mss => ("filter", "forward", 2, -150),
             Self::RelayedTo => ("nat", "prerouting", 0, -110),
             Self::RelayedFrom => ("nat", "postrouting", 4, 90),
             Self::Prerouting => ("nat", "prerouting", 0, -100),

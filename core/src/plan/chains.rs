@@ -11,15 +11,12 @@ use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::SourceNat,
-    Condition::{self, Family as Of, Icmp, Marked, NotDestination, NotSource},
+    Condition::{self, Family as Of, Icmp, Marked, NotDestination},
     Networks,
 };
-use crate::plan::nat::KNOWN;
 use crate::plan::priorities::{CHAINS, into, loopback};
-use crate::plan::sets::{
-    OWN, Rules, Sets, add, add_members, add_of, disjoint, from, from_in, leaving, networks_in, to,
-};
-use crate::plan::{classifier, exempt, marks};
+use crate::plan::sets::{OWN, Rules, Sets, add, add_members, add_of, disjoint, from, from_in, leaving, to};
+use crate::plan::{classifier, exempt, marks, nat};
 use crate::site::{Chain, Entrance, Portal, Site};
 use crate::state::{Rule, Selector};
 
@@ -52,7 +49,7 @@ pub(super) fn source_nat(rules: &mut Rules, site: &Site) {
     let interfaces: SortedSet<&IfName> = site.chain_addresses().map(|(interface, _)| interface).collect();
     for interface in interfaces {
         for family in site.carried() {
-            let strange = [leaving(interface), NotSource(networks_in(family, KNOWN))];
+            let strange = [leaving(interface), nat::unknown(site, family)];
             send_as(rules, site.address(family), &strange);
         }
     }

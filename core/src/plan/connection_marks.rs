@@ -1,14 +1,17 @@
 //! Connection marks that record the tunnel a connection went into.
 
+use std::slice;
+
+use crate::base::net::Family::V6;
 use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, FromOriginator, FromResponder, Way},
+    Condition::{ConnectionMarked, Family, FromOriginator, FromResponder, Way},
     MarksAtInterfaces, Pairing, Set, SetName,
 };
 use crate::plan::sets::{
-    Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving_in, not_by_uplinks,
+    Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, leaving_in, not_by_uplinks,
 };
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
@@ -37,8 +40,9 @@ pub(super) fn untold() -> Mark {
 ///   policy rule is left, they leave via the uplink, and meet all rules.
 /// - Packets with a forged source are dropped before these rules: see [`ingress`](super::ingress) and
 ///   [`strays`](super::strays).
-/// - An answer comes out of the tunnel that the connection went into, and does not leave via an uplink: while
-///   a portal's interface is gone, the route to the internet is the only one left for answers.
+/// - An answer has come out of the tunnel that the connection went into, because all others are dropped as
+///   they come in. It does not leave via an uplink: while a portal's interface is gone, the route to the
+///   internet is the only one left for answers.
 /// - DHCP opens no connection into a tunnel, because its first packet meets all rules. Answers to a client
 ///   whose own port is one of DHCP go on.
 /// - Two tunnels may share a number where there are more than 31. A connection may go on in the other one.
@@ -51,7 +55,7 @@ pub(super) fn untold() -> Mark {
 /// Packets behind these rules meet the last hook as well.
 pub(super) fn going_on(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
-        add(rules, [FromOriginator, ConnectionMarked(TUNNELED), Way(Pairing::LEAVING, pairs())], Accept);
+        add(rules, [ConnectionMarked(TUNNELED), FromOriginator, Way(Pairing::LEAVING, pairs())], Accept);
     }
 }
 
@@ -60,7 +64,7 @@ pub(super) fn answers(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
-    let back = [FromResponder, ConnectionMarked(TUNNELED), Way(Pairing::COMING, pairs())];
+    let back = [FromResponder, ConnectionMarked(TUNNELED)];
     add_of(rules, &[&back, &not_by_uplinks(site)], Accept);
 }
 
@@ -78,17 +82,21 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;
     }
-    let carried = carried(site);
-    let mut opening = |set: &str, of_portal: u32, mark| {
-        let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
-        add_of(rules, &[carried.as_slice(), &[portals, leaving_in(set)]], SetConnectionMark(mark));
-    };
-    if site.portals.iter().any(|portal| portal.mark().is_some()) {
-        opening(TUNNELS, PORTAL_MARKS, TUNNELED);
+    if !site.carries_ipv6() {
+        add(rules, [Family(V6)], Accept);
     }
-    opening(TUNNELS, 0, Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS });
+    let of_portal = ConnectionMarked(Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS });
+    // Packets with the mark of a portal get here on other ways, too.
+    let mut into_tunnels = None;
+    if site.portals.iter().any(|portal| portal.mark().is_some()) {
+        into_tunnels = Some(leaving_in(TUNNELS));
+        add_of(rules, &[slice::from_ref(&of_portal), into_tunnels.as_slice()], SetConnectionMark(TUNNELED));
+    }
+    add(rules, [of_portal], Accept);
+    let mark = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
+    add_of(rules, &[into_tunnels.as_slice()], SetConnectionMark(mark));
     for (name, bit, _) in by_bit(site) {
-        opening(&name, 0, Mark { value: bit, mask: bit });
+        add(rules, [leaving_in(&name)], SetConnectionMark(Mark { value: bit, mask: bit }));
     }
 }
 

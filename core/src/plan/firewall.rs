@@ -53,20 +53,16 @@ fn dhcp(rules: &mut Rules, site: &Site, crossing: &Condition) {
 
 /// Parts of each chain, in the order in which packets meet them.
 const CHAINS: &[(Chain, &[Part])] = &[
-    (Chain::Forward, &[connection_marks::going_on, connection_marks::answers, forward]),
+    (Chain::Forward, &[mss::rules, connection_marks::going_on, connection_marks::answers, forward]),
     (Chain::Input, &[input]),
     (Chain::Output, &[output]),
-    (Chain::Mss, &[mss::rules]),
     (Chain::RelayedTo, &[relayed_links::destinations]),
     (Chain::RelayedFrom, &[relayed_links::sources]),
     (Chain::Prerouting, &[dns::prerouting, translation::prerouting]),
     (Chain::Postrouting, &[chains::source_nat, nat::rules]),
     (Chain::Marks, &[marks::incoming, ingress::rules]),
     (Chain::OwnMarks, &[marks::outgoing, ntp::marks]),
-    (
-        Chain::Leaving,
-        &[translation::leaving, connection_marks::departing, marks::leaving, connection_marks::rules],
-    ),
+    (Chain::Leaving, &[translation::leaving, marks::leaving, dhcp_leaving, connection_marks::rules]),
 ];
 
 /// Functions that add the sets that rules may look into. Sets of this file that would be empty are left out:
@@ -181,9 +177,6 @@ fn private(site: &Site) -> Vec<Cidr> {
 }
 
 fn forward(rules: &mut Rules, site: &Site) {
-    if !site.tunnels.is_empty() {
-        dhcp(rules, site, &leaving_in(TUNNELS));
-    }
     if !bridged(site).is_empty() {
         add(rules, [InterfacePair(SetName(BRIDGED.to_owned()))], Accept);
     }
@@ -197,6 +190,7 @@ fn forward(rules: &mut Rules, site: &Site) {
             classifier::forward(rules, site, portal);
         }
     }
+    strays::forward(rules, site);
     for portal in site.portals.iter().filter(|portal| portal.entrance_interface().is_some()) {
         classifier::forward(rules, site, portal);
     }
@@ -209,7 +203,6 @@ fn forward(rules: &mut Rules, site: &Site) {
         }
         add(rules, [coming_in(ENTRANCES)], Reject);
     }
-    strays::forward(rules, site);
     if !site.tunnels.is_empty() {
         // All rules that follow are about packets out of tunnels. Most packets do not come from there.
         add(rules, [NotIncoming(in_set(TUNNELS))], Accept);
@@ -336,10 +329,14 @@ fn from_tunnels(rules: &mut Rules, site: &Site) {
     }
 }
 
-fn output(rules: &mut Rules, site: &Site) {
+/// Adds the rules that keep DHCP out of tunnels.
+fn dhcp_leaving(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
         dhcp(rules, site, &leaving_in(TUNNELS));
     }
+}
+
+fn output(rules: &mut Rules, site: &Site) {
     let elsewhere: Vec<_> = ingress::inner_sets(site).iter().map(|set| NotOutgoing(in_set(set))).collect();
     // Without its route into the tunnel, even an answer to a peer would leave via the uplink. A packet with
     // the mark got its source before its last route.

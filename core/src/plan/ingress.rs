@@ -11,8 +11,8 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, Drop},
     Condition::{
-        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromResponder, NotIncoming, NotSource,
-        Place, Way,
+        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromResponder, NotDestination,
+        NotIncoming, NotSource, Place, Way,
     },
     Networks, NetworksAtInterfaces, Pairing, Set, SetName,
 };
@@ -44,17 +44,39 @@ const NEAR: &str = "near";
 
 /// Adds the rules that drop forged packets as they come in.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
-    for part in [translation::incoming, answers, strangers] {
+    for part in [translation::incoming, answers] {
         part(rules, site);
     }
     let watched = watched(site);
-    if !watched.is_empty() {
-        // Most packets of other devices and of the internet end here.
-        add(rules, [NotIncoming(in_set(WATCHED))], Accept);
+    let elsewhere = NotIncoming(in_set(WATCHED));
+    // Most packets of other devices and of the internet end here. A comparison with the network's subnet takes
+    // less time than the rules on destinations.
+    let mut are_all_inside = !watched.is_empty();
+    for family in site.carried() {
+        let subnet = site.subnets().find(|subnet| subnet.family() == family);
+        let subnet = subnet.filter(|subnet| closed(site).iter().all(|to| is_inside(subnet, *to)));
+        are_all_inside &= subnet.is_some();
+        if let Some(subnet) = subnet.filter(|_| !watched.is_empty()) {
+            add(rules, [NotDestination(Networks::One(subnet)), elsewhere.clone()], Accept);
+        }
+    }
+    strangers(rules, site);
+    if !are_all_inside && !watched.is_empty() {
+        add(rules, [elsewhere], Accept);
     }
     for part in [other_answers, neighbours, guests, peers] {
         part(rules, site);
     }
+}
+
+/// Returns the destinations that the rules on destinations are about.
+fn closed(site: &Site) -> Vec<Cidr> {
+    [guarded(site), open(site), far(site)].concat()
+}
+
+/// Reports whether a network is in the subnet, or has another family.
+fn is_inside(subnet: &Cidr, network: Cidr) -> bool {
+    subnet.covers(network) || subnet.family() != network.family()
 }
 
 /// Returns the interfaces that the last rules are about.
@@ -119,7 +141,7 @@ fn answers(rules: &mut Rules, site: &Site) {
 /// a guest with a source of its own: its destination has led into a tunnel before, so no rule guards it. The
 /// source of any other packet is not one of ours.
 fn known(rules: &mut Rules, site: &Site) {
-    let known = [FromOriginator, ConnectionMarked(TUNNELED)];
+    let known = [ConnectionMarked(TUNNELED), FromOriginator];
     for family in site.carried() {
         for place in in_places("lan", &own_places(site), family, Pairing::COMING) {
             add_of(rules, &[&known, &[place]], Accept);
@@ -156,7 +178,7 @@ fn guests(rules: &mut Rules, site: &Site) {
             add(rules, [place], Accept);
         }
         // Guests without a LAN of that family have no address that could be theirs.
-        add(rules, [coming_in(CONFINED), Condition::Family(family)], Drop);
+        add(rules, [Condition::Family(family), coming_in(CONFINED)], Drop);
     }
 }
 

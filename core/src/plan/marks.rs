@@ -24,7 +24,7 @@ use crate::plan::sets::{
     INNER, Rules, Sets, TUNNELS, add, add_members, add_of, add_set, carried, coming, coming_in, disjoint,
     from, in_set, of_family, to,
 };
-use crate::plan::{classifier, devices, dns, exempt, inbound};
+use crate::plan::{classifier, connection_marks, devices, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNEL_NUMBER_BITS, TUNNELED};
 
@@ -225,8 +225,9 @@ pub(super) fn leaving(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() || !closed.is_empty() {
         add(rules, [FromResponder], Accept);
     }
+    connection_marks::departing(rules, site);
     if is_tunneled {
-        let tunneled = [ConnectionMarked(TUNNELED), FromOriginator, elsewhere.clone()];
+        let tunneled = [ConnectionMarked(TUNNELED), elsewhere.clone()];
         add_of(rules, &[carried.as_slice(), &tunneled], Drop);
     }
     if !site.tunnels.is_empty() {

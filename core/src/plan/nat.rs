@@ -3,10 +3,11 @@
 use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::{
     Action::{Masquerade, SourceNat},
-    Condition::{Family as Of, NotSource},
+    Condition::{self, Family as Of, NotSource},
+    Networks,
 };
 use crate::plan::sets::{
-    INSIDE, PROVIDERS, Rules, TUNNELS, add, from_in, leaving, leaving_in, networks_in, to,
+    INSIDE, PROVIDERS, Rules, TUNNELS, add, disjoint, from_in, leaving, leaving_in, networks_in, to,
 };
 use crate::plan::translation;
 use crate::site::{ProviderSettings, Site};
@@ -33,9 +34,18 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if !site.tunnels.is_empty() {
         // The other end knows the way back only to the network's subnet and to the networks that we share.
         for family in site.carried() {
-            add(rules, [leaving_in(TUNNELS), NotSource(networks_in(family, KNOWN))], Masquerade);
+            add(rules, [unknown(site, family), leaving_in(TUNNELS)], Masquerade);
         }
     }
+}
+
+/// Returns the condition on sources to which the other ends of tunnels do not know the way back. A comparison
+/// with one network takes less time than a look into a set.
+pub(super) fn unknown(site: &Site, family: Family) -> Condition {
+    NotSource(match disjoint(family, &known(site)).as_slice() {
+        [only] => Networks::One(*only),
+        _ => networks_in(family, KNOWN),
+    })
 }
 
 /// Returns the members of the set [`KNOWN`]. Sources in translated networks have their translation already.

@@ -5,7 +5,7 @@
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
-    Action::Drop,
+    Action::{Accept, Drop},
     Condition::{ConnectionMarked, FromOriginator, NotIncoming},
 };
 use crate::plan::sets::{Rules, Sets, add, add_interfaces, add_of, from, in_set};
@@ -19,7 +19,7 @@ const SENDERS: &str = "senders";
 /// packets let such connections go on, and a forged packet must not reach the connection of a device.
 pub(super) fn known(rules: &mut Rules, site: &Site) {
     for subnet in site.subnets() {
-        let stray = [FromOriginator, ConnectionMarked(TUNNELED), from(subnet), NotIncoming(in_set(SENDERS))];
+        let stray = [ConnectionMarked(TUNNELED), FromOriginator, from(subnet), NotIncoming(in_set(SENDERS))];
         add(rules, stray, Drop);
     }
 }
@@ -29,12 +29,15 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
     add_interfaces(sets, SENDERS, senders(site));
 }
 
-/// Adds the rules behind those for traffic from interfaces that enter as a whole. Traffic out of tunnels has
-/// rules of its own, and the host routes the rest of the traffic from other portals' interfaces as usual.
+/// Adds the rules behind those for traffic of single devices. All rules that follow are about traffic from
+/// portals' interfaces and out of tunnels: most packets that concern no portal end here.
 pub(super) fn forward(rules: &mut Rules, site: &Site) {
     let elsewhere = (!senders(site).is_empty()).then(|| NotIncoming(in_set(SENDERS)));
     for subnet in site.subnets() {
         add_of(rules, &[&[from(subnet)], elsewhere.as_slice()], Drop);
+    }
+    if site.portals.iter().any(|portal| portal.entrance_interface().is_some()) {
+        add(rules, [NotIncoming(in_set(SENDERS))], Accept);
     }
 }
 

@@ -50,7 +50,7 @@ fn rules(translates: bool) -> Vec<(Chain, FirewallRule)> {
     };
     add(Chain::Forward, Some(Condition::Established), Action::Accept);
     add(Chain::Forward, None, Action::Reject);
-    add(Chain::Mss, Some(Condition::TcpSyn), Action::ClampMss(1240));
+    add(Chain::Forward, Some(Condition::TcpSyn), Action::ClampMss(1240));
     add(Chain::Prerouting, Some(Condition::UdpPort(53, 53)), Action::Redirect(5053));
     add(Chain::Prerouting, Some(Condition::Family(Family::V4)), Action::DestinationNat(HERE));
     add(Chain::Postrouting, None, Action::Masquerade);

@@ -8,10 +8,10 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 ! -i portals0 -j DROP
 -A PORTALS_FORWARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -28,8 +28,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -d 10.77.3.1/32 -i portals0 -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s 10.77.3.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o portals0 -j RETURN
@@ -39,30 +37,29 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -d 10.77.3.1/32 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING_1 -i lo -j RETURN
 -A PORTALS_PREROUTING_1 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
 -A PORTALS_PREROUTING_2 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -79,10 +76,10 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s fd77:1:2::/48 ! -i portals0 -j DROP
 -A PORTALS_FORWARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -98,8 +95,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i portals0 -p ipv6-icmp -j RETURN
 -A PORTALS_INPUT -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s fd77:1:2:300::1/128 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o portals0 -j RETURN
@@ -109,30 +104,29 @@ ip6tables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING ! -d fd77:1:2::/48 ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -d fd77:1:2:300::1/128 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING_1 -i lo -j RETURN
 -A PORTALS_PREROUTING_1 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
 -A PORTALS_PREROUTING_2 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT

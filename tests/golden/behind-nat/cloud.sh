@@ -28,14 +28,6 @@ table inet portals {
 		type ipv6_addr; flags interval
 		elements = { fd77:1:2::/48 }
 	}
-	set known {
-		type ipv4_addr; flags interval
-		elements = { 10.77.0.0/16 }
-	}
-	set known6 {
-		type ipv6_addr; flags interval
-		elements = { fd77:1:2::/48 }
-	}
 	set network {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
@@ -70,10 +62,12 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
-		udp dport 67-68 oifname @tunnels drop
-		udp dport 546-547 oifname @tunnels drop
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
+		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		iifname != @tunnels accept
@@ -101,43 +95,38 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		udp dport 67-68 oifname @tunnels drop
-		udp dport 546-547 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner drop
-	}
-	chain mss {
-		type filter hook forward priority -150; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname "eth0" ip6 saddr @inside6 masquerade
-		oifname @tunnels ip saddr != @known masquerade
-		oifname @tunnels ip6 saddr != @known6 masquerade
+		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
+		ip6 saddr != fd77:1:2::/48 oifname @tunnels masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ip daddr != 10.77.0.0/16 iifname != @watched accept
+		ip6 daddr != fd77:1:2::/48 iifname != @watched accept
 		ip daddr @guarded iifname != @inner drop
 		ip6 daddr @guarded6 iifname != @inner drop
-		iifname != @watched accept
 		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		oifname != @tunnels accept
-		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
+		ct mark & 0x80000000 == 0x80000000 accept
+		ct mark set ct mark & 0x90ffffff | 0x20000000
+		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
 	}
 }
 EOF

@@ -7,22 +7,23 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
@@ -47,12 +48,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.168.4.0/24 -i eth2 -j RETURN
--A PORTALS_FORWARD -i eth1 -o to-oslo -j RETURN
--A PORTALS_FORWARD -i eth2 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
@@ -62,49 +60,57 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -i to-oslo -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-oslo -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-oslo -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-oslo -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-oslo -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-oslo -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i to-oslo -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i to-oslo -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i portals0 -j DROP
--A PORTALS_FORWARD_2 -i to-oslo -j DROP
--A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i eth2 -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_2 -i eth2 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i eth2 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-oslo -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.2.0/24 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-oslo -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.2.0/24 -i to-oslo -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i to-oslo -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.2.0/24 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -i to-oslo -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -158,9 +164,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT_1 -d 10.77.1.65/32 -j RETURN
 -A PORTALS_INPUT_1 -d 10.77.1.129/32 -j RETURN
 -A PORTALS_INPUT_1 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.77.0.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.0.2/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.0.3/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
@@ -205,7 +208,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -220,18 +222,13 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 :PORTALS_PREROUTING_8 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+:PORTALS_PREROUTING_9 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_4
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -240,16 +237,20 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_3
+-A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_3 -o lo -j RETURN
 -A PORTALS_POSTROUTING_3 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-oslo -j RETURN
@@ -273,18 +274,8 @@ COMMIT
 -A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -d 10.77.0.1/32 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -d 10.77.0.2/32 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -d 10.77.0.3/32 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING ! -s 192.168.4.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING ! -s 192.168.4.0/24 -d 10.77.1.128/26 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING -i eth0 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i eth1 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i eth2 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i portals0 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i to-oslo -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_9
+-A PORTALS_PREROUTING -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.2.0/24 -j RETURN
@@ -300,15 +291,26 @@ COMMIT
 -A PORTALS_PREROUTING_3 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_3 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -i lo -j RETURN
--A PORTALS_PREROUTING_4 -i portals0 -j RETURN
--A PORTALS_PREROUTING_4 -i to-oslo -j RETURN
--A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_4 -d 10.77.1.128/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_4 -d 10.77.0.1/32 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -d 10.77.0.2/32 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -d 10.77.0.3/32 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -d 10.77.1.1/32 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 ! -s 192.168.4.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_4 ! -s 192.168.4.0/24 -d 10.77.1.128/26 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_4 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_4 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_4 -d 10.77.1.2/32 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d 10.77.1.128/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -i eth1 -j DROP
+-A PORTALS_PREROUTING_4 -i eth2 -j DROP
+-A PORTALS_PREROUTING_4 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
 -A PORTALS_PREROUTING_5 -i lo -j RETURN
 -A PORTALS_PREROUTING_5 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-oslo -j RETURN
@@ -318,20 +320,15 @@ COMMIT
 -A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -d 10.77.1.128/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
--A PORTALS_PREROUTING_6 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -d 10.77.1.2/32 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d 10.77.1.64/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d 10.77.1.128/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -s 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -s 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -s 0.0.0.0/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_6 -s 10.77.1.128/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_6 -i eth1 -j DROP
--A PORTALS_PREROUTING_6 -i eth2 -j DROP
--A PORTALS_PREROUTING_6 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_6 -i lo -j RETURN
+-A PORTALS_PREROUTING_6 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-oslo -j RETURN
+-A PORTALS_PREROUTING_6 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -d 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
@@ -341,7 +338,12 @@ COMMIT
 -A PORTALS_PREROUTING_8 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_8 -s 192.168.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_8 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
+-A PORTALS_PREROUTING_9 -i eth0 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i eth1 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i eth2 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i portals0 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i to-oslo -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i to-paris -g PORTALS_PREROUTING_4
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -391,40 +393,40 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth1 -o to-oslo -j RETURN
--A PORTALS_FORWARD -i eth2 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_1 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i portals0 -j DROP
--A PORTALS_FORWARD_1 -i to-oslo -j DROP
--A PORTALS_FORWARD_1 -i to-paris -j DROP
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i eth1 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_1 -i eth2 -o to-paris -j RETURN
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i portals0 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i to-oslo -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i to-paris -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i portals0 -j DROP
+-A PORTALS_FORWARD_2 -i to-oslo -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
@@ -462,9 +464,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-oslo -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o portals0 -j RETURN
 -A PORTALS_OUTPUT -o to-oslo -j RETURN
@@ -486,14 +485,29 @@ COMMIT
 :PORTALS_POSTROUTING_2 - [0:0]
 :PORTALS_POSTROUTING_3 - [0:0]
 :PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING_1 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -j RETURN
+-A PORTALS_POSTROUTING_1 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_1 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_1 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_1 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_1 -o portals0 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_1 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_2 -o lo -j RETURN
 -A PORTALS_POSTROUTING_2 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_2 -o to-oslo -j RETURN

@@ -19,12 +19,13 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-mullvad -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_FORWARD -i to-mullvad -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-mullvad -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-mullvad ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-mullvad -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-mullvad -g PORTALS_FORWARD_2
@@ -79,8 +80,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 192.168.2.0/24 -i to-mullvad -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-mullvad -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-mullvad -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.2.0.2/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.3.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
@@ -92,7 +91,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -102,24 +100,22 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-mullvad -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_FORWARD -i to-mullvad -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-mullvad -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-mullvad -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-mullvad -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-mullvad -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-mullvad -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-mullvad -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-mullvad -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-mullvad -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
@@ -144,7 +140,6 @@ COMMIT
 -A PORTALS_PREROUTING_5 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-mullvad -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -163,13 +158,9 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-mullvad -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-mullvad ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-mullvad -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-mullvad -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -188,11 +179,25 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-mullvad -j DROP
 -A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-mullvad -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-mullvad -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-mullvad -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-mullvad -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING_1 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-mullvad -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -j RETURN
+-A PORTALS_POSTROUTING_1 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_1 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-mullvad -j CONNMARK --set-xmark 0x4000000/0x4000000
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]

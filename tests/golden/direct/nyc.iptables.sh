@@ -6,9 +6,10 @@ iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
+-A PORTALS_FORWARD -s 10.77.0.0/16 ! -i eth1 -j DROP
+-A PORTALS_FORWARD ! -i eth1 -j RETURN
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.0/16 ! -i eth1 -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
@@ -27,8 +28,8 @@ COMMIT
 *mangle
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i eth1 -j RETURN
 -A PORTALS_PREROUTING -d 10.77.1.64/26 ! -i lo -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i eth1 -j RETURN
 -A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING -i eth1 -j DROP
@@ -51,6 +52,7 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
+-A PORTALS_FORWARD ! -i eth1 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited

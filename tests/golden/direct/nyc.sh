@@ -50,10 +50,11 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		iifname != @senders accept
 		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
-		ip saddr 10.77.0.0/16 iifname != @senders drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
@@ -82,10 +83,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
+		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
-		iifname != @watched accept
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		iifname @confined meta nfproto ipv4 drop
+		meta nfproto ipv4 iifname @confined drop
 	}
 }
 EOF

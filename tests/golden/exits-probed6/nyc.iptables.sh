@@ -16,40 +16,43 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
+-A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-work ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -o to-work -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-work -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -i to-work -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -i to-work -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-work -j DROP
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i to-paris -j DROP
--A PORTALS_FORWARD_2 -i to-work -j DROP
+-A PORTALS_FORWARD_2 -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-work -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -i to-work -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-work -j DROP
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -i to-work -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -79,10 +82,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s 10.2.0.2/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
@@ -101,7 +100,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -112,25 +110,25 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
--A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-work -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-work -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-work -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING_2 -o to-work -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-work -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
@@ -168,7 +166,6 @@ COMMIT
 -A PORTALS_PREROUTING_5 -j DROP
 -A PORTALS_PREROUTING_6 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -190,40 +187,43 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1320
+-A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1320
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-work ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -o to-work -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s fd77:1:2::/48 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-work -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -i to-work -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -i to-work -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d fd77:1:2::/48 -i to-work -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-work -j DROP
--A PORTALS_FORWARD_2 -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2::/48 -i to-work -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -i to-paris -j DROP
--A PORTALS_FORWARD_2 -i to-work -j DROP
+-A PORTALS_FORWARD_2 -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-work -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -i to-work -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d fd77:1:2::/48 -i to-work -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-work -j DROP
+-A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i to-work -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -i to-work -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
@@ -250,10 +250,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s fd77:1:2::/48 -i to-work -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s fd77:1:2:100::1/128 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s fd77:1:2:101::1/128 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
@@ -271,7 +267,6 @@ ip6tables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -282,36 +277,35 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1320
--A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1320
+:PORTALS_PREROUTING_7 - [0:0]
+:PORTALS_PREROUTING_8 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-work -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-work -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-work -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING_2 -o to-work -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-work -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -s 2620:fe::fe/128 -d fd77:1:2:100::1/128 -i to-paris -p ipv6-icmp -j MARK --set-xmark 0x8f000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s fd77:1:2:101::/64 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s fd77:1:2::/48 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -d fd77:1:2:100::1/128 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -d fd77:1:2:101::/64 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -i eth1 -g PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i to-work -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING ! -d fd77:1:2::/48 -g PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING -g PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_1 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_1 -i to-work -j RETURN
@@ -319,25 +313,32 @@ COMMIT
 -A PORTALS_PREROUTING_2 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_2 -i to-work -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
--A PORTALS_PREROUTING_3 -i lo -j RETURN
--A PORTALS_PREROUTING_3 -i to-paris -j RETURN
--A PORTALS_PREROUTING_3 -i to-work -j RETURN
--A PORTALS_PREROUTING_3 -d fd77:1:2:101::/64 -i eth1 -j RETURN
--A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_4 -i to-work -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_4 -s fd77:1:2:101::/64 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -s fe80::/10 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -s ::/128 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -i eth1 -j DROP
--A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
--A PORTALS_PREROUTING_4 -i to-work -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
--A PORTALS_PREROUTING_5 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -i to-work -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -j DROP
--A PORTALS_PREROUTING_6 -s fd77:1:2:200::/56 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_3 -d fd77:1:2:100::1/128 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_3 -d fd77:1:2:101::/64 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_3 -i eth1 -g PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_3 -i to-paris -g PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_3 -i to-work -g PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 -i lo -j RETURN
+-A PORTALS_PREROUTING_4 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_4 -i to-work -j RETURN
+-A PORTALS_PREROUTING_4 -d fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -i to-work -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -s fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -s fe80::/10 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -s ::/128 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -i eth1 -j DROP
+-A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_5 -i to-work -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_6 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-work -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
+-A PORTALS_PREROUTING_7 -s fd77:1:2:200::/56 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_7 -j DROP
+-A PORTALS_PREROUTING_8 -i eth1 -g PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_8 -i to-paris -g PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_8 -i to-work -g PORTALS_PREROUTING_3
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT

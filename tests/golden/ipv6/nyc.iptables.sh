@@ -7,23 +7,21 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
@@ -34,11 +32,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.2.0/24 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
--A PORTALS_FORWARD -d 192.0.2.0/24 -i eth2 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
@@ -46,53 +42,59 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -i portals0 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-paris -j RETURN
--A PORTALS_FORWARD_2 -d 0.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 100.64.0.0/10 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 127.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 169.254.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 172.16.0.0/12 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.0.0.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.88.99.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.168.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 198.18.0.0/15 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 198.51.100.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 203.0.113.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 240.0.0.0/4 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i to-paris -o eth0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 0.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 10.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 100.64.0.0/10 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 127.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 169.254.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 172.16.0.0/12 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.0.0.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.0.2.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.88.99.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.168.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 198.18.0.0/15 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 198.51.100.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 203.0.113.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 240.0.0.0/4 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -i portals0 -o eth0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i portals0 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
+-A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i eth2 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-paris -j RETURN
+-A PORTALS_FORWARD_3 -d 0.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 100.64.0.0/10 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 127.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 169.254.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 172.16.0.0/12 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.0.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.2.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.88.99.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.168.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.18.0.0/15 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.51.100.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 203.0.113.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 240.0.0.0/4 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -i to-paris -o eth0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 0.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 10.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 100.64.0.0/10 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 127.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 169.254.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 172.16.0.0/12 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.0.0.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.0.2.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.88.99.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.168.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 198.18.0.0/15 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 198.51.100.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 203.0.113.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 240.0.0.0/4 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -i portals0 -o eth0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -142,10 +144,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT_1 -d 10.77.1.65/32 -j RETURN
 -A PORTALS_INPUT_1 -d 10.77.1.129/32 -j RETURN
 -A PORTALS_INPUT_1 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT -s 10.77.1.129/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
@@ -166,7 +164,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -182,16 +179,13 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 :PORTALS_PREROUTING_8 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+:PORTALS_PREROUTING_9 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_5
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -200,13 +194,18 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_4
+-A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_3 -o lo -j RETURN
 -A PORTALS_POSTROUTING_3 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-paris -j RETURN
@@ -239,14 +238,8 @@ COMMIT
 -A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.128/26 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING -i eth0 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i eth1 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i eth2 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i portals0 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_9
+-A PORTALS_PREROUTING -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x80000000/0x8f000000
@@ -258,14 +251,22 @@ COMMIT
 -A PORTALS_PREROUTING_3 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_3 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -i lo -j RETURN
--A PORTALS_PREROUTING_4 -i portals0 -j RETURN
--A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_4 -d 10.77.1.128/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_4 -d 10.77.1.1/32 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_4 ! -s 192.168.1.0/24 -d 10.77.1.128/26 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_4 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_4 -d 10.77.1.2/32 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d 10.77.1.3/32 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d 10.77.1.128/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -i eth1 -j DROP
+-A PORTALS_PREROUTING_4 -i eth2 -j DROP
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
 -A PORTALS_PREROUTING_5 -i lo -j RETURN
 -A PORTALS_PREROUTING_5 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-paris -j RETURN
@@ -274,19 +275,14 @@ COMMIT
 -A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -d 10.77.1.128/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
--A PORTALS_PREROUTING_6 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -d 10.77.1.2/32 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d 10.77.1.3/32 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d 10.77.1.64/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d 10.77.1.128/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -s 0.0.0.0/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -s 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -s 0.0.0.0/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_6 -s 10.77.1.128/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_6 -i eth1 -j DROP
--A PORTALS_PREROUTING_6 -i eth2 -j DROP
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_6 -i lo -j RETURN
+-A PORTALS_PREROUTING_6 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -d 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
@@ -294,7 +290,11 @@ COMMIT
 -A PORTALS_PREROUTING_7 -j DROP
 -A PORTALS_PREROUTING_8 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_8 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
+-A PORTALS_PREROUTING_9 -i eth0 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i eth1 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i eth2 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i portals0 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i to-paris -g PORTALS_PREROUTING_4
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -329,22 +329,20 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d 2001:db8:1:2::/64 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d fd77:1:2::/48 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d fd77:1:2::/48 -o to-paris -j RETURN
@@ -355,11 +353,9 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -d 2620:4f:8000::/48 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
--A PORTALS_FORWARD -d 2620:4f:8000::/48 -i eth2 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -s fd77:1:2::/48 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
@@ -367,49 +363,55 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -i portals0 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_FORWARD_2 -s fd77:1:2:100::2/128 -d 2001:db8:1:2::/64 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s fd77:1:2:100::2/128 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s fd77:1:2:100::2/128 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d fd77:1:2::/48 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -d 2001:db8:1:2::/64 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -d 2001:db8:1:2::/64 -i to-paris -j RETURN
--A PORTALS_FORWARD_2 -d ::/80 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 64:ff9b:1::/48 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 100::/63 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 2001::/23 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 2001:db8::/32 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 2002::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 3fff::/20 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 5f00::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d fc00::/7 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d fe80::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d fec0::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d ff00::/8 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -i to-paris -o eth0 -j RETURN
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d ::/80 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d 64:ff9b:1::/48 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d 100::/63 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d 2001::/23 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d 2001:db8::/32 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d 2002::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d 3fff::/20 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d 5f00::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d fc00::/7 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d fe80::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d fec0::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -d ff00::/8 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j RETURN
--A PORTALS_FORWARD_2 -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -i portals0 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_2 -d 2620:4f:8000::/48 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
+-A PORTALS_FORWARD_2 -d 2620:4f:8000::/48 -i eth2 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::2/128 -d 2001:db8:1:2::/64 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::2/128 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::2/128 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fd77:1:2::/48 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -d 2001:db8:1:2::/64 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -d 2001:db8:1:2::/64 -i to-paris -j RETURN
+-A PORTALS_FORWARD_3 -d ::/80 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 64:ff9b:1::/48 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 100::/63 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2001::/23 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2001:db8::/32 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2002::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 3fff::/20 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 5f00::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fc00::/7 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fe80::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fec0::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d ff00::/8 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -i to-paris -o eth0 -j RETURN
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d ::/80 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 64:ff9b:1::/48 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 100::/63 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 2001::/23 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 2001:db8::/32 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 2002::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 3fff::/20 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 5f00::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d fc00::/7 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d fe80::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d fec0::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d ff00::/8 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j RETURN
+-A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -450,10 +452,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s fd77:1:2:100::1/128 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s fd77:1:2:101::1/128 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT -s fd77:1:2:102::1/128 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
@@ -474,7 +472,6 @@ ip6tables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -490,16 +487,13 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 :PORTALS_PREROUTING_8 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+:PORTALS_PREROUTING_9 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_5
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -508,13 +502,18 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_4
+-A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_3 -o lo -j RETURN
 -A PORTALS_POSTROUTING_3 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-paris -j RETURN
@@ -541,14 +540,8 @@ COMMIT
 -A PORTALS_PREROUTING -s fd77:1:2:102::/64 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s fd77:1:2::/48 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -d fd77:1:2:100::1/128 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING ! -s 2001:db8:1:2::/64 -d fd77:1:2:101::/64 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING ! -s 2001:db8:1:2::/64 -d fd77:1:2:102::/64 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING -i eth0 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i eth1 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i eth2 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i portals0 -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING ! -d fd77:1:2::/48 -g PORTALS_PREROUTING_9
+-A PORTALS_PREROUTING -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 2001:db8:1:2::/64 -j RETURN
 -A PORTALS_PREROUTING_1 -d fd77:1:2::/48 -j RETURN
 -A PORTALS_PREROUTING_1 -d fe80::/10 -j RETURN
@@ -562,33 +555,36 @@ COMMIT
 -A PORTALS_PREROUTING_3 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_3 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -i lo -j RETURN
--A PORTALS_PREROUTING_4 -i portals0 -j RETURN
--A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -d fd77:1:2:101::/64 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -d fd77:1:2:102::/64 -i eth2 -j RETURN
--A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_4 -d fd77:1:2:100::1/128 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_4 ! -s 2001:db8:1:2::/64 -d fd77:1:2:101::/64 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_4 ! -s 2001:db8:1:2::/64 -d fd77:1:2:102::/64 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_4 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_4 -d fd77:1:2:100::2/128 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d fd77:1:2:100::3/128 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d fd77:1:2:101::/64 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -d fd77:1:2:102::/64 -i eth0 -j DROP
+-A PORTALS_PREROUTING_4 -s fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s fd77:1:2:102::/64 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s fe80::/10 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s fe80::/10 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s ::/128 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s ::/128 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -i eth1 -j DROP
+-A PORTALS_PREROUTING_4 -i eth2 -j DROP
+-A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
 -A PORTALS_PREROUTING_5 -i lo -j RETURN
 -A PORTALS_PREROUTING_5 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_5 -d fd77:1:2:101::/64 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_5 -d fd77:1:2:102::/64 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
--A PORTALS_PREROUTING_6 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -d fd77:1:2:100::2/128 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d fd77:1:2:100::3/128 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d fd77:1:2:101::/64 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -d fd77:1:2:102::/64 -i eth0 -j DROP
--A PORTALS_PREROUTING_6 -s fd77:1:2:101::/64 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -s fd77:1:2:102::/64 -i eth2 -j RETURN
--A PORTALS_PREROUTING_6 -s fe80::/10 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -s fe80::/10 -i eth2 -j RETURN
--A PORTALS_PREROUTING_6 -s ::/128 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -s ::/128 -i eth2 -j RETURN
--A PORTALS_PREROUTING_6 -i eth1 -j DROP
--A PORTALS_PREROUTING_6 -i eth2 -j DROP
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_6 -i lo -j RETURN
+-A PORTALS_PREROUTING_6 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_6 -d fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d fd77:1:2:102::/64 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
@@ -596,7 +592,11 @@ COMMIT
 -A PORTALS_PREROUTING_7 -j DROP
 -A PORTALS_PREROUTING_8 -s fd77:1:2:200::/56 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_8 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
+-A PORTALS_PREROUTING_9 -i eth0 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i eth1 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i eth2 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i portals0 -g PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_9 -i to-paris -g PORTALS_PREROUTING_4
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT

@@ -218,10 +218,12 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
-		udp dport 67-68 oifname @tunnels drop
-		udp dport 546-547 oifname @tunnels drop
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
+		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
 		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
@@ -236,14 +238,15 @@ table inet portals {
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip6 saddr @device-addresses6 reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		iifname != @senders accept
 		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 oifname "to-paris" accept
 		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 reject with icmpx admin-prohibited
 		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 oifname "to-paris" accept
 		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
-		ip saddr 10.77.0.0/16 iifname != @senders drop
-		ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		udp dport 546-547 iifname @tunnels drop
@@ -305,19 +308,10 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		udp dport 67-68 oifname @tunnels drop
-		udp dport 546-547 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
 		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
 		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
 		ip6 saddr @resolvers6 ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
-	}
-	chain mss {
-		type filter hook forward priority -150; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -334,8 +328,8 @@ table inet portals {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname "eth0" ip6 saddr @inside6 masquerade
-		oifname @tunnels ip saddr != @known masquerade
-		oifname @tunnels ip6 saddr != @known6 masquerade
+		ip saddr != @known oifname @tunnels masquerade
+		ip6 saddr != @known6 oifname @tunnels masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
@@ -350,40 +344,44 @@ table inet portals {
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x81000000 ct mark set ct mark & 0x70ffffff | 0x81000000
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction original ct mark & 0x20000000 == 0x20000000 ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ip daddr != 10.77.0.0/16 iifname != @watched accept
+		ip6 daddr != fd77:1:2::/48 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip6 daddr @guarded6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 drop
 		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
 		ip6 daddr @open6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 ip6 saddr != @near6 drop
-		iifname != @watched accept
 		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname "eth0" ip daddr @far drop
 		iifname "eth0" ip6 daddr @far6 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		iifname @confined meta nfproto ipv4 drop
+		meta nfproto ipv4 iifname @confined drop
 		iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
 		iifname . ip6 saddr & ffc0:: @link6-10 accept
 		iifname . ip6 saddr @link6-128 accept
-		iifname @confined meta nfproto ipv6 drop
+		meta nfproto ipv6 iifname @confined drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
 		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
 		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
 		meta mark & 0x8f000000 == 0x81000000 ct direction original oifname != @inner drop
+		udp dport 67-68 oifname @tunnels drop
+		udp dport 546-547 oifname @tunnels drop
 		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
-		ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark & 0x80000000 == 0x80000000 accept
+		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
+		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

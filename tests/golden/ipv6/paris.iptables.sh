@@ -10,11 +10,11 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD_1 -s 10.77.0.0/16 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
 -A PORTALS_FORWARD_1 -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -69,8 +69,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.0/24 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-nyc -j DROP
--A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s 10.77.2.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-nyc -j RETURN
@@ -90,29 +88,29 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
--A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i lo -j RETURN
@@ -123,7 +121,6 @@ COMMIT
 -A PORTALS_PREROUTING_3 -s 10.77.1.0/24 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_3 -s 192.168.1.0/24 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -145,11 +142,11 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -o to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD_1 -s fd77:1:2::/48 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
 -A PORTALS_FORWARD_1 -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -199,8 +196,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 2001:db8:1:2::/64 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -s fd77:1:2::/48 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-nyc -j DROP
--A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -s fd77:1:2:200::1/128 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-nyc -j RETURN
@@ -219,29 +214,29 @@ ip6tables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
--A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING ! -d fd77:1:2::/48 ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -d fd77:1:2:200::1/128 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i lo -j RETURN
@@ -252,7 +247,6 @@ COMMIT
 -A PORTALS_PREROUTING_3 -s fd77:1:2:100::/56 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_3 -s 2001:db8:1:2::/64 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT

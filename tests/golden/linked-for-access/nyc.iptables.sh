@@ -8,9 +8,10 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 ! -i portals0 -j DROP
 -A PORTALS_FORWARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -28,7 +29,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -d 10.77.1.1/32 -i portals0 -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o portals0 -j RETURN
@@ -38,30 +38,28 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING_1 -i lo -j RETURN
 -A PORTALS_PREROUTING_1 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
 -A PORTALS_PREROUTING_2 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -80,10 +78,8 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -92,10 +88,20 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i portals0 -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING ! -o portals0 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF
 ip link add portals0 mtu 1280 type wireguard

@@ -10,20 +10,17 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.51/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.64/27 -d 192.168.1.0/24 ! -o eth0 -j RETURN
@@ -116,8 +113,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-oslo -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-oslo -j RETURN
@@ -128,7 +123,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -146,18 +140,15 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 :PORTALS_PREROUTING_8 - [0:0]
--A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+:PORTALS_PREROUTING_9 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_7
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -168,13 +159,16 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_4
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_5
 -A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x83000000/0x8f000000 -j PORTALS_POSTROUTING_6
+-A PORTALS_POSTROUTING_2 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_3 -o lo -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-oslo -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-paris -j RETURN
@@ -237,9 +231,8 @@ COMMIT
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING -i to-oslo -g PORTALS_PREROUTING_6
--A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_9
+-A PORTALS_PREROUTING -g PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x80000000/0x8f000000
@@ -252,14 +245,15 @@ COMMIT
 -A PORTALS_PREROUTING_4 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_4 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
--A PORTALS_PREROUTING_5 -i lo -j RETURN
--A PORTALS_PREROUTING_5 -i to-oslo -j RETURN
--A PORTALS_PREROUTING_5 -i to-paris -j RETURN
--A PORTALS_PREROUTING_5 -j DROP
--A PORTALS_PREROUTING_6 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_6 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
--A PORTALS_PREROUTING_6 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_5 -d 10.77.1.1/32 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_5 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_6 -i lo -j RETURN
+-A PORTALS_PREROUTING_6 -i to-oslo -j RETURN
+-A PORTALS_PREROUTING_6 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
@@ -270,7 +264,8 @@ COMMIT
 -A PORTALS_PREROUTING_8 -s 10.77.3.0/24 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_8 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_8 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
+-A PORTALS_PREROUTING_9 -i to-oslo -g PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_9 -i to-paris -g PORTALS_PREROUTING_5
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -321,21 +316,13 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-oslo ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
@@ -375,11 +362,8 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-oslo -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
@@ -390,19 +374,30 @@ COMMIT
 :PORTALS_POSTROUTING_5 - [0:0]
 :PORTALS_POSTROUTING_6 - [0:0]
 :PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_6
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_4
 -A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x83000000/0x8f000000 -j PORTALS_POSTROUTING_5
+-A PORTALS_POSTROUTING_1 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_1 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_1 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_1 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_1 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_2 -o lo -j RETURN
 -A PORTALS_POSTROUTING_2 -o to-oslo -j RETURN
 -A PORTALS_POSTROUTING_2 -o to-paris -j RETURN

@@ -40,10 +40,6 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
-	set known {
-		type ipv4_addr; flags interval
-		elements = { 10.77.0.0/16 }
-	}
 	set lan-26 {
 		type ifname . ipv4_addr
 		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
@@ -102,13 +98,17 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		ct direction original ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways oifname != "eth0" accept
-		udp dport 67-68 oifname @tunnels drop
+		tcp flags & (syn | rst) == syn oifname @mtu-1216 meta nfproto ipv4 tcp option maxseg size set 1176
+		tcp flags & (syn | rst) == syn iifname @mtu-1216 meta nfproto ipv4 tcp option maxseg size set 1176
+		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
+		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ip saddr 10.77.0.0/16 iifname != @senders drop
+		iifname != @senders accept
 		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
-		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
@@ -142,16 +142,8 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		udp dport 67-68 oifname @tunnels drop
 		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
 		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
-	}
-	chain mss {
-		type filter hook forward priority -150; policy accept;
-		tcp flags & (syn | rst) == syn oifname @mtu-1216 meta nfproto ipv4 tcp option maxseg size set 1176
-		tcp flags & (syn | rst) == syn iifname @mtu-1216 meta nfproto ipv4 tcp option maxseg size set 1176
-		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -161,31 +153,34 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
-		oifname @tunnels ip saddr != @known masquerade
+		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct direction original ct mark & 0x20000000 == 0x20000000 ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
 		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
-		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		iifname @confined meta nfproto ipv4 drop
+		meta nfproto ipv4 iifname @confined drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 ct direction original oifname != @inner drop
+		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
 		oifname != @tunnels accept
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
-		meta nfproto ipv4 ct mark & 0x80000000 == 0x0 oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		udp dport 67-68 oifname @tunnels drop
+		meta nfproto ipv6 accept
+		ct mark & 0x80000000 == 0x80000000 accept
+		ct mark set ct mark & 0x90ffffff | 0x20000000
+		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

@@ -8,9 +8,10 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-nyc ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD ! -i to-nyc -j RETURN
 -A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -40,7 +41,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -d 10.77.2.1/32 -i to-nyc -p udp -m udp --dport 52075 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-nyc -j DROP
--A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.77.2.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-nyc -j RETURN
@@ -61,7 +61,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
@@ -69,23 +68,23 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
--A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i lo -j RETURN
@@ -95,7 +94,6 @@ COMMIT
 -A PORTALS_PREROUTING_2 -j DROP
 -A PORTALS_PREROUTING_3 -s 10.77.1.0/24 -i to-nyc -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I OUTPUT 1 -j PORTALS_OUTPUT
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
@@ -111,10 +109,8 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-nyc ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD ! -i to-nyc -j RETURN
 -A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -124,15 +120,23 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-nyc -j DROP
--A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_POSTROUTING - [0:0]
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -j CONNMARK --set-xmark 0x2000000/0x2000000
 -I OUTPUT 1 -j PORTALS_OUTPUT
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF
 ip link add to-nyc mtu 1280 type wireguard

@@ -16,22 +16,24 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
+-A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
+-A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-swiss ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-work ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
@@ -39,9 +41,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-work -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -o to-work -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-swiss -g PORTALS_FORWARD_2
@@ -52,35 +53,41 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -i to-swiss -j RETURN
 -A PORTALS_FORWARD_1 -i to-work -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -o to-swiss -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-swiss -j DROP
--A PORTALS_FORWARD_2 -i to-work -j DROP
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-paris -j RETURN
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-swiss -j RETURN
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-work -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i portals0 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -j DROP
--A PORTALS_FORWARD_2 -i to-swiss -j DROP
--A PORTALS_FORWARD_2 -i to-work -j DROP
+-A PORTALS_FORWARD_2 -i eth1 -o to-swiss -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-swiss -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-work -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -o to-swiss -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-swiss -j DROP
+-A PORTALS_FORWARD_3 -i to-work -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-paris -j RETURN
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-swiss -j RETURN
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-work -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -i to-swiss -j DROP
+-A PORTALS_FORWARD_3 -i to-work -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -128,10 +135,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_INPUT -i to-swiss -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.2.0.2/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
@@ -154,7 +157,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -166,20 +168,12 @@ COMMIT
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
--A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
--A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-swiss -g PORTALS_POSTROUTING_2
@@ -190,16 +184,18 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-swiss -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-work -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-swiss -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-work -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-work -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING_2 -o to-swiss -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_POSTROUTING_2 -o to-work -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-swiss -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
@@ -263,7 +259,6 @@ COMMIT
 -A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_7 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -291,41 +286,39 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-swiss ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-work ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-swiss -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-work -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_1 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-swiss -j DROP
--A PORTALS_FORWARD_1 -i to-work -j DROP
--A PORTALS_FORWARD_1 -i portals0 -j DROP
--A PORTALS_FORWARD_1 -i to-paris -j DROP
--A PORTALS_FORWARD_1 -i to-swiss -j DROP
--A PORTALS_FORWARD_1 -i to-work -j DROP
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i eth1 -o to-swiss -j RETURN
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i portals0 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i to-paris -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i to-swiss -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i to-work -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-swiss -j DROP
+-A PORTALS_FORWARD_2 -i to-work -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_2 -i to-swiss -j DROP
+-A PORTALS_FORWARD_2 -i to-work -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -354,13 +347,35 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_INPUT -i to-swiss -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-swiss -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-work -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING_1 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -j RETURN
+-A PORTALS_POSTROUTING_1 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_1 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-work -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_1 -o to-swiss -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_1 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]

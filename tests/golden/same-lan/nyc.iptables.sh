@@ -7,63 +7,68 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i eth2 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth2 -j RETURN
 -A PORTALS_FORWARD_1 -i portals0 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.78.2.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.78.2.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.79.2.9/32 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.79.2.9/32 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.3.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.3.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.78.2.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.79.2.9/32 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.3.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.78.2.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.79.2.9/32 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.3.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -s 192.168.1.0/24 -i portals0 -j DROP
--A PORTALS_FORWARD_2 -s 192.168.1.0/24 -i to-paris -j DROP
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i portals0 -m conntrack --ctstate DNAT -j RETURN
--A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-paris -m conntrack --ctstate DNAT -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i portals0 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_2 -i eth2 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i eth2 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.78.2.0/24 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.79.2.9/32 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.3.0/24 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.78.2.0/24 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.79.2.9/32 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.3.0/24 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.0/24 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -s 192.168.1.0/24 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i portals0 -m conntrack --ctstate DNAT -j RETURN
+-A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-paris -m conntrack --ctstate DNAT -j RETURN
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -i to-paris -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -98,8 +103,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
@@ -117,7 +120,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_POSTROUTING_2 - [0:0]
@@ -130,17 +132,14 @@ COMMIT
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
--A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+:PORTALS_PREROUTING_8 - [0:0]
 -A PORTALS_POSTROUTING -d 10.78.1.0/24 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -d 10.78.2.0/24 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -d 10.79.2.9/32 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING_1 -o portals0 -j RETURN
@@ -150,11 +149,13 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o portals0 -j RETURN
 -A PORTALS_POSTROUTING_2 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_2 -j DROP
--A PORTALS_POSTROUTING_3 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_3 -o portals0 -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_3 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_3 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_3 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_3 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_3 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_3 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_3 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i portals0 -j DROP
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i to-paris -j DROP
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
@@ -163,12 +164,8 @@ COMMIT
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING -i eth0 -g PORTALS_PREROUTING_5
--A PORTALS_PREROUTING -i eth2 -g PORTALS_PREROUTING_5
--A PORTALS_PREROUTING -i portals0 -g PORTALS_PREROUTING_5
--A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING -g PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_1 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_1 -i to-paris -j RETURN
@@ -176,26 +173,28 @@ COMMIT
 -A PORTALS_PREROUTING_2 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_2 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_2 -j DROP
--A PORTALS_PREROUTING_3 -i lo -j RETURN
--A PORTALS_PREROUTING_3 -i portals0 -j RETURN
--A PORTALS_PREROUTING_3 -i to-paris -j RETURN
--A PORTALS_PREROUTING_3 -d 0.0.0.0/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_3 -j DROP
+-A PORTALS_PREROUTING_3 -d 10.77.1.1/32 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_3 ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_3 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_3 -d 10.77.1.2/32 -i eth0 -j DROP
+-A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING_3 -s 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_3 -s 10.77.1.64/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_3 -i eth2 -j DROP
+-A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING_4 -i lo -j RETURN
 -A PORTALS_PREROUTING_4 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_4 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
--A PORTALS_PREROUTING_5 -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
--A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
--A PORTALS_PREROUTING_5 -d 10.77.1.2/32 -i eth0 -j DROP
--A PORTALS_PREROUTING_5 -d 10.77.1.64/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_5 -s 0.0.0.0/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_5 -s 10.77.1.64/26 -i eth2 -j RETURN
--A PORTALS_PREROUTING_5 -i eth2 -j DROP
--A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_5 -i lo -j RETURN
+-A PORTALS_PREROUTING_5 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_5 -d 10.77.1.64/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_5 -j DROP
 -A PORTALS_PREROUTING_6 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
@@ -204,7 +203,10 @@ COMMIT
 -A PORTALS_PREROUTING_7 -s 192.168.3.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_7 -s 10.79.2.9/32 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_7 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
+-A PORTALS_PREROUTING_8 -i eth0 -g PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_8 -i eth2 -g PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_8 -i portals0 -g PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_8 -i to-paris -g PORTALS_PREROUTING_3
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -228,25 +230,25 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i portals0 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth2 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_1 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i portals0 -j DROP
--A PORTALS_FORWARD_1 -i to-paris -j DROP
+-A PORTALS_FORWARD_1 -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i eth2 -o to-paris -j RETURN
+-A PORTALS_FORWARD_1 -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i portals0 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i to-paris -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_2 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i portals0 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth2 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
@@ -266,11 +268,26 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING_1 -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_1 -j RETURN
+-A PORTALS_POSTROUTING_1 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_1 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_1 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF
 ip link add portals0 mtu 1280 type wireguard

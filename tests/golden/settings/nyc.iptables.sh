@@ -6,40 +6,44 @@ iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o ppp0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD ! -o ppp0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
--A PORTALS_FORWARD ! -i to-paris -j RETURN
--A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o ppp0 -j DROP
--A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -d 0.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 10.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 100.64.0.0/10 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 127.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 169.254.0.0/16 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 172.16.0.0/12 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.0.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.2.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.88.99.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.168.0.0/16 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.18.0.0/15 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.51.100.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 203.0.113.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 240.0.0.0/4 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i to-paris -o ppp0 -j RETURN
--A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
 -A PORTALS_FORWARD_1 -i to-paris -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
+-A PORTALS_FORWARD_2 -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 ! -i to-paris -j RETURN
+-A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o ppp0 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -d 0.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 10.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 100.64.0.0/10 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 127.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 169.254.0.0/16 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 172.16.0.0/12 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.0.0.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.88.99.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.168.0.0/16 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 198.18.0.0/15 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 198.51.100.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 203.0.113.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 240.0.0.0/4 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i to-paris -o ppp0 -j RETURN
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i to-paris -j DROP
 -A PORTALS_INPUT -i ppp0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -49,7 +53,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -d 10.77.1.1/32 -i to-paris -p udp -m udp --dport 40255 -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.77.200.1/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
@@ -65,7 +68,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
@@ -74,15 +76,16 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
--A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+:PORTALS_PREROUTING_6 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
@@ -91,29 +94,30 @@ COMMIT
 -A PORTALS_PREROUTING -s 10.77.200.0/23 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -d 10.77.200.0/23 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -i eth1 -g PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -i to-paris -g PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING -g PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING_1 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_1 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_1 -j DROP
--A PORTALS_PREROUTING_2 -i lo -j RETURN
--A PORTALS_PREROUTING_2 -i to-paris -j RETURN
--A PORTALS_PREROUTING_2 -d 0.0.0.0/23 -i eth1 -j RETURN
--A PORTALS_PREROUTING_2 -d 10.77.200.0/23 -i eth1 -j RETURN
--A PORTALS_PREROUTING_2 -d 10.77.1.1/32 -i eth1 -j RETURN
--A PORTALS_PREROUTING_2 -j DROP
--A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING_3 -s 0.0.0.0/23 -i eth1 -j RETURN
--A PORTALS_PREROUTING_3 -s 10.77.200.0/23 -i eth1 -j RETURN
--A PORTALS_PREROUTING_3 -i eth1 -j DROP
--A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_2 -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_2 -d 10.77.200.0/23 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_2 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING_2 -s 0.0.0.0/23 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_2 -s 10.77.200.0/23 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_2 -i eth1 -j DROP
+-A PORTALS_PREROUTING_2 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_3 -i lo -j RETURN
+-A PORTALS_PREROUTING_3 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_3 -d 0.0.0.0/23 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -d 10.77.200.0/23 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -d 10.77.1.1/32 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
 -A PORTALS_PREROUTING_4 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
 -A PORTALS_PREROUTING_5 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
+-A PORTALS_PREROUTING_6 -i eth1 -g PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING_6 -i to-paris -g PORTALS_PREROUTING_2
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -131,29 +135,41 @@ EOF
 ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-paris ! -o ppp0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD ! -i to-paris -j RETURN
--A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i to-paris -o ppp0 -j RETURN
--A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD ! -o ppp0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 ! -i to-paris -j RETURN
+-A PORTALS_FORWARD_1 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_1 -i to-paris -o ppp0 -j RETURN
+-A PORTALS_FORWARD_1 -i to-paris -j DROP
 -A PORTALS_INPUT -i ppp0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP
--A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING ! -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF
 ip link add to-paris mtu 1420 type wireguard

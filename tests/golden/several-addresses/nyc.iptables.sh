@@ -15,26 +15,30 @@ iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 :PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-swiss ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
--A PORTALS_FORWARD ! -i to-swiss -j RETURN
--A PORTALS_FORWARD -i to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
--A PORTALS_FORWARD -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i to-swiss -j DROP
--A PORTALS_FORWARD -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -i to-swiss -j DROP
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -i to-swiss -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i eth1 -j RETURN
 -A PORTALS_FORWARD_1 -i to-swiss -j RETURN
 -A PORTALS_FORWARD_1 -j DROP
+-A PORTALS_FORWARD_2 -i eth1 -o to-swiss -j RETURN
+-A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 ! -i to-swiss -j RETURN
+-A PORTALS_FORWARD_2 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
+-A PORTALS_FORWARD_2 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-swiss -j DROP
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i to-swiss -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -55,7 +59,6 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-swiss -p icmp -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-swiss -j DROP
--A PORTALS_OUTPUT -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.8.0.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.8.0.2/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -s 10.64.0.2/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
@@ -75,7 +78,6 @@ iptables-restore --noflush <<'EOF'
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 *mangle
-:PORTALS_FORWARD - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
@@ -83,14 +85,14 @@ COMMIT
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
--A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-swiss -j RETURN
--A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING -o to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-swiss -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-swiss -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
@@ -122,7 +124,6 @@ COMMIT
 -A PORTALS_PREROUTING_3 -i to-swiss -m conntrack --ctdir ORIGINAL -j DROP
 -A PORTALS_PREROUTING_4 -i to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
--I FORWARD 1 -j PORTALS_FORWARD
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -143,19 +144,20 @@ EOF
 ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
-:PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -i to-swiss ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
--A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD ! -i to-swiss -j RETURN
--A PORTALS_FORWARD -i to-swiss -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -i to-swiss -j DROP
--A PORTALS_FORWARD -i to-swiss -j DROP
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD -i to-swiss -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i eth1 -o to-swiss -j RETURN
+-A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 ! -i to-swiss -j RETURN
+-A PORTALS_FORWARD_1 -i to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_1 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_1 -i to-swiss -j DROP
+-A PORTALS_FORWARD_1 -i to-swiss -j DROP
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
@@ -173,10 +175,20 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-swiss -j DROP
 -A PORTALS_INPUT -i to-swiss -j DROP
--A PORTALS_OUTPUT -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
--I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING ! -o to-swiss -j RETURN
+-A PORTALS_POSTROUTING -o to-swiss -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-swiss -j CONNMARK --set-xmark 0x4000000/0x4000000
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]

@@ -78,7 +78,7 @@ impl IptablesTable {
     fn of(chain: Chain) -> Self {
         match chain {
             Chain::Forward | Chain::Input | Chain::Output => Self::Filter,
-            Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving => Self::Mangle,
+            Chain::Marks | Chain::OwnMarks | Chain::Leaving => Self::Mangle,
             Chain::RelayedTo | Chain::RelayedFrom | Chain::Prerouting | Chain::Postrouting => Self::Nat,
         }
     }

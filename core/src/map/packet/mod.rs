@@ -145,7 +145,6 @@ impl Walk<'_> {
         self.pass(NAT, Chain::Prerouting);
         self.route("decision");
         if self.packet.outgoing.is_some() {
-            self.pass(MANGLE, Chain::Mss);
             self.pass(FILTER, Chain::Forward);
         }
     }

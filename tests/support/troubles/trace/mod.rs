@@ -286,8 +286,7 @@ pub(crate) const OF_IPV6_STOPPED: &[Trouble] = &[Trouble {
 pub(crate) const OF_IPTABLES: &[Trouble] = &[
     Trouble {
         fault: "A chain of iptables drops the packets of a device",
-        words: "✗ forward      mangle FORWARD: -j PORTALS_FORWARD
-                 mangle FORWARD: -j MINE
+        words: "✗ forward      mangle FORWARD: -j MINE
                  mangle MINE: -s 192.168.1.50/32 -j DROP
 ⋮
 It stops in the chain `mangle MINE` of another program: -s 192.168.1.50/32 -j DROP.
