@@ -93,11 +93,17 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
         add_of(rules, &[slice::from_ref(&of_portal), into_tunnels.as_slice()], SetConnectionMark(TUNNELED));
     }
     add(rules, [of_portal], Accept);
-    let mark = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
-    add_of(rules, &[into_tunnels.as_slice()], SetConnectionMark(mark));
-    for (name, bit, _) in by_bit(site) {
-        add(rules, [leaving_in(&name)], SetConnectionMark(Mark { value: bit, mask: bit }));
+    let mut mark = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
+    let mut of_some = Rules::new();
+    for (name, bit, tunnels) in by_bit(site) {
+        if tunnels.len() == site.tunnels.len() {
+            mark.value |= bit;
+        } else {
+            add(&mut of_some, [leaving_in(&name)], SetConnectionMark(Mark { value: bit, mask: bit }));
+        }
     }
+    add_of(rules, &[into_tunnels.as_slice()], SetConnectionMark(mark));
+    rules.append(&mut of_some);
 }
 
 /// Adds the sets that the rules of this file look into.

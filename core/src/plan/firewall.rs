@@ -17,8 +17,8 @@ use crate::firewall::{
 };
 use crate::plan::sets::{
     ENTRANCES, INSIDE, OWN, PROVIDERS, Part, RESOLVERS, Rules, Sets, TUNNELS, add, add_interfaces,
-    add_networks, add_of, add_set, coming, coming_in, families_of, from, from_in, in_chains, in_set, leaving,
-    leaving_in, resolvers, to, to_in,
+    add_networks, add_of, add_set, coming, coming_in, compare_single, families_of, from, from_in, in_chains,
+    in_set, leaving, leaving_in, resolvers, to, to_in,
 };
 use crate::plan::{
     chains, classifier, connection_marks, devices, dns, exempt, home_names, inbound, ingress, marks, mss,
@@ -91,13 +91,16 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
     if site.tunnels.is_empty() && site.portals.is_empty() && site.nat.relayed.is_empty() {
         return None;
     }
-    let chains = in_chains(CHAINS, site);
-    let used: SortedSet<&SetName> =
-        chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
+    let mut chains = in_chains(CHAINS, site);
     let mut sets = Sets::new();
     for part in SETS {
         part(&mut sets, site);
     }
+    for (_, rules) in chains.iter_mut() {
+        compare_single(rules, &sets);
+    }
+    let used: SortedSet<&SetName> =
+        chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
     sets.retain(|name, _| used.contains(name));
     Some(Firewall { sets, chains })
 }

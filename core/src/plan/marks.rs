@@ -26,7 +26,9 @@ use crate::plan::sets::{
 };
 use crate::plan::{classifier, connection_marks, devices, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
-use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNEL_NUMBER_BITS, TUNNELED};
+use crate::state::{
+    PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNEL_NUMBER_BITS, TUNNELED, portal_mark,
+};
 
 /// Adds the policy rules that lead packets with the mark of a portal to an exit, and refuse packets that
 /// the exit does not take.
@@ -114,10 +116,14 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
     }
     // These rules follow the rule on answers to probes: a masqueraded answer to a device looks like an answer
     // to a probe until it has its own address again.
+    let mut answered = Vec::new();
     for (portal, mark) in marked(site) {
         if portal.exits.iter().any(|exit| exit.interface().is_some()) {
-            add(rules, [ConnectionMarked(mark), coming_in(TUNNELS)], SetMark(mark));
+            answered.push(mark);
         }
+    }
+    for (of_connection, given) in copies(&answered) {
+        add(rules, [ConnectionMarked(of_connection), coming_in(TUNNELS)], SetMark(given));
     }
     // Single devices come before the whole interface that they are behind.
     let mut comes_in = Vec::new();
@@ -140,9 +146,37 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
             add_of(rules, &[&[Marked(NONE)], &conditions], SetMark(*mark));
         }
     }
+    let mut kept = Vec::new();
     for (_, mark) in comes_in {
-        keep(rules, mark);
+        kept.push((mark, mark));
     }
+    // An answer to a probe has a mark that its connection must not get.
+    if site.agent.probes.is_empty() {
+        let marks: Vec<Mark> = kept.iter().map(|(mark, _)| *mark).collect();
+        kept = copies(&marks);
+    }
+    for (of_packet, given) in kept {
+        add(rules, [Marked(of_packet)], SetConnectionMark(given));
+    }
+}
+
+/// Returns the steps that copy the marks of portals from connections to packets or back: the mark to look for,
+/// and the mark to set. The bits of marks are fewer than the marks of many portals.
+fn copies(marks: &[Mark]) -> Vec<(Mark, Mark)> {
+    let mut copies = Vec::new();
+    if marks.len() <= 4 {
+        copies.extend(marks.iter().map(|mark| (*mark, *mark)));
+        return copies;
+    }
+    let start = Mark { value: PORTAL_MARKS, mask: portal_mark(0).mask };
+    copies.push((Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS }, start));
+    for bit in &TUNNEL_NUMBER_BITS[..4] {
+        if marks.iter().any(|mark| mark.value & bit != 0) {
+            let both = PORTAL_MARKS | bit;
+            copies.push((Mark { value: both, mask: both }, Mark { value: *bit, mask: *bit }));
+        }
+    }
+    copies
 }
 
 /// Returns the first portals of devices, if they take packets to the same destinations from devices that the
@@ -206,7 +240,7 @@ pub(super) fn outgoing(rules: &mut Rules, site: &Site) {
             for conditions in chosen(site, portal) {
                 add_of(rules, &[&opening, &conditions], SetMark(mark));
             }
-            keep(rules, mark);
+            add(rules, [Marked(mark)], SetConnectionMark(mark));
         }
     }
 }
@@ -217,8 +251,13 @@ pub(super) fn outgoing(rules: &mut Rules, site: &Site) {
 /// a tunnel do not leave elsewhere either: otherwise this host itself would tell a server by ICMP that the
 /// client is gone.
 pub(super) fn leaving(rules: &mut Rules, site: &Site) {
-    let mut closed = marked(site);
-    closed.retain(|(portal, _)| portal.exit != Exit::Direct);
+    let marked = marked(site);
+    let mut closed = Vec::new();
+    for (portal, mark) in &marked {
+        if portal.exit != Exit::Direct {
+            closed.push(*mark);
+        }
+    }
     let is_tunneled = site.tunnels.values().any(|tunnel| tunnel.table.is_some());
     let carried = carried(site);
     let elsewhere = NotOutgoing(in_set(INNER));
@@ -235,7 +274,10 @@ pub(super) fn leaving(rules: &mut Rules, site: &Site) {
         let unmarked = (!closed.is_empty()).then_some(Marked(NONE));
         add_of(rules, &[unmarked.as_slice(), &[NotOutgoing(in_set(TUNNELS))]], Accept);
     }
-    for (_, mark) in closed {
+    if closed.len() == marked.len() && closed.len() > 4 {
+        closed = vec![Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS }];
+    }
+    for mark in closed {
         add(rules, [Marked(mark), FromOriginator, elsewhere.clone()], Drop);
     }
 }
@@ -277,11 +319,6 @@ fn answer(rules: &mut Rules, site: &Site, probe: &ExitProbe) {
         Icmp(Family::of(probe.target)),
     ];
     add(rules, conditions, SetMark(probe.mark));
-}
-
-/// Adds the rule that copies the mark of a packet to its connection.
-fn keep(rules: &mut Rules, mark: Mark) {
-    add(rules, [Marked(mark)], SetConnectionMark(mark));
 }
 
 /// Returns the lists of conditions on traffic that enters a portal. Traffic enters if it fulfils all

@@ -1,6 +1,6 @@
 //! Names of sets that several parts of the firewall share, and builders of rules.
 
-use crate::base::net::{Cidr, Family, IfName};
+use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{Action, Chain, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
 use crate::site::{Exit, Site};
@@ -67,6 +67,41 @@ fn add_in_order(rules: &mut Rules, mut conditions: Vec<Condition>, action: Actio
         conditions.push(device);
     }
     rules.push(FirewallRule { conditions, action });
+}
+
+/// Replaces looks into sets with a single interface, or with a single pair with an interface, by comparisons,
+/// which take half the time.
+pub(super) fn compare_single(rules: &mut Rules, sets: &Sets) {
+    for FirewallRule { conditions, .. } in rules {
+        for place in 0..conditions.len() {
+            let condition = &mut conditions[place];
+            let set = condition.set().and_then(|name| sets.get(name));
+            let Some(set) = set.filter(|set| set.len() == 1) else { continue };
+            match (set, &*condition) {
+                (Set::Interfaces(names), _) => {
+                    *condition = condition.with_interfaces(Interfaces::One(names.as_slice()[0].clone()));
+                }
+                (Set::InterfacePairs(pairs), _) => {
+                    let (from, to) = &pairs.as_slice()[0];
+                    *condition = coming(from);
+                    conditions.push(leaving(to));
+                }
+                (Set::MarksAtInterfaces(pairs), Condition::Way(pairing, ways)) if !pairing.negated => {
+                    let ((name, value), mask) = (&pairs.as_slice()[0], ways.mask);
+                    *condition = if pairing.outgoing { leaving(name) } else { coming(name) };
+                    // Where the rule asks for a mark already, the mark of the pair is narrower.
+                    let marked = Condition::ConnectionMarked(Mark { value: *value, mask });
+                    let wider = |other: &Condition| matches!(other, Condition::ConnectionMarked(_));
+                    match conditions.iter().position(wider) {
+                        Some(place) => conditions[place] = marked,
+                        None => conditions.insert(place, marked),
+                    }
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Returns the condition on packets that come in on an interface.

@@ -15,7 +15,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A PORTALS_FORWARD_GUARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD_GUARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD_GUARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_GUARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 ! -i to-paris -j DROP
 -A PORTALS_FORWARD_GUARD ! -i to-paris -j RETURN
@@ -51,18 +51,16 @@ COMMIT
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-paris -j RETURN
@@ -95,7 +93,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -j PORTALS_FORWARD_GUARD
 -A PORTALS_FORWARD -i to-paris -j ACCEPT
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A PORTALS_FORWARD_GUARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_GUARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD_GUARD ! -i to-paris -j RETURN
 -A PORTALS_FORWARD_GUARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
@@ -115,14 +113,12 @@ COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF

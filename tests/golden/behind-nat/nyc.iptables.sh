@@ -114,9 +114,7 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x21000000/0x6f000000
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
@@ -279,9 +277,7 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x21000000/0x6f000000
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN

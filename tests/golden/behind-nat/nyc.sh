@@ -4,26 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "portals0", "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set confined {
-		type ifname
-		elements = { "eth1" }
-	}
-	set entrances {
-		type ifname
-		elements = { "eth1" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set guarded {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.1, 10.77.1.64/26 }
@@ -76,10 +56,6 @@ table inet portals {
 		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "eth1" . "to-paris" }
-	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
@@ -108,10 +84,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
-	set visitors {
-		type ifname
-		elements = { "eth1" }
-	}
 	set watched {
 		type ifname
 		elements = { "eth1", "portals0", "to-paris" }
@@ -131,8 +103,8 @@ table inet portals {
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		iifname != @senders accept
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
+		iifname "eth1" oifname "to-paris" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		udp dport 546-547 iifname @tunnels drop
@@ -146,20 +118,20 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		udp dport 67 iifname "eth1" accept
+		udp dport 547 iifname "eth1" accept
+		udp dport 53 iifname "eth1" accept
+		tcp dport 53 iifname "eth1" accept
+		udp dport 5053 iifname "eth1" accept
+		tcp dport 5053 iifname "eth1" accept
+		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "eth1" accept
+		meta l4proto icmpv6 iifname "eth1" accept
+		ct direction original iifname "eth1" reject with icmpx admin-prohibited
+		ct state established,related iifname "eth1" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		udp dport 67-68 iifname @tunnels drop
 		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -172,10 +144,10 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
-		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
-		ip6 saddr @resolvers6 ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != "eth1" drop
+		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != "eth1" drop
+		ip saddr @resolvers ct direction original oifname != @inner oifname != "eth1" reject with icmpx admin-prohibited
+		ip6 saddr @resolvers6 ct direction original oifname != @inner oifname != "eth1" reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -205,13 +177,13 @@ table inet portals {
 		ip6 daddr @guarded6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 drop
 		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
+		meta nfproto ipv4 iifname "eth1" drop
 		iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
 		iifname . ip6 saddr & ffc0:: @link6-10 accept
 		iifname . ip6 saddr @link6-128 accept
-		meta nfproto ipv6 iifname @confined drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
-		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
+		meta nfproto ipv6 iifname "eth1" drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname "to-paris" iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
@@ -222,9 +194,8 @@ table inet portals {
 		udp dport 67-68 oifname @tunnels drop
 		udp dport 546-547 oifname @tunnels drop
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark set ct mark & 0x90ffffff | 0x21000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

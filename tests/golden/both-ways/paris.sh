@@ -4,29 +4,9 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-1 {
-		type ifname
-		elements = { "to-nyc" }
-	}
-	set confined {
-		type ifname
-		elements = { "lan4" }
-	}
-	set entrances {
-		type ifname
-		elements = { "lan4" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-nyc" }
-	}
 	set guarded {
 		type ipv4_addr; flags interval
 		elements = { 10.77.2.1, 10.77.2.64/26 }
-	}
-	set guests {
-		type ifname
-		elements = { "to-nyc" }
 	}
 	set inner {
 		type ifname
@@ -48,10 +28,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "lan4" . "to-nyc" }
-	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-nyc" . 10.77.1.0 }
@@ -68,17 +44,9 @@ table inet portals {
 		type ifname
 		elements = { "lan4", "to-nyc" }
 	}
-	set tunnels {
-		type ifname
-		elements = { "to-nyc" }
-	}
 	set visited {
 		type ipv4_addr
 		elements = { 10.77.2.65 }
-	}
-	set visitors {
-		type ifname
-		elements = { "lan4" }
 	}
 	set watched {
 		type ifname
@@ -90,52 +58,52 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		tcp flags & (syn | rst) == syn oifname "to-nyc" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-nyc" meta nfproto ipv4 tcp option maxseg size set 1240
+		ct mark & 0xef000000 == 0x22000000 ct direction original oifname "to-nyc" accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "wan" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @senders accept
-		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels oifname "wan" ip daddr @network drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @guests oifname "wan" ip daddr @private reject with icmpx admin-prohibited
-		iifname @guests oifname "wan" accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		meta nfproto ipv6 iifname "lan4" reject with icmpx admin-prohibited
+		iifname "lan4" oifname "to-nyc" accept
+		iifname "lan4" reject with icmpx admin-prohibited
+		iifname != "to-nyc" accept
+		udp dport 67-68 iifname "to-nyc" drop
+		iifname "to-nyc" oifname "wan" ip daddr @network drop
+		iifname "to-nyc" ct direction reply ct state established,related accept
+		iifname "to-nyc" oifname "wan" ip daddr @private reject with icmpx admin-prohibited
+		iifname "to-nyc" oifname "wan" accept
+		iifname "to-nyc" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-nyc" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "wan" accept
-		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels ip daddr 10.77.2.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 53 iifname "lan4" reject with icmpx admin-prohibited
+		tcp dport 53 iifname "lan4" reject with icmpx admin-prohibited
+		udp dport 67 iifname "lan4" accept
+		udp dport 547 iifname "lan4" accept
+		udp dport 53 iifname "lan4" accept
+		tcp dport 53 iifname "lan4" accept
+		udp dport 5053 iifname "lan4" accept
+		tcp dport 5053 iifname "lan4" accept
+		meta l4proto icmp ct direction original iifname "lan4" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "lan4" accept
+		meta l4proto icmpv6 iifname "lan4" accept
+		ct direction original iifname "lan4" reject with icmpx admin-prohibited
+		ct state established,related iifname "lan4" accept
+		iifname "lan4" reject with icmpx admin-prohibited
+		udp dport 67-68 iifname "to-nyc" drop
+		iifname "to-nyc" ct direction reply ct state established,related accept
+		iifname "to-nyc" meta l4proto icmp accept
+		iifname "to-nyc" ip daddr 10.77.2.1 udp dport 52075 accept
+		iifname "to-nyc" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-nyc" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != "lan4" drop
+		ip saddr @resolvers ct direction original oifname != @inner oifname != "lan4" reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -145,32 +113,31 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "wan" ip saddr @inside masquerade
-		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
+		ip saddr != 10.77.0.0/16 oifname "to-nyc" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0xef000000 == 0x22000000 iifname "to-nyc" accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-nyc" drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 iifname "to-nyc" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		meta nfproto ipv4 iifname "lan4" drop
+		ct direction original iifname "to-nyc" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0xef000000 == 0x22000000 oifname "to-nyc" accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
-		oifname != @tunnels accept
-		udp dport 67-68 oifname @tunnels drop
+		oifname != "to-nyc" accept
+		udp dport 67-68 oifname "to-nyc" drop
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark set ct mark & 0x90ffffff | 0x22000000
 	}
 }
 EOF

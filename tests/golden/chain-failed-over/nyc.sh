@@ -8,14 +8,6 @@ table inet portals {
 		type ifname
 		elements = { "portals0", "to-paris" }
 	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-2 {
-		type ifname
-		elements = { "to-oslo" }
-	}
 	set confined {
 		type ifname
 		elements = { "eth1", "eth2" }
@@ -31,10 +23,6 @@ table inet portals {
 	set device-macs6 {
 		type ether_addr
 		elements = { 02:00:00:00:00:01 }
-	}
-	set device-marks-ways {
-		type ifname . mark
-		elements = { "to-paris" . 0x80000000 }
 	}
 	set device-ways-32 {
 		type ifname . ipv4_addr
@@ -164,7 +152,7 @@ table inet portals {
 		ip daddr @network oifname @tunnels ether saddr @device-macs accept
 		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		oifname . ip saddr @device-ways-32 accept
-		oifname . ct mark & 0x8f000000 @device-marks-ways accept
+		ct mark & 0x8f000000 == 0x80000000 oifname "to-paris" accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
@@ -285,8 +273,8 @@ table inet portals {
 		ct mark & 0x80000000 == 0x80000000 accept
 		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
 		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-oslo" ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

@@ -13,25 +13,9 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "portals0" }
-	}
-	set bit-2 {
-		type ifname
-		elements = { "to-mullvad" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-mullvad" }
-	}
 	set guarded {
 		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.3.1 }
-	}
-	set guests {
-		type ifname
-		elements = { "portals0" }
 	}
 	set inner {
 		type ifname
@@ -40,14 +24,6 @@ table inet portals {
 	set inside {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16, 192.168.2.0/24 }
-	}
-	set mtu-1280 {
-		type ifname
-		elements = { "portals0" }
-	}
-	set mtu-1420 {
-		type ifname
-		elements = { "to-mullvad" }
 	}
 	set network {
 		type ipv4_addr; flags interval
@@ -60,10 +36,6 @@ table inet portals {
 	set private {
 		type ipv4_addr; flags interval
 		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
-	}
-	set providers {
-		type ifname
-		elements = { "to-mullvad" }
 	}
 	set relayed-1 {
 		type ipv4_addr
@@ -87,10 +59,10 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @mtu-1420 meta nfproto ipv4 tcp option maxseg size set 1380
-		tcp flags & (syn | rst) == syn iifname @mtu-1420 meta nfproto ipv4 tcp option maxseg size set 1380
+		tcp flags & (syn | rst) == syn oifname "portals0" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "portals0" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname "to-mullvad" meta nfproto ipv4 tcp option maxseg size set 1380
+		tcp flags & (syn | rst) == syn iifname "to-mullvad" meta nfproto ipv4 tcp option maxseg size set 1380
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
@@ -100,9 +72,9 @@ table inet portals {
 		iifname "portals0" ip saddr @relayed-1 reject with icmpx admin-prohibited
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @providers drop
-		iifname @guests oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
-		iifname @guests oifname "eth0" accept
+		iifname "to-mullvad" drop
+		iifname "portals0" oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
+		iifname "portals0" oifname "eth0" accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}
@@ -111,7 +83,7 @@ table inet portals {
 		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @providers drop
+		iifname "to-mullvad" drop
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip daddr 10.77.3.1 udp dport 52075 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
@@ -124,7 +96,7 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
-		oifname @providers masquerade
+		oifname "to-mullvad" masquerade
 		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
 	}
 	chain marks {
@@ -135,7 +107,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction original iifname @exits meta nfproto ipv4 drop
+		ct direction original iifname "to-mullvad" meta nfproto ipv4 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
@@ -147,8 +119,8 @@ table inet portals {
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
 		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "portals0" ct mark set ct mark & 0xfeffffff | 0x1000000
+		oifname "to-mullvad" ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

@@ -20,10 +20,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
-	set guests {
-		type ifname
-		elements = { "portals0" }
-	}
 	set inner {
 		type ifname
 		elements = { "lo", "portals0", "to-oslo", "to-rome" }
@@ -94,8 +90,8 @@ table inet portals {
 		iifname @tunnels oifname "wan" ip daddr @network drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.2.0/24 accept
-		iifname @guests oifname "wan" ip daddr @private reject with icmpx admin-prohibited
-		iifname @guests oifname "wan" accept
+		iifname "portals0" oifname "wan" ip daddr @private reject with icmpx admin-prohibited
+		iifname "portals0" oifname "wan" accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}

@@ -4,14 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set device-macs {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
@@ -19,14 +11,6 @@ table inet portals {
 	set device-macs6 {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
-	}
-	set device-marks-ways {
-		type ifname . mark
-		elements = { "to-paris" . 0x80000000 }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
 	}
 	set guarded {
 		type ipv4_addr
@@ -76,42 +60,30 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
 	}
-	set senders {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set tunnels {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set watched {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set ways {
 		type ifname . mark
 		elements = { "to-paris" . 0x23000000, "to-paris" . 0xa0000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
-		ip daddr @network oifname @tunnels ether saddr @device-macs accept
+		ip daddr @network oifname "to-paris" ether saddr @device-macs accept
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
 		ip6 daddr @local6 oifname != "eth0" ether saddr @device-macs6 accept
 		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
-		oifname . ct mark & 0x8f000000 @device-marks-ways accept
+		ct mark & 0x8f000000 == 0x80000000 oifname "to-paris" accept
 		ether saddr @device-macs reject with icmpx admin-prohibited
-		ip saddr 10.77.0.0/16 iifname != @senders drop
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 iifname != "to-paris" drop
+		iifname != "to-paris" accept
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
@@ -119,12 +91,12 @@ table inet portals {
 		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" meta l4proto icmp accept
+		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -138,38 +110,36 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
-		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
+		ip saddr != 10.77.0.0/16 oifname "to-paris" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct mark & 0x8f000000 == 0x80000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x80000000 iifname "to-paris" meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 ip daddr != @kept-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 ip6 daddr != @kept6-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 udp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 tcp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
-		ip daddr != 10.77.0.0/16 iifname != @watched accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
+		ip daddr != 10.77.0.0/16 iifname != "to-paris" accept
 		ip daddr @guarded iifname != @inner drop
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
-		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
+		meta mark & 0x80000000 == 0x0 oifname != "to-paris" accept
 		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
-		udp dport 67-68 oifname @tunnels drop
+		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept
-		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		ct mark & 0x80000000 == 0x80000000 oifname "to-paris" ct mark set ct mark & 0xdfffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
-		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-paris" ct mark set ct mark & 0x90ffffff | 0x23000000
 	}
 }
 EOF

@@ -4,14 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set device-addresses {
 		type ipv4_addr
 		elements = { 192.168.1.50 }
@@ -19,10 +11,6 @@ table inet portals {
 	set device-ways-32 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 192.168.1.50 }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
 	}
 	set guarded {
 		type ipv4_addr
@@ -56,40 +44,28 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
 	}
-	set senders {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set tunnels {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set watched {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set ways {
 		type ifname . mark
 		elements = { "to-paris" . 0x23000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
-		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
+		ip saddr @device-addresses ip daddr @network oifname "to-paris" accept
 		oifname . ip saddr @device-ways-32 accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
-		ip saddr 10.77.0.0/16 iifname != @senders drop
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels ip daddr 192.168.1.0/24 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 iifname != "to-paris" drop
+		iifname != "to-paris" accept
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" ip daddr 192.168.1.0/24 accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
@@ -97,13 +73,13 @@ table inet portals {
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels ip daddr 192.168.1.0/24 accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" ip daddr 192.168.1.0/24 accept
+		iifname "to-paris" meta l4proto icmp accept
+		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -112,30 +88,28 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
-		ip saddr != @known oifname @tunnels masquerade
+		ip saddr != @known oifname "to-paris" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
-		ip daddr != 10.77.0.0/16 iifname != @watched accept
+		ct direction reply ct mark & 0xef000000 == 0x23000000 iifname "to-paris" accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
+		ip daddr != 10.77.0.0/16 iifname != "to-paris" accept
 		ip daddr @guarded iifname != @inner drop
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0xef000000 == 0x23000000 oifname "to-paris" accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
-		oifname != @tunnels accept
-		udp dport 67-68 oifname @tunnels drop
+		oifname != "to-paris" accept
+		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark set ct mark & 0x90ffffff | 0x23000000
 	}
 }
 EOF

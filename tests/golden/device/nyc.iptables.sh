@@ -10,7 +10,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.64/27 -d 192.168.1.0/24 ! -o eth0 -j RETURN
@@ -74,18 +74,16 @@ COMMIT
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-paris -j RETURN
@@ -123,7 +121,7 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD ! -i to-paris -j RETURN
@@ -153,14 +151,12 @@ COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF

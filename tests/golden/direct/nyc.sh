@@ -4,21 +4,9 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set confined {
-		type ifname
-		elements = { "eth1" }
-	}
-	set entrances {
-		type ifname
-		elements = { "eth1" }
-	}
 	set guarded {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.64/26 }
-	}
-	set inner {
-		type ifname
-		elements = { "lo" }
 	}
 	set inside {
 		type ipv4_addr; flags interval
@@ -28,49 +16,33 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "eth1" . "eth0" }
-	}
-	set senders {
-		type ifname
-		elements = { "eth1" }
-	}
 	set visited {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
-	set visitors {
-		type ifname
-		elements = { "eth1" }
-	}
-	set watched {
-		type ifname
-		elements = { "eth1" }
-	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		ip saddr 10.77.0.0/16 iifname != @senders drop
-		iifname != @senders accept
-		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 iifname != "eth1" drop
+		iifname != "eth1" accept
+		meta nfproto ipv6 iifname "eth1" reject with icmpx admin-prohibited
+		iifname "eth1" oifname "eth0" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 67 iifname "eth1" accept
+		udp dport 547 iifname "eth1" accept
+		udp dport 53 iifname "eth1" accept
+		tcp dport 53 iifname "eth1" accept
+		udp dport 5053 iifname "eth1" accept
+		tcp dport 5053 iifname "eth1" accept
+		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "eth1" accept
+		meta l4proto icmpv6 iifname "eth1" accept
+		ct direction original iifname "eth1" reject with icmpx admin-prohibited
+		ct state established,related iifname "eth1" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -83,10 +55,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ip daddr != 10.77.0.0/16 iifname != @watched accept
-		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+		ip daddr != 10.77.0.0/16 iifname != "eth1" accept
+		ip daddr @guarded iifname != "lo" iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
+		meta nfproto ipv4 iifname "eth1" drop
 	}
 }
 EOF

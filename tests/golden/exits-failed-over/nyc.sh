@@ -4,22 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-2 {
-		type ifname
-		elements = { "to-oslo" }
-	}
-	set confined {
-		type ifname
-		elements = { "eth1" }
-	}
 	set device-addresses {
 		type ipv4_addr
 		elements = { 192.168.1.50 }
@@ -27,10 +11,6 @@ table inet portals {
 	set device-ways-32 {
 		type ifname . ipv4_addr
 		elements = { "to-oslo" . 192.168.1.50 }
-	}
-	set entrances {
-		type ifname
-		elements = { "eth1" }
 	}
 	set exits {
 		type ifname
@@ -64,10 +44,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "eth1" . "to-oslo" }
-	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-oslo" . 10.77.3.0, "to-paris" . 10.77.2.0 }
@@ -87,10 +63,6 @@ table inet portals {
 	set visited {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
-	}
-	set visitors {
-		type ifname
-		elements = { "eth1" }
 	}
 	set watched {
 		type ifname
@@ -112,9 +84,9 @@ table inet portals {
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @senders accept
-		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
+		meta nfproto ipv6 iifname "eth1" reject with icmpx admin-prohibited
+		iifname "eth1" oifname "to-oslo" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
@@ -124,23 +96,23 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 67 iifname "eth1" accept
+		udp dport 547 iifname "eth1" accept
+		udp dport 53 iifname "eth1" accept
+		tcp dport 53 iifname "eth1" accept
+		udp dport 5053 iifname "eth1" accept
+		tcp dport 5053 iifname "eth1" accept
+		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "eth1" accept
+		meta l4proto icmpv6 iifname "eth1" accept
+		ct direction original iifname "eth1" reject with icmpx admin-prohibited
+		ct state established,related iifname "eth1" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -151,8 +123,8 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != "eth1" drop
+		ip saddr @resolvers ct direction original oifname != @inner oifname != "eth1" reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -174,7 +146,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
+		meta nfproto ipv4 iifname "eth1" drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
@@ -187,9 +159,9 @@ table inet portals {
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
 		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "to-paris" ct mark set ct mark & 0xfeffffff | 0x1000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-oslo" ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

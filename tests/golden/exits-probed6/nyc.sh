@@ -13,26 +13,6 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-2 {
-		type ifname
-		elements = { "to-work" }
-	}
-	set confined {
-		type ifname
-		elements = { "eth1" }
-	}
-	set entrances {
-		type ifname
-		elements = { "eth1" }
-	}
 	set exits {
 		type ifname
 		elements = { "to-paris", "to-work" }
@@ -73,14 +53,6 @@ table inet portals {
 		type ifname . ipv6_addr
 		elements = { "eth1" . :: }
 	}
-	set mtu-1280 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set mtu-1380 {
-		type ifname
-		elements = { "to-work" }
-	}
 	set network {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
@@ -97,10 +69,6 @@ table inet portals {
 		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "eth1" . "to-paris" }
-	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
@@ -108,10 +76,6 @@ table inet portals {
 	set peers6-56 {
 		type ifname . ipv6_addr
 		elements = { "to-paris" . fd77:1:2:200:: }
-	}
-	set providers {
-		type ifname
-		elements = { "to-work" }
 	}
 	set resolvers {
 		type ipv4_addr
@@ -133,10 +97,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
-	set visitors {
-		type ifname
-		elements = { "eth1" }
-	}
 	set watched {
 		type ifname
 		elements = { "eth1", "to-paris", "to-work" }
@@ -147,28 +107,28 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv6 tcp option maxseg size set 1220
-		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv6 tcp option maxseg size set 1220
-		tcp flags & (syn | rst) == syn oifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
-		tcp flags & (syn | rst) == syn iifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
-		tcp flags & (syn | rst) == syn oifname @mtu-1380 meta nfproto ipv6 tcp option maxseg size set 1320
-		tcp flags & (syn | rst) == syn iifname @mtu-1380 meta nfproto ipv6 tcp option maxseg size set 1320
+		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn oifname "to-work" meta nfproto ipv4 tcp option maxseg size set 1340
+		tcp flags & (syn | rst) == syn iifname "to-work" meta nfproto ipv4 tcp option maxseg size set 1340
+		tcp flags & (syn | rst) == syn oifname "to-work" meta nfproto ipv6 tcp option maxseg size set 1320
+		tcp flags & (syn | rst) == syn iifname "to-work" meta nfproto ipv6 tcp option maxseg size set 1320
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		iifname != @senders accept
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
+		iifname "eth1" oifname "to-paris" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
 		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @providers drop
+		iifname "to-work" drop
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
 		iifname @tunnels drop
@@ -176,24 +136,24 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		udp dport 67 iifname "eth1" accept
+		udp dport 547 iifname "eth1" accept
+		udp dport 53 iifname "eth1" accept
+		tcp dport 53 iifname "eth1" accept
+		udp dport 5053 iifname "eth1" accept
+		tcp dport 5053 iifname "eth1" accept
+		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "eth1" accept
+		meta l4proto icmpv6 iifname "eth1" accept
+		ct direction original iifname "eth1" reject with icmpx admin-prohibited
+		ct state established,related iifname "eth1" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		udp dport 67-68 iifname @tunnels drop
 		udp dport 546-547 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @providers drop
+		iifname "to-work" drop
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels meta l4proto icmpv6 accept
 		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
@@ -203,10 +163,10 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
-		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
-		ip6 saddr @resolvers6 ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != "eth1" drop
+		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != "eth1" drop
+		ip saddr @resolvers ct direction original oifname != @inner oifname != "eth1" reject with icmpx admin-prohibited
+		ip6 saddr @resolvers6 ct direction original oifname != @inner oifname != "eth1" reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -219,7 +179,7 @@ table inet portals {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname "eth0" ip6 saddr @inside6 masquerade
-		oifname @providers masquerade
+		oifname "to-work" masquerade
 		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
 		ip6 saddr != fd77:1:2::/48 oifname @tunnels masquerade
 	}
@@ -238,11 +198,11 @@ table inet portals {
 		iifname != @watched accept
 		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
+		meta nfproto ipv4 iifname "eth1" drop
 		iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
 		iifname . ip6 saddr & ffc0:: @link6-10 accept
 		iifname . ip6 saddr @link6-128 accept
-		meta nfproto ipv6 iifname @confined drop
+		meta nfproto ipv6 iifname "eth1" drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
 	}
@@ -256,9 +216,9 @@ table inet portals {
 		udp dport 546-547 oifname @tunnels drop
 		ct mark & 0x80000000 == 0x80000000 accept
 		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "to-paris" ct mark set ct mark & 0xfeffffff | 0x1000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-work" ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

@@ -4,14 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set confined {
 		type ifname
 		elements = { "eth1", "eth2" }
@@ -28,10 +20,6 @@ table inet portals {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01 }
 	}
-	set device-marks-ways {
-		type ifname . mark
-		elements = { "to-paris" . 0x80000000 }
-	}
 	set device-ways-32 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 192.168.1.50 }
@@ -40,10 +28,6 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "eth2" }
 	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set from-camera {
 		type ipv4_addr
 		elements = { 192.168.1.50 }
@@ -51,10 +35,6 @@ table inet portals {
 	set guarded {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.1, 10.77.1.64/26, 10.77.1.128/26 }
-	}
-	set inbound {
-		type ifname
-		elements = { "eth1" }
 	}
 	set inbound-from {
 		type ipv4_addr
@@ -128,10 +108,6 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "eth2", "to-paris" }
 	}
-	set tunnels {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set visited {
 		type ipv4_addr
 		elements = { 10.77.1.65, 10.77.1.129 }
@@ -150,25 +126,25 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
-		iifname "eth0" oifname @inbound ct mark & 0x10000000 == 0x10000000 accept
-		iifname @inbound oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 accept
-		iifname @inbound oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 accept
+		iifname "eth0" oifname "eth1" ct mark & 0x10000000 == 0x10000000 accept
+		iifname "eth1" oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 accept
+		iifname "eth1" oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 accept
 		ip saddr @inbound-from oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 accept
 		ip saddr @inbound-from oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 accept
 		oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 ether saddr @inbound-mac accept
 		oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 ether saddr @inbound-mac accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
-		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
+		ip saddr @device-addresses ip daddr @network oifname "to-paris" accept
 		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
-		ip daddr @network oifname @tunnels ether saddr @device-macs accept
+		ip daddr @network oifname "to-paris" ether saddr @device-macs accept
 		ip6 daddr @local6 oifname != "eth0" ether saddr @device-macs6 accept
 		meta nfproto ipv6 ether saddr @device-macs6 reject with icmpx admin-prohibited
 		oifname . ip saddr @device-ways-32 accept
-		oifname . ct mark & 0x8f000000 @device-marks-ways accept
+		ct mark & 0x8f000000 == 0x80000000 oifname "to-paris" accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
@@ -176,12 +152,12 @@ table inet portals {
 		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		iifname != "to-paris" accept
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
@@ -205,12 +181,12 @@ table inet portals {
 		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" meta l4proto icmp accept
+		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -229,20 +205,20 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
-		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
+		ip saddr != 10.77.0.0/16 oifname "to-paris" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		iifname "eth0" ip daddr @inbound-to ct direction original tcp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
 		iifname "eth0" ip daddr @inbound-to ct direction original udp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
 		iifname "eth0" meta mark & 0x10000000 == 0x10000000 ct mark set ct mark & 0xefffffff | 0x10000000
-		iifname @inbound ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
-		iifname @inbound ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		iifname "eth1" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		iifname "eth1" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
 		ip saddr @inbound-from ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
 		ip saddr @inbound-from ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
 		ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 ether saddr @inbound-mac meta mark set meta mark & 0xefffffff | 0x10000000
 		ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 ether saddr @inbound-mac meta mark set meta mark & 0xefffffff | 0x10000000
-		ct mark & 0x8f000000 == 0x80000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x80000000 iifname "to-paris" meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 ip daddr != @kept-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 ip6 daddr != @kept6-tv ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 udp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
@@ -251,28 +227,26 @@ table inet portals {
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		meta nfproto ipv4 iifname @confined drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
-		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
+		meta mark & 0x80000000 == 0x0 oifname != "to-paris" accept
 		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
-		udp dport 67-68 oifname @tunnels drop
+		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept
-		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		ct mark & 0x80000000 == 0x80000000 oifname "to-paris" ct mark set ct mark & 0xdfffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
-		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-paris" ct mark set ct mark & 0x90ffffff | 0x23000000
 	}
 }
 EOF

@@ -4,14 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "portals0", "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set confined {
 		type ifname
 		elements = { "eth1", "eth2" }
@@ -28,10 +20,6 @@ table inet portals {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01 }
 	}
-	set device-marks-ways {
-		type ifname . mark
-		elements = { "to-paris" . 0x80000000 }
-	}
 	set device-ways-32 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 192.168.1.50 }
@@ -39,14 +27,6 @@ table inet portals {
 	set device-ways6-128 {
 		type ifname . ipv6_addr
 		elements = { "to-paris" . 2001:db8:1:2::50 }
-	}
-	set entrances {
-		type ifname
-		elements = { "eth1" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
 	}
 	set far {
 		type ipv4_addr; flags interval
@@ -67,10 +47,6 @@ table inet portals {
 	set guarded6 {
 		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
-	}
-	set guests {
-		type ifname
-		elements = { "to-paris" }
 	}
 	set inner {
 		type ifname
@@ -164,10 +140,6 @@ table inet portals {
 		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "eth1" . "to-paris" }
-	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
@@ -234,7 +206,7 @@ table inet portals {
 		ip6 daddr @network6 oifname @tunnels ether saddr @device-macs accept
 		oifname . ip saddr @device-ways-32 accept
 		oifname . ip6 saddr @device-ways6-128 accept
-		oifname . ct mark & 0x8f000000 @device-marks-ways accept
+		ct mark & 0x8f000000 == 0x80000000 oifname "to-paris" accept
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ether saddr @device-macs reject with icmpx admin-prohibited
 		ip6 saddr @device-addresses6 reject with icmpx admin-prohibited
@@ -245,8 +217,8 @@ table inet portals {
 		iifname "eth2" ip daddr 192.0.2.0/24 tcp dport 443 reject with icmpx admin-prohibited
 		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 oifname "to-paris" accept
 		iifname "eth2" ip6 daddr 2620:4f:8000::/48 tcp dport 443 reject with icmpx admin-prohibited
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
+		iifname "eth1" oifname "to-paris" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		udp dport 546-547 iifname @tunnels drop
@@ -261,9 +233,9 @@ table inet portals {
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip6 daddr 2001:db8:1:2::/64 accept
-		iifname @guests oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
-		iifname @guests oifname "eth0" ip6 daddr @private6 reject with icmpx admin-prohibited
-		iifname @guests oifname "eth0" accept
+		iifname "to-paris" oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
+		iifname "to-paris" oifname "eth0" ip6 daddr @private6 reject with icmpx admin-prohibited
+		iifname "to-paris" oifname "eth0" accept
 		iifname "portals0" ip saddr 10.77.1.3 oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
 		iifname "portals0" ip saddr 10.77.1.3 oifname "eth0" accept
 		iifname "portals0" ip6 saddr fd77:1:2:100::3 oifname "eth0" ip6 daddr @private6 reject with icmpx admin-prohibited
@@ -274,8 +246,8 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
@@ -364,8 +336,8 @@ table inet portals {
 		iifname . ip6 saddr & ffc0:: @link6-10 accept
 		iifname . ip6 saddr @link6-128 accept
 		meta nfproto ipv6 iifname @confined drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
-		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname "to-paris" iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
@@ -379,9 +351,8 @@ table inet portals {
 		udp dport 546-547 oifname @tunnels drop
 		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
-		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x21000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

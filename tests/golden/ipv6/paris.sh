@@ -4,14 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-1 {
-		type ifname
-		elements = { "to-nyc" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-nyc" }
-	}
 	set guarded {
 		type ipv4_addr
 		elements = { 10.77.2.1 }
@@ -19,10 +11,6 @@ table inet portals {
 	set guarded6 {
 		type ipv6_addr
 		elements = { fd77:1:2:200::1 }
-	}
-	set guests {
-		type ifname
-		elements = { "to-nyc" }
 	}
 	set inner {
 		type ifname
@@ -72,63 +60,51 @@ table inet portals {
 		type ipv6_addr; flags interval
 		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
 	}
-	set senders {
-		type ifname
-		elements = { "to-nyc" }
-	}
-	set tunnels {
-		type ifname
-		elements = { "to-nyc" }
-	}
-	set watched {
-		type ifname
-		elements = { "to-nyc" }
-	}
 	set ways {
 		type ifname . mark
 		elements = { "to-nyc" . 0x22000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		tcp flags & (syn | rst) == syn oifname "to-nyc" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-nyc" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname "to-nyc" meta nfproto ipv6 tcp option maxseg size set 1220
+		tcp flags & (syn | rst) == syn iifname "to-nyc" meta nfproto ipv6 tcp option maxseg size set 1220
+		ct mark & 0xef000000 == 0x22000000 ct direction original oifname "to-nyc" accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" oifname != "he-ipv6" accept
-		ip saddr 10.77.0.0/16 iifname != @senders drop
-		ip6 saddr fd77:1:2::/48 iifname != @senders drop
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		udp dport 546-547 iifname @tunnels drop
-		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
-		iifname @tunnels oifname "he-ipv6" ip daddr @network drop
-		iifname @tunnels oifname "he-ipv6" ip6 daddr @network6 drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @guests oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
-		iifname @guests oifname "eth0" ip6 daddr @private6 reject with icmpx admin-prohibited
-		iifname @guests oifname "eth0" accept
-		iifname @guests oifname "he-ipv6" ip daddr @private reject with icmpx admin-prohibited
-		iifname @guests oifname "he-ipv6" ip6 daddr @private6 reject with icmpx admin-prohibited
-		iifname @guests oifname "he-ipv6" accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 iifname != "to-nyc" drop
+		ip6 saddr fd77:1:2::/48 iifname != "to-nyc" drop
+		iifname != "to-nyc" accept
+		udp dport 67-68 iifname "to-nyc" drop
+		udp dport 546-547 iifname "to-nyc" drop
+		iifname "to-nyc" oifname "eth0" ip daddr @network drop
+		iifname "to-nyc" oifname "eth0" ip6 daddr @network6 drop
+		iifname "to-nyc" oifname "he-ipv6" ip daddr @network drop
+		iifname "to-nyc" oifname "he-ipv6" ip6 daddr @network6 drop
+		iifname "to-nyc" ct direction reply ct state established,related accept
+		iifname "to-nyc" oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
+		iifname "to-nyc" oifname "eth0" ip6 daddr @private6 reject with icmpx admin-prohibited
+		iifname "to-nyc" oifname "eth0" accept
+		iifname "to-nyc" oifname "he-ipv6" ip daddr @private reject with icmpx admin-prohibited
+		iifname "to-nyc" oifname "he-ipv6" ip6 daddr @private6 reject with icmpx admin-prohibited
+		iifname "to-nyc" oifname "he-ipv6" accept
+		iifname "to-nyc" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-nyc" ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname "to-nyc" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
 		iifname "he-ipv6" accept
-		udp dport 67-68 iifname @tunnels drop
-		udp dport 546-547 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels meta l4proto icmpv6 accept
-		iifname @tunnels ip daddr 10.77.2.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 67-68 iifname "to-nyc" drop
+		udp dport 546-547 iifname "to-nyc" drop
+		iifname "to-nyc" ct direction reply ct state established,related accept
+		iifname "to-nyc" meta l4proto icmp accept
+		iifname "to-nyc" meta l4proto icmpv6 accept
+		iifname "to-nyc" ip daddr 10.77.2.1 udp dport 52075 accept
+		iifname "to-nyc" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-nyc" ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname "to-nyc" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -154,34 +130,33 @@ table inet portals {
 		oifname "eth0" ip6 saddr @inside6 masquerade
 		oifname "he-ipv6" ip saddr @inside masquerade
 		oifname "he-ipv6" ip6 saddr @inside6 masquerade
-		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
-		ip6 saddr != fd77:1:2::/48 oifname @tunnels masquerade
+		ip saddr != 10.77.0.0/16 oifname "to-nyc" masquerade
+		ip6 saddr != fd77:1:2::/48 oifname "to-nyc" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
-		ip daddr != 10.77.0.0/16 iifname != @watched accept
-		ip6 daddr != fd77:1:2::/48 iifname != @watched accept
+		ct direction reply ct mark & 0xef000000 == 0x22000000 iifname "to-nyc" accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-nyc" drop
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != "to-nyc" drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != "to-nyc" drop
+		ip daddr != 10.77.0.0/16 iifname != "to-nyc" accept
+		ip6 daddr != fd77:1:2::/48 iifname != "to-nyc" accept
 		ip daddr @guarded iifname != @inner drop
 		ip6 daddr @guarded6 iifname != @inner drop
-		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
-		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @peers6-64 drop
+		ct direction reply iifname "to-nyc" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction original iifname "to-nyc" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname "to-nyc" iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @peers6-64 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0xef000000 == 0x22000000 oifname "to-nyc" accept
 		ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
-		oifname != @tunnels accept
-		udp dport 67-68 oifname @tunnels drop
-		udp dport 546-547 oifname @tunnels drop
+		oifname != "to-nyc" accept
+		udp dport 67-68 oifname "to-nyc" drop
+		udp dport 546-547 oifname "to-nyc" drop
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark set ct mark & 0x90ffffff | 0x22000000
 	}
 }
 EOF

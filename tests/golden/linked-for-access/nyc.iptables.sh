@@ -10,7 +10,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 ! -i portals0 -j DROP
 -A PORTALS_FORWARD ! -i portals0 -j RETURN
@@ -43,13 +43,12 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x21000000/0x6f000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i portals0 -j RETURN
@@ -78,7 +77,7 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -94,13 +93,12 @@ COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x21000000/0x6f000000
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF

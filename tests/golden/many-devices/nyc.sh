@@ -4,18 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-2 {
-		type ifname
-		elements = { "to-oslo" }
-	}
 	set device-addresses {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.50, 192.168.1.51, 192.168.1.64/27 }
@@ -259,9 +247,9 @@ table inet portals {
 		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
 		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "to-paris" ct mark set ct mark & 0xfeffffff | 0x1000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-oslo" ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

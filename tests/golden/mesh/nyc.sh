@@ -4,18 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-2 {
-		type ifname
-		elements = { "to-oslo" }
-	}
 	set confined {
 		type ifname
 		elements = { "eth1", "eth2" }
@@ -178,9 +166,9 @@ table inet portals {
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
 		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "to-paris" ct mark set ct mark & 0xfeffffff | 0x1000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-oslo" ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }
 EOF

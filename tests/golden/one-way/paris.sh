@@ -4,17 +4,9 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "portals0" }
-	}
 	set guarded {
 		type ipv4_addr
 		elements = { 10.77.2.1 }
-	}
-	set guests {
-		type ifname
-		elements = { "portals0" }
 	}
 	set inner {
 		type ifname
@@ -36,47 +28,35 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
 	}
-	set senders {
-		type ifname
-		elements = { "portals0" }
-	}
-	set tunnels {
-		type ifname
-		elements = { "portals0" }
-	}
-	set watched {
-		type ifname
-		elements = { "portals0" }
-	}
 	set ways {
 		type ifname . mark
 		elements = { "portals0" . 0x21000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		tcp flags & (syn | rst) == syn oifname "portals0" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "portals0" meta nfproto ipv4 tcp option maxseg size set 1240
+		ct mark & 0xef000000 == 0x21000000 ct direction original oifname "portals0" accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "wan" accept
-		ip saddr 10.77.0.0/16 iifname != @senders drop
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels oifname "wan" ip daddr @network drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @guests oifname "wan" ip daddr @private reject with icmpx admin-prohibited
-		iifname @guests oifname "wan" accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 iifname != "portals0" drop
+		iifname != "portals0" accept
+		udp dport 67-68 iifname "portals0" drop
+		iifname "portals0" oifname "wan" ip daddr @network drop
+		iifname "portals0" ct direction reply ct state established,related accept
+		iifname "portals0" oifname "wan" ip daddr @private reject with icmpx admin-prohibited
+		iifname "portals0" oifname "wan" accept
+		iifname "portals0" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "portals0" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "wan" accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels ip daddr 10.77.2.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 67-68 iifname "portals0" drop
+		iifname "portals0" ct direction reply ct state established,related accept
+		iifname "portals0" meta l4proto icmp accept
+		iifname "portals0" ip daddr 10.77.2.1 udp dport 52075 accept
+		iifname "portals0" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "portals0" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -85,27 +65,26 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "wan" ip saddr @inside masquerade
-		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
+		ip saddr != 10.77.0.0/16 oifname "portals0" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
-		ip daddr != 10.77.0.0/16 iifname != @watched accept
+		ct direction reply ct mark & 0xef000000 == 0x21000000 iifname "portals0" accept
+		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "portals0" drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "portals0" drop
+		ip daddr != 10.77.0.0/16 iifname != "portals0" accept
 		ip daddr @guarded iifname != @inner drop
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 iifname "portals0" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		oifname != @tunnels accept
-		udp dport 67-68 oifname @tunnels drop
+		ct mark & 0xef000000 == 0x21000000 oifname "portals0" accept
+		oifname != "portals0" accept
+		udp dport 67-68 oifname "portals0" drop
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct mark set ct mark & 0x90ffffff | 0x21000000
 	}
 }
 EOF

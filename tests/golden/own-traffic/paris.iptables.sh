@@ -10,7 +10,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD ! -i to-nyc -j RETURN
@@ -70,17 +70,16 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x22000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-nyc -j RETURN
@@ -109,7 +108,7 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD ! -i to-nyc -j RETURN
 -A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -128,13 +127,12 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-nyc -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x22000000/0x6f000000
 -I OUTPUT 1 -j PORTALS_OUTPUT
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT

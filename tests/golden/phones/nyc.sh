@@ -4,18 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "portals0", "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set far {
 		type ipv4_addr
 		elements = { 10.77.1.2, 10.77.1.3 }
@@ -117,7 +105,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner drop
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname "eth0" ip daddr @far drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
@@ -128,9 +116,8 @@ table inet portals {
 		udp dport 67-68 oifname @tunnels drop
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark set ct mark & 0x90ffffff | 0x21000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF

@@ -18,7 +18,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -i br-kids -o br-kids -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
@@ -113,18 +113,16 @@ COMMIT
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 0.0.0.0/26 -i br-kids -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.192/26 -i br-kids -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
@@ -187,7 +185,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -i br-kids -o br-kids -j RETURN
 -A PORTALS_FORWARD -i br-kids -g PORTALS_FORWARD_1
@@ -251,14 +249,12 @@ COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF

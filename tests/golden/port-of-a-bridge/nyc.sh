@@ -9,18 +9,6 @@ table netdev portals {
 EOF
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bridged {
-		type ifname . ifname
-		elements = { "br-kids" . "br-kids" }
-	}
 	set confined {
 		type ifname
 		elements = { "br-kids", "eth1", "eth1.30" }
@@ -28,10 +16,6 @@ table inet portals {
 	set entrances {
 		type ifname
 		elements = { "br-kids", "eth1", "eth1.30" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
 	}
 	set guarded {
 		type ipv4_addr; flags interval
@@ -57,10 +41,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "br-kids" . "to-paris" }
-	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
@@ -68,10 +48,6 @@ table inet portals {
 	set senders {
 		type ifname
 		elements = { "br-kids", "eth1", "eth1.30", "to-paris" }
-	}
-	set tunnels {
-		type ifname
-		elements = { "to-paris" }
 	}
 	set visited {
 		type ipv4_addr
@@ -91,22 +67,22 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
-		iifname . oifname @bridged accept
+		iifname "br-kids" oifname "br-kids" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @senders accept
 		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
-		iifname . oifname @paths accept
+		iifname "br-kids" oifname "to-paris" accept
 		iifname @entrances reject with icmpx admin-prohibited
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		iifname != "to-paris" accept
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
@@ -125,12 +101,12 @@ table inet portals {
 		ct direction original iifname @visitors reject with icmpx admin-prohibited
 		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" meta l4proto icmp accept
+		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -139,33 +115,31 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
-		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
+		ip saddr != 10.77.0.0/16 oifname "to-paris" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0xef000000 == 0x23000000 iifname "to-paris" accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		meta nfproto ipv4 iifname @confined drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0xef000000 == 0x23000000 oifname "to-paris" accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
-		oifname != @tunnels accept
-		udp dport 67-68 oifname @tunnels drop
+		oifname != "to-paris" accept
+		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark set ct mark & 0x90ffffff | 0x23000000
 	}
 }
 EOF

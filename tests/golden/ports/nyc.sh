@@ -4,22 +4,6 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
-	set bit-0 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set confined {
-		type ifname
-		elements = { "eth1" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set from-console {
 		type ipv4_addr
 		elements = { 192.168.1.50 }
@@ -76,17 +60,9 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "to-paris" }
 	}
-	set tunnels {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set visited {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
-	}
-	set visitors {
-		type ifname
-		elements = { "eth1" }
 	}
 	set watched {
 		type ifname
@@ -98,12 +74,12 @@ table inet portals {
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
-		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
+		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr @from-console ip daddr @local oifname != "eth0" accept
-		ip saddr @from-console ip daddr @network oifname @tunnels accept
+		ip saddr @from-console ip daddr @network oifname "to-paris" accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 oifname "to-paris" accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
@@ -114,41 +90,41 @@ table inet portals {
 		iifname "eth1" tcp dport 80 reject with icmpx admin-prohibited
 		iifname "eth1" tcp dport 443 oifname "to-paris" accept
 		iifname "eth1" tcp dport 443 reject with icmpx admin-prohibited
-		iifname != @tunnels accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		iifname != "to-paris" accept
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 67 iifname "eth1" accept
+		udp dport 547 iifname "eth1" accept
+		udp dport 53 iifname "eth1" accept
+		tcp dport 53 iifname "eth1" accept
+		udp dport 5053 iifname "eth1" accept
+		tcp dport 5053 iifname "eth1" accept
+		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "eth1" accept
+		meta l4proto icmpv6 iifname "eth1" accept
+		ct direction original iifname "eth1" reject with icmpx admin-prohibited
+		ct state established,related iifname "eth1" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		udp dport 67-68 iifname @tunnels drop
-		iifname @tunnels ct direction reply ct state established,related accept
-		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
-		iifname @tunnels drop
+		udp dport 67-68 iifname "to-paris" drop
+		iifname "to-paris" ct direction reply ct state established,related accept
+		iifname "to-paris" meta l4proto icmp accept
+		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
+		iifname "to-paris" drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != "eth1" drop
+		ip saddr @resolvers ct direction original oifname != @inner oifname != "eth1" reject with icmpx admin-prohibited
 		oifname @inner accept
-		oifname @confined accept
+		oifname "eth1" accept
 		udp dport 67-68 accept
 		ip daddr 10.77.2.0/24 accept
 		ip daddr 169.254.0.0/16 accept
@@ -167,13 +143,13 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
-		ip saddr != 10.77.0.0/16 oifname @tunnels masquerade
+		ip saddr != 10.77.0.0/16 oifname "to-paris" masquerade
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct mark & 0x8f000000 == 0x80000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x80000000
-		ct mark & 0x8f000000 == 0x81000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x81000000
-		ct mark & 0x8f000000 == 0x82000000 iifname @tunnels meta mark set meta mark & 0x70ffffff | 0x82000000
+		ct mark & 0x8f000000 == 0x80000000 iifname "to-paris" meta mark set meta mark & 0x70ffffff | 0x80000000
+		ct mark & 0x8f000000 == 0x81000000 iifname "to-paris" meta mark set meta mark & 0x70ffffff | 0x81000000
+		ct mark & 0x8f000000 == 0x82000000 iifname "to-paris" meta mark set meta mark & 0x70ffffff | 0x82000000
 		meta mark & 0x80000000 == 0x0 udp dport 3478-3481 ip saddr @from-console ip daddr != @kept-console ip daddr 198.18.0.0/15 meta mark set meta mark & 0x70ffffff | 0x81000000
 		meta mark & 0x80000000 == 0x0 meta nfproto ipv4 tcp dport 80 iifname "eth1" meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 meta nfproto ipv4 tcp dport 443 iifname "eth1" meta mark set meta mark & 0x70ffffff | 0x80000000
@@ -184,13 +160,13 @@ table inet portals {
 		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
 		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
-		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		meta nfproto ipv4 iifname "eth1" drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain own-marks {
 		type route hook output priority -150; policy accept;
@@ -203,17 +179,15 @@ table inet portals {
 		ct direction reply accept
 		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
 		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
-		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
+		meta mark & 0x80000000 == 0x0 oifname != "to-paris" accept
 		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
 		meta mark & 0x8f000000 == 0x81000000 ct direction original oifname != @inner drop
 		meta mark & 0x8f000000 == 0x82000000 ct direction original oifname != @inner drop
-		udp dport 67-68 oifname @tunnels drop
+		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept
-		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		ct mark & 0x80000000 == 0x80000000 oifname "to-paris" ct mark set ct mark & 0xdfffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
-		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-paris" ct mark set ct mark & 0x90ffffff | 0x23000000
 	}
 }
 EOF

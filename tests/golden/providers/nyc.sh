@@ -17,17 +17,9 @@ table inet portals {
 		type ifname
 		elements = { "portals0", "to-paris", "to-work" }
 	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set bit-2 {
 		type ifname
 		elements = { "to-swiss", "to-work" }
-	}
-	set confined {
-		type ifname
-		elements = { "eth1" }
 	}
 	set device-addresses {
 		type ipv4_addr
@@ -36,10 +28,6 @@ table inet portals {
 	set device-ways-32 {
 		type ifname . ipv4_addr
 		elements = { "to-work" . 192.168.1.50 }
-	}
-	set entrances {
-		type ifname
-		elements = { "eth1" }
 	}
 	set exits {
 		type ifname
@@ -77,14 +65,6 @@ table inet portals {
 		type ifname
 		elements = { "portals0", "to-paris" }
 	}
-	set mtu-1380 {
-		type ifname
-		elements = { "to-work" }
-	}
-	set mtu-1420 {
-		type ifname
-		elements = { "to-swiss" }
-	}
 	set near {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.0/24 }
@@ -100,10 +80,6 @@ table inet portals {
 	set own-ends {
 		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.1.1 }
-	}
-	set paths {
-		type ifname . ifname
-		elements = { "eth1" . "to-swiss" }
 	}
 	set peers-24 {
 		type ifname . ipv4_addr
@@ -129,10 +105,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
-	set visitors {
-		type ifname
-		elements = { "eth1" }
-	}
 	set watched {
 		type ifname
 		elements = { "eth0", "eth1", "portals0", "to-paris", "to-swiss", "to-work" }
@@ -145,10 +117,10 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		tcp flags & (syn | rst) == syn oifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname @mtu-1280 meta nfproto ipv4 tcp option maxseg size set 1240
-		tcp flags & (syn | rst) == syn oifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
-		tcp flags & (syn | rst) == syn iifname @mtu-1380 meta nfproto ipv4 tcp option maxseg size set 1340
-		tcp flags & (syn | rst) == syn oifname @mtu-1420 meta nfproto ipv4 tcp option maxseg size set 1380
-		tcp flags & (syn | rst) == syn iifname @mtu-1420 meta nfproto ipv4 tcp option maxseg size set 1380
+		tcp flags & (syn | rst) == syn oifname "to-work" meta nfproto ipv4 tcp option maxseg size set 1340
+		tcp flags & (syn | rst) == syn iifname "to-work" meta nfproto ipv4 tcp option maxseg size set 1340
+		tcp flags & (syn | rst) == syn oifname "to-swiss" meta nfproto ipv4 tcp option maxseg size set 1380
+		tcp flags & (syn | rst) == syn iifname "to-swiss" meta nfproto ipv4 tcp option maxseg size set 1380
 		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
@@ -157,9 +129,9 @@ table inet portals {
 		ip saddr @device-addresses reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @senders accept
-		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
+		meta nfproto ipv6 iifname "eth1" reject with icmpx admin-prohibited
+		iifname "eth1" oifname "to-swiss" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.1.0/24 accept
@@ -174,23 +146,23 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 67 iifname "eth1" accept
+		udp dport 547 iifname "eth1" accept
+		udp dport 53 iifname "eth1" accept
+		tcp dport 53 iifname "eth1" accept
+		udp dport 5053 iifname "eth1" accept
+		tcp dport 5053 iifname "eth1" accept
+		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "eth1" accept
+		meta l4proto icmpv6 iifname "eth1" accept
+		ct direction original iifname "eth1" reject with icmpx admin-prohibited
+		ct state established,related iifname "eth1" accept
+		iifname "eth1" reject with icmpx admin-prohibited
 		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -203,8 +175,8 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != "eth1" drop
+		ip saddr @resolvers ct direction original oifname != @inner oifname != "eth1" reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -229,7 +201,7 @@ table inet portals {
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname "eth0" ip daddr @far drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
+		meta nfproto ipv4 iifname "eth1" drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
@@ -243,7 +215,7 @@ table inet portals {
 		ct mark & 0x80000000 == 0x80000000 accept
 		ct mark set ct mark & 0x90ffffff | 0x20000000
 		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
 		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
 	}
 }

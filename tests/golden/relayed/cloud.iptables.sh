@@ -19,7 +19,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 198.51.100.4/32 -d 198.51.100.2/32 -p udp -m udp --sport 51822 --dport 40012 -m conntrack --ctstate DNAT -j ACCEPT
 -A PORTALS_FORWARD_GUARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD_GUARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 ! -i portals0 -j DROP
 -A PORTALS_FORWARD_GUARD ! -i portals0 -j RETURN
@@ -58,14 +58,13 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x21000000/0x6f000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i portals0 -j RETURN
@@ -111,7 +110,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 2001:db8:2::2/128 -d 2001:db8:1::1/128 -p udp -m udp --sport 51821 --dport 51822 -m conntrack --ctstate DNAT -j ACCEPT
 -A PORTALS_FORWARD_GUARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD_GUARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD_GUARD -s fd77:1:2::/48 ! -i portals0 -j DROP
 -A PORTALS_FORWARD_GUARD ! -i portals0 -j RETURN
@@ -149,14 +148,13 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o portals0 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x21000000/0x6f000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING ! -d fd77:1:2::/48 ! -i portals0 -j RETURN

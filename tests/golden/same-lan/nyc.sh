@@ -12,26 +12,6 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.2.0/24 }
 	}
-	set bit-0 {
-		type ifname
-		elements = { "portals0", "to-paris" }
-	}
-	set bit-1 {
-		type ifname
-		elements = { "to-paris" }
-	}
-	set confined {
-		type ifname
-		elements = { "eth2" }
-	}
-	set entrances {
-		type ifname
-		elements = { "eth2" }
-	}
-	set exits {
-		type ifname
-		elements = { "to-paris" }
-	}
 	set far {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.2, 10.77.1.64/26 }
@@ -76,10 +56,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
-	set paths {
-		type ifname . ifname
-		elements = { "eth2" . "to-paris" }
-	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0, "to-paris" . 10.78.2.0, "to-paris" . 192.168.3.0 }
@@ -108,10 +84,6 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
-	set visitors {
-		type ifname
-		elements = { "eth2" }
-	}
 	set watched {
 		type ifname
 		elements = { "eth0", "eth2", "portals0", "to-paris" }
@@ -128,9 +100,9 @@ table inet portals {
 		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @senders accept
-		meta nfproto ipv6 iifname @entrances reject with icmpx admin-prohibited
-		iifname . oifname @paths accept
-		iifname @entrances reject with icmpx admin-prohibited
+		meta nfproto ipv6 iifname "eth2" reject with icmpx admin-prohibited
+		iifname "eth2" oifname "to-paris" accept
+		iifname "eth2" reject with icmpx admin-prohibited
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ip saddr @phones ip daddr @far-lans oifname @tunnels accept
@@ -150,20 +122,20 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
-		udp dport 67 iifname @visitors accept
-		udp dport 547 iifname @visitors accept
-		udp dport 53 iifname @visitors accept
-		tcp dport 53 iifname @visitors accept
-		udp dport 5053 iifname @visitors accept
-		tcp dport 5053 iifname @visitors accept
-		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname @visitors accept
-		meta l4proto icmpv6 iifname @visitors accept
-		ct direction original iifname @visitors reject with icmpx admin-prohibited
-		ct state established,related iifname @visitors accept
-		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 53 iifname "eth2" reject with icmpx admin-prohibited
+		tcp dport 53 iifname "eth2" reject with icmpx admin-prohibited
+		udp dport 67 iifname "eth2" accept
+		udp dport 547 iifname "eth2" accept
+		udp dport 53 iifname "eth2" accept
+		tcp dport 53 iifname "eth2" accept
+		udp dport 5053 iifname "eth2" accept
+		tcp dport 5053 iifname "eth2" accept
+		meta l4proto icmp ct direction original iifname "eth2" ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname "eth2" accept
+		meta l4proto icmpv6 iifname "eth2" accept
+		ct direction original iifname "eth2" reject with icmpx admin-prohibited
+		ct state established,related iifname "eth2" accept
+		iifname "eth2" reject with icmpx admin-prohibited
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @hidden drop
@@ -177,8 +149,8 @@ table inet portals {
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
-		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
-		ip saddr @resolvers ct direction original oifname != @inner oifname != @confined reject with icmpx admin-prohibited
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != "eth2" drop
+		ip saddr @resolvers ct direction original oifname != @inner oifname != "eth2" reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -205,8 +177,8 @@ table inet portals {
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname "eth0" ip daddr @far drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		meta nfproto ipv4 iifname @confined drop
-		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 iifname . ip saddr != @peers-32 drop
+		meta nfproto ipv4 iifname "eth2" drop
+		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 iifname . ip saddr != @peers-32 drop
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
@@ -218,9 +190,8 @@ table inet portals {
 		udp dport 67-68 oifname @tunnels drop
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x20000000
-		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
-		oifname @bit-1 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct mark set ct mark & 0x90ffffff | 0x21000000
+		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
 	}
 }
 EOF
