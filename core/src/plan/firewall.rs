@@ -96,8 +96,11 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
     for part in SETS {
         part(&mut sets, site);
     }
-    for (_, rules) in chains.iter_mut() {
-        compare_single(rules, &sets);
+    for (chain, rules) in chains.iter_mut() {
+        // Warnings about a router that closes compare the set of visitors, and packets to it are few.
+        if *chain != Chain::Input {
+            compare_single(rules, &sets);
+        }
     }
     let used: SortedSet<&SetName> =
         chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();

@@ -267,28 +267,28 @@ fn confined(site: &Site) -> SortedSet<IfName> {
     entered_by_lans(site).map(|(interface, _)| interface.clone()).collect()
 }
 
-/// Returns the networks at the interfaces of portals with LANs, and the IPv4 source of devices that have no
-/// address yet.
+/// Returns the networks at the interfaces of portals with LANs.
 fn own_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
     for (interface, portal) in entered_by_lans(site) {
         let own = portal.addresses().map(InterfaceAddress::network);
-        let none = portal.address.and_then(|own| Cidr::new(Ipv4Addr::UNSPECIFIED.into(), own.length));
         let mut networks: Vec<Cidr> = own.collect();
-        networks.extend(none);
         networks.extend(&portal.behind);
         places.extend(networks.into_iter().map(|network| (interface.clone(), network)));
     }
     places
 }
 
-/// Returns the IPv6 sources of packets that no router forwards, at the interfaces of portals with LANs:
-/// devices look for routers and neighbours with them.
+/// Returns the sources of packets that no router forwards, at the interfaces of portals with LANs: devices
+/// ask for an address with them, and look for routers and neighbours.
 fn link_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
-    for (interface, _) in entered_by_lans(site).filter(|(_, portal)| portal.address6.is_some()) {
-        for source in [Cidr::host(Ipv6Addr::UNSPECIFIED.into()), exempt::link_local()] {
-            places.insert((interface.clone(), source));
+    for (interface, portal) in entered_by_lans(site) {
+        places.insert((interface.clone(), Cidr::host(Ipv4Addr::UNSPECIFIED.into())));
+        if portal.address6.is_some() {
+            for source in [Cidr::host(Ipv6Addr::UNSPECIFIED.into()), exempt::link_local()] {
+                places.insert((interface.clone(), source));
+            }
         }
     }
     places

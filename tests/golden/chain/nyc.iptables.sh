@@ -6,8 +6,15 @@ iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_10 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
+:PORTALS_FORWARD_5 - [0:0]
+:PORTALS_FORWARD_6 - [0:0]
+:PORTALS_FORWARD_7 - [0:0]
+:PORTALS_FORWARD_8 - [0:0]
+:PORTALS_FORWARD_9 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
@@ -25,92 +32,102 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.2.0/24 -o portals0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.2.0/24 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.2.0/24 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.4.0/24 -o portals0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.4.0/24 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.4.0/24 -o to-paris -j RETURN
--A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o portals0 -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-oslo -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.2.0/24 -o portals0 -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.2.0/24 -o to-oslo -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.2.0/24 -o to-paris -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.4.0/24 -o portals0 -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.4.0/24 -o to-oslo -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.4.0/24 -o to-paris -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
--A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
--A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
--A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_2
--A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
--A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_2
--A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
--A PORTALS_FORWARD_1 -i eth1 -j RETURN
--A PORTALS_FORWARD_1 -i eth2 -j RETURN
--A PORTALS_FORWARD_1 -i portals0 -j RETURN
--A PORTALS_FORWARD_1 -i to-oslo -j RETURN
--A PORTALS_FORWARD_1 -i to-paris -j RETURN
--A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i eth2 -j RETURN
--A PORTALS_FORWARD_2 -i eth1 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -i eth2 -o to-paris -j RETURN
--A PORTALS_FORWARD_2 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i eth2 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i portals0 -g PORTALS_FORWARD_3
--A PORTALS_FORWARD_2 -i to-oslo -g PORTALS_FORWARD_3
--A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
--A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-oslo -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-oslo -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-oslo -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-oslo -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.2.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-oslo -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.2.0/24 -i to-oslo -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i to-oslo -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.2.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -i portals0 -j DROP
--A PORTALS_FORWARD_3 -i to-oslo -j DROP
--A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD -s 192.168.1.50/32 -g PORTALS_FORWARD_10
+-A PORTALS_FORWARD -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source 02:00:00:00:00:01 -j RETURN
+-A PORTALS_FORWARD_1 -m mac --mac-source 02:00:00:00:00:01 -g PORTALS_FORWARD_9
+-A PORTALS_FORWARD_1 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_10 -d 10.77.0.0/16 -o portals0 -j RETURN
+-A PORTALS_FORWARD_10 -d 10.77.0.0/16 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_10 -d 10.77.0.0/16 -o to-paris -j RETURN
+-A PORTALS_FORWARD_10 -d 192.168.2.0/24 -o portals0 -j RETURN
+-A PORTALS_FORWARD_10 -d 192.168.2.0/24 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_10 -d 192.168.2.0/24 -o to-paris -j RETURN
+-A PORTALS_FORWARD_10 -d 192.168.4.0/24 -o portals0 -j RETURN
+-A PORTALS_FORWARD_10 -d 192.168.4.0/24 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_10 -d 192.168.4.0/24 -o to-paris -j RETURN
+-A PORTALS_FORWARD_10 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_2 -s 192.168.1.50/32 -o to-paris -j RETURN
+-A PORTALS_FORWARD_2 -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD_2 -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.0.0/16 -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -i eth1 -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD_2 -i eth2 -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD_2 -i portals0 -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD_2 -i to-oslo -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -i eth1 -j RETURN
+-A PORTALS_FORWARD_3 -i eth2 -j RETURN
+-A PORTALS_FORWARD_3 -i portals0 -j RETURN
+-A PORTALS_FORWARD_3 -i to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -i to-paris -j RETURN
+-A PORTALS_FORWARD_3 -j DROP
+-A PORTALS_FORWARD_4 -d 192.168.4.0/24 -i eth2 -j RETURN
+-A PORTALS_FORWARD_4 -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD_4 -i eth2 -o to-paris -j RETURN
+-A PORTALS_FORWARD_4 -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -i eth2 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -i portals0 -g PORTALS_FORWARD_5
+-A PORTALS_FORWARD_4 -i to-oslo -g PORTALS_FORWARD_5
+-A PORTALS_FORWARD_4 -i to-paris -g PORTALS_FORWARD_5
+-A PORTALS_FORWARD_5 -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_5 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_5 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_5 -s 10.77.1.2/32 -g PORTALS_FORWARD_8
+-A PORTALS_FORWARD_5 -g PORTALS_FORWARD_6
+-A PORTALS_FORWARD_6 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_6 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_6 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_6 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -o eth0 -j PORTALS_FORWARD_7
+-A PORTALS_FORWARD_6 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_6 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_6 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_6 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -i portals0 -j DROP
+-A PORTALS_FORWARD_6 -i to-oslo -j DROP
+-A PORTALS_FORWARD_6 -i to-paris -j DROP
+-A PORTALS_FORWARD_7 -d 10.77.0.0/16 -i portals0 -j DROP
+-A PORTALS_FORWARD_7 -d 192.168.2.0/24 -i portals0 -j DROP
+-A PORTALS_FORWARD_7 -d 192.168.4.0/24 -i portals0 -j DROP
+-A PORTALS_FORWARD_7 -d 10.77.0.0/16 -i to-oslo -j DROP
+-A PORTALS_FORWARD_7 -d 192.168.2.0/24 -i to-oslo -j DROP
+-A PORTALS_FORWARD_7 -d 192.168.4.0/24 -i to-oslo -j DROP
+-A PORTALS_FORWARD_7 -d 10.77.0.0/16 -i to-paris -j DROP
+-A PORTALS_FORWARD_7 -d 192.168.2.0/24 -i to-paris -j DROP
+-A PORTALS_FORWARD_7 -d 192.168.4.0/24 -i to-paris -j DROP
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_8 -g PORTALS_FORWARD_6
+-A PORTALS_FORWARD_9 -d 10.77.0.0/16 -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 10.77.0.0/16 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 10.77.0.0/16 -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -g PORTALS_FORWARD_2
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -268,9 +285,7 @@ COMMIT
 -A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
@@ -303,10 +318,10 @@ COMMIT
 -A PORTALS_PREROUTING_4 -d 10.77.1.2/32 -i eth0 -j DROP
 -A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth0 -j DROP
 -A PORTALS_PREROUTING_4 -d 10.77.1.128/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -s 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/32 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/32 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -i eth1 -j DROP
 -A PORTALS_PREROUTING_4 -i eth2 -j DROP
 -A PORTALS_PREROUTING_4 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
@@ -315,18 +330,14 @@ COMMIT
 -A PORTALS_PREROUTING_5 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_5 -i to-paris -j RETURN
--A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_5 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -d 10.77.1.128/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
 -A PORTALS_PREROUTING_6 -i lo -j RETURN
 -A PORTALS_PREROUTING_6 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_6 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_6 -i to-paris -j RETURN
--A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_6 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_6 -d 10.77.1.128/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN

@@ -37,6 +37,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
 	}
+	set providers {
+		type ifname
+		elements = { "to-mullvad" }
+	}
 	set relayed-1 {
 		type ipv4_addr
 		elements = { 10.77.0.1 }
@@ -83,7 +87,7 @@ table inet portals {
 		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
-		iifname "to-mullvad" drop
+		iifname @providers drop
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip daddr 10.77.3.1 udp dport 52075 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited

@@ -7,6 +7,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -49,32 +51,14 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -s 10.77.1.128/26 -i portals0 -o to-rome -j RETURN
 -A PORTALS_FORWARD_2 -s 10.77.0.3/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_2 -s 10.77.1.128/26 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i portals0 -o wan -j DROP
--A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i portals0 -o wan -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-oslo -o wan -j DROP
--A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i to-oslo -o wan -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-rome -o wan -j DROP
--A PORTALS_FORWARD_2 -d 192.168.4.0/24 -i to-rome -o wan -j DROP
+-A PORTALS_FORWARD_2 -o wan -j PORTALS_FORWARD_3
 -A PORTALS_FORWARD_2 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_2 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_2 -i to-rome -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i to-oslo -j RETURN
 -A PORTALS_FORWARD_2 -d 192.168.2.0/24 -i to-rome -j RETURN
--A PORTALS_FORWARD_2 -d 0.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 100.64.0.0/10 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 127.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 169.254.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 172.16.0.0/12 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.0.0.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.88.99.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.168.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 198.18.0.0/15 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 198.51.100.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 203.0.113.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 240.0.0.0/4 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i portals0 -o wan -j PORTALS_FORWARD_4
 -A PORTALS_FORWARD_2 -i portals0 -o wan -j RETURN
 -A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
@@ -82,6 +66,26 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -i portals0 -j DROP
 -A PORTALS_FORWARD_2 -i to-oslo -j DROP
 -A PORTALS_FORWARD_2 -i to-rome -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i portals0 -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-oslo -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i to-oslo -j DROP
+-A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-rome -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.4.0/24 -i to-rome -j DROP
+-A PORTALS_FORWARD_4 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP

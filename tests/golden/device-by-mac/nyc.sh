@@ -60,6 +60,10 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
 	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris" }
+	}
 	set ways {
 		type ifname . mark
 		elements = { "to-paris" . 0x23000000, "to-paris" . 0xa0000000 }
@@ -91,12 +95,12 @@ table inet portals {
 		udp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		tcp dport 53 ether saddr @device-macs reject with icmpx admin-prohibited
 		iifname "eth0" accept
-		udp dport 67-68 iifname "to-paris" drop
-		iifname "to-paris" ct direction reply ct state established,related accept
-		iifname "to-paris" meta l4proto icmp accept
-		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "to-paris" drop
+		udp dport 67-68 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

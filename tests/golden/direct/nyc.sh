@@ -14,11 +14,19 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
+		elements = { "eth1" . 10.77.1.64 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0 }
 	}
 	set visited {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
@@ -31,18 +39,18 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 67 iifname "eth1" accept
-		udp dport 547 iifname "eth1" accept
-		udp dport 53 iifname "eth1" accept
-		tcp dport 53 iifname "eth1" accept
-		udp dport 5053 iifname "eth1" accept
-		tcp dport 5053 iifname "eth1" accept
-		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname "eth1" accept
-		meta l4proto icmpv6 iifname "eth1" accept
-		ct direction original iifname "eth1" reject with icmpx admin-prohibited
-		ct state established,related iifname "eth1" accept
-		iifname "eth1" reject with icmpx admin-prohibited
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
+		iifname @visitors reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
@@ -58,6 +66,7 @@ table inet portals {
 		ip daddr != 10.77.0.0/16 iifname != "eth1" accept
 		ip daddr @guarded iifname != "lo" iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname "eth1" drop
 	}
 }

@@ -124,7 +124,6 @@ COMMIT
 -A PORTALS_PREROUTING -s 9.9.9.9/32 -d 10.77.1.1/32 -i to-paris -p icmp -j MARK --set-xmark 0x8e000000/0x8f000000
 -A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
@@ -141,15 +140,14 @@ COMMIT
 -A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -j PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_3 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_3 -s 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -s 0.0.0.0/32 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -i eth1 -j DROP
 -A PORTALS_PREROUTING_3 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
 -A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
 -A PORTALS_PREROUTING_4 -i lo -j RETURN
 -A PORTALS_PREROUTING_4 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
 -A PORTALS_PREROUTING_5 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN

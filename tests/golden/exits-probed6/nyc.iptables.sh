@@ -131,7 +131,6 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
@@ -151,13 +150,12 @@ COMMIT
 -A PORTALS_PREROUTING_3 -i lo -j RETURN
 -A PORTALS_PREROUTING_3 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_3 -i to-work -j RETURN
--A PORTALS_PREROUTING_3 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
 -A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_4 -i to-work -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/32 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_4 -i eth1 -j DROP
 -A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
 -A PORTALS_PREROUTING_4 -i to-work -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6

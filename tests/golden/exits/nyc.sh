@@ -12,6 +12,10 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "to-oslo" . 192.168.1.50 }
 	}
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
 	set exits {
 		type ifname
 		elements = { "to-oslo", "to-paris" }
@@ -30,7 +34,11 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
+		elements = { "eth1" . 10.77.1.64 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0 }
 	}
 	set local {
 		type ipv4_addr; flags interval
@@ -64,6 +72,10 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
+	}
 	set watched {
 		type ifname
 		elements = { "eth1", "to-oslo", "to-paris" }
@@ -96,23 +108,23 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
-		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
-		udp dport 67 iifname "eth1" accept
-		udp dport 547 iifname "eth1" accept
-		udp dport 53 iifname "eth1" accept
-		tcp dport 53 iifname "eth1" accept
-		udp dport 5053 iifname "eth1" accept
-		tcp dport 5053 iifname "eth1" accept
-		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname "eth1" accept
-		meta l4proto icmpv6 iifname "eth1" accept
-		ct direction original iifname "eth1" reject with icmpx admin-prohibited
-		ct state established,related iifname "eth1" accept
-		iifname "eth1" reject with icmpx admin-prohibited
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
+		iifname @visitors reject with icmpx admin-prohibited
 		iifname "eth0" accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -146,6 +158,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname "eth1" drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}

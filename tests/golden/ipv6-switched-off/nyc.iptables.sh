@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -28,23 +29,24 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -d 0.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 10.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 100.64.0.0/10 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 127.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 169.254.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 172.16.0.0/12 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.0.0.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.88.99.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 192.168.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 198.18.0.0/15 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 198.51.100.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 203.0.113.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -d 240.0.0.0/4 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -i to-paris -o eth0 -j PORTALS_FORWARD_3
 -A PORTALS_FORWARD_2 -i to-paris -o eth0 -j RETURN
 -A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -102,7 +104,6 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
@@ -114,13 +115,12 @@ COMMIT
 -A PORTALS_PREROUTING_2 -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_2 -d 10.77.1.64/26 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_2 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING_2 -s 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_2 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_2 -s 0.0.0.0/32 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_2 -i eth1 -j DROP
 -A PORTALS_PREROUTING_2 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_3 -i lo -j RETURN
 -A PORTALS_PREROUTING_3 -i to-paris -j RETURN
--A PORTALS_PREROUTING_3 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -j DROP
 -A PORTALS_PREROUTING_4 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
@@ -148,6 +148,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -168,21 +169,22 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD_2 -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -d ::/80 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 64:ff9b:1::/48 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 100::/63 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 2001::/23 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 2001:db8::/32 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 2002::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 3fff::/20 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d 5f00::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d fc00::/7 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d fe80::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d fec0::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_2 -d ff00::/8 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -i to-paris -o eth0 -j PORTALS_FORWARD_3
 -A PORTALS_FORWARD_2 -i to-paris -o eth0 -j RETURN
 -A PORTALS_FORWARD_2 -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2001::/23 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2001:db8::/32 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2002::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 3fff::/20 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 5f00::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fc00::/7 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited

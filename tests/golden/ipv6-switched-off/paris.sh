@@ -4,6 +4,10 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
 	set guarded {
 		type ipv4_addr; flags interval
 		elements = { 10.77.2.1, 10.77.2.64/26 }
@@ -18,7 +22,11 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.2.64 }
+		elements = { "eth1" . 10.77.2.64 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0 }
 	}
 	set network {
 		type ipv4_addr; flags interval
@@ -44,9 +52,17 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "to-nyc" }
 	}
+	set tunnels {
+		type ifname
+		elements = { "to-nyc" }
+	}
 	set visited {
 		type ipv4_addr
 		elements = { 10.77.2.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
 	}
 	set watched {
 		type ifname
@@ -79,26 +95,26 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
-		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
-		udp dport 67 iifname "eth1" accept
-		udp dport 547 iifname "eth1" accept
-		udp dport 53 iifname "eth1" accept
-		tcp dport 53 iifname "eth1" accept
-		udp dport 5053 iifname "eth1" accept
-		tcp dport 5053 iifname "eth1" accept
-		meta l4proto icmp ct direction original iifname "eth1" ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname "eth1" accept
-		meta l4proto icmpv6 iifname "eth1" accept
-		ct direction original iifname "eth1" reject with icmpx admin-prohibited
-		ct state established,related iifname "eth1" accept
-		iifname "eth1" reject with icmpx admin-prohibited
-		udp dport 67-68 iifname "to-nyc" drop
-		iifname "to-nyc" ct direction reply ct state established,related accept
-		iifname "to-nyc" meta l4proto icmp accept
-		iifname "to-nyc" ip daddr 10.77.2.1 udp dport 52075 accept
-		iifname "to-nyc" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "to-nyc" drop
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
+		iifname @visitors reject with icmpx admin-prohibited
+		udp dport 67-68 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.2.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -125,6 +141,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname "to-nyc" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname "eth1" drop
 		ct direction original iifname "to-nyc" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}

@@ -8,6 +8,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
+:PORTALS_FORWARD_5 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
@@ -61,40 +63,42 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-paris -j RETURN
--A PORTALS_FORWARD_3 -d 0.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 10.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 100.64.0.0/10 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 127.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 169.254.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 172.16.0.0/12 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.0.0.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.0.2.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.88.99.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.168.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 198.18.0.0/15 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 198.51.100.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 203.0.113.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 240.0.0.0/4 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -i to-paris -o eth0 -j PORTALS_FORWARD_4
 -A PORTALS_FORWARD_3 -i to-paris -o eth0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 0.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 10.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 100.64.0.0/10 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 127.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 169.254.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 172.16.0.0/12 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.0.0.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.0.2.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.88.99.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 192.168.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 198.18.0.0/15 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 198.51.100.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 203.0.113.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -d 240.0.0.0/4 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -i portals0 -o eth0 -j PORTALS_FORWARD_5
 -A PORTALS_FORWARD_3 -s 10.77.1.3/32 -i portals0 -o eth0 -j RETURN
 -A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_3 -i portals0 -j DROP
 -A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD_4 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -230,9 +234,7 @@ COMMIT
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
@@ -258,27 +260,23 @@ COMMIT
 -A PORTALS_PREROUTING_4 -d 10.77.1.3/32 -i eth0 -j DROP
 -A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth0 -j DROP
 -A PORTALS_PREROUTING_4 -d 10.77.1.128/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -s 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/32 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/32 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -i eth1 -j DROP
 -A PORTALS_PREROUTING_4 -i eth2 -j DROP
 -A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
 -A PORTALS_PREROUTING_5 -i lo -j RETURN
 -A PORTALS_PREROUTING_5 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-paris -j RETURN
--A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_5 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -d 10.77.1.128/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
 -A PORTALS_PREROUTING_6 -i lo -j RETURN
 -A PORTALS_PREROUTING_6 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_6 -i to-paris -j RETURN
--A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_6 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_6 -d 10.77.1.128/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
@@ -328,6 +326,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
+:PORTALS_FORWARD_5 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -380,36 +380,38 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -d 2001:db8:1:2::/64 -i portals0 -j RETURN
 -A PORTALS_FORWARD_3 -d 2001:db8:1:2::/64 -i to-paris -j RETURN
--A PORTALS_FORWARD_3 -d ::/80 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d 64:ff9b:1::/48 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d 100::/63 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d 2001::/23 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d 2001:db8::/32 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d 2002::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d 3fff::/20 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d 5f00::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d fc00::/7 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d fe80::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d fec0::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -d ff00::/8 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -i to-paris -o eth0 -j PORTALS_FORWARD_4
 -A PORTALS_FORWARD_3 -i to-paris -o eth0 -j RETURN
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d ::/80 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 64:ff9b:1::/48 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 100::/63 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 2001::/23 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 2001:db8::/32 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 2002::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 3fff::/20 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d 5f00::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d fc00::/7 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d fe80::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d fec0::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -d ff00::/8 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j PORTALS_FORWARD_5
 -A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j RETURN
 -A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_3 -i portals0 -j DROP
 -A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD_4 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 2001::/23 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 2001:db8::/32 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 2002::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 3fff::/20 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 5f00::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d fc00::/7 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d 2001::/23 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d 2001:db8::/32 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d 2002::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d 3fff::/20 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d 5f00::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d fc00::/7 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_5 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lo -j RETURN

@@ -28,6 +28,10 @@ table inet portals {
 		type ifname . ipv6_addr
 		elements = { "to-paris" . 2001:db8:1:2::50 }
 	}
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
 	set far {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.2, 10.77.1.3, 10.77.1.64/26, 10.77.1.128/26 }
@@ -78,11 +82,15 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64, "eth2" . 0.0.0.0, "eth2" . 10.77.1.128 }
+		elements = { "eth1" . 10.77.1.64, "eth2" . 10.77.1.128 }
 	}
 	set lan6-64 {
 		type ifname . ipv6_addr
 		elements = { "eth1" . fd77:1:2:101::, "eth2" . fd77:1:2:102:: }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth2" . 0.0.0.0 }
 	}
 	set link6-10 {
 		type ifname . ipv6_addr
@@ -246,8 +254,8 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
-		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		iifname "lo" accept
 		udp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
 		tcp dport 53 ip saddr @device-addresses reject with icmpx admin-prohibited
@@ -331,6 +339,7 @@ table inet portals {
 		iifname "eth0" ip daddr @far drop
 		iifname "eth0" ip6 daddr @far6 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname @confined drop
 		iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
 		iifname . ip6 saddr & ffc0:: @link6-10 accept

@@ -7,13 +7,15 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_4
 -A PORTALS_FORWARD -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -s 10.77.0.0/16 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
@@ -24,41 +26,43 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -d 10.77.0.0/16 -i to-nyc -o he-ipv6 -j DROP
 -A PORTALS_FORWARD_1 -d 192.168.1.0/24 -i to-nyc -o he-ipv6 -j DROP
 -A PORTALS_FORWARD_1 -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -d 0.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 10.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 100.64.0.0/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 127.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 169.254.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 172.16.0.0/12 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.0.0.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.0.2.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.88.99.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.168.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 198.18.0.0/15 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 198.51.100.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 203.0.113.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 240.0.0.0/4 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o eth0 -j PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i to-nyc -o eth0 -j RETURN
--A PORTALS_FORWARD_1 -d 0.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 10.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 100.64.0.0/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 127.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 169.254.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 172.16.0.0/12 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.0.0.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.0.2.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.88.99.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 192.168.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 198.18.0.0/15 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 198.51.100.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 203.0.113.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_1 -d 240.0.0.0/4 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o he-ipv6 -j PORTALS_FORWARD_3
 -A PORTALS_FORWARD_1 -i to-nyc -o he-ipv6 -j RETURN
 -A PORTALS_FORWARD_1 -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_1 -s 192.168.1.0/24 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_1 -i to-nyc -j DROP
--A PORTALS_FORWARD_2 -o eth0 -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_2 -o he-ipv6 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_2 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -o eth0 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_4 -o he-ipv6 -g PORTALS_FORWARD_1
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i he-ipv6 -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -138,13 +142,15 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_4
 -A PORTALS_FORWARD -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -s fd77:1:2::/48 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
@@ -155,37 +161,39 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_1 -d 2001:db8:1:2::/64 -i to-nyc -o he-ipv6 -j DROP
 -A PORTALS_FORWARD_1 -d fd77:1:2::/48 -i to-nyc -o he-ipv6 -j DROP
 -A PORTALS_FORWARD_1 -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -d ::/80 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 64:ff9b:1::/48 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 100::/63 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 2001::/23 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 2001:db8::/32 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 2002::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 3fff::/20 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 5f00::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d fc00::/7 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d fe80::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d fec0::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d ff00::/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o eth0 -j PORTALS_FORWARD_2
 -A PORTALS_FORWARD_1 -i to-nyc -o eth0 -j RETURN
--A PORTALS_FORWARD_1 -d ::/80 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 64:ff9b:1::/48 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 100::/63 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 2001::/23 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 2001:db8::/32 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 2002::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 3fff::/20 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d 5f00::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d fc00::/7 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d fe80::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d fec0::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_1 -d ff00::/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i to-nyc -o he-ipv6 -j PORTALS_FORWARD_3
 -A PORTALS_FORWARD_1 -i to-nyc -o he-ipv6 -j RETURN
 -A PORTALS_FORWARD_1 -s 2001:db8:1:2::/64 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_1 -s fd77:1:2::/48 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_1 -i to-nyc -j DROP
--A PORTALS_FORWARD_2 -o eth0 -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_2 -o he-ipv6 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_2 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d 2001::/23 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d 2001:db8::/32 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d 2002::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d 3fff::/20 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d 5f00::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d fc00::/7 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_2 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2001::/23 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2001:db8::/32 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 2002::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 3fff::/20 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d 5f00::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fc00::/7 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_3 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -o eth0 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_4 -o he-ipv6 -g PORTALS_FORWARD_1
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i he-ipv6 -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP

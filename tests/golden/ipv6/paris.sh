@@ -60,6 +60,10 @@ table inet portals {
 		type ipv6_addr; flags interval
 		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
 	}
+	set tunnels {
+		type ifname
+		elements = { "to-nyc" }
+	}
 	set ways {
 		type ifname . mark
 		elements = { "to-nyc" . 0x22000000 }
@@ -96,15 +100,15 @@ table inet portals {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
 		iifname "he-ipv6" accept
-		udp dport 67-68 iifname "to-nyc" drop
-		udp dport 546-547 iifname "to-nyc" drop
-		iifname "to-nyc" ct direction reply ct state established,related accept
-		iifname "to-nyc" meta l4proto icmp accept
-		iifname "to-nyc" meta l4proto icmpv6 accept
-		iifname "to-nyc" ip daddr 10.77.2.1 udp dport 52075 accept
-		iifname "to-nyc" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "to-nyc" ip6 saddr @inside6 reject with icmpx admin-prohibited
-		iifname "to-nyc" drop
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels meta l4proto icmpv6 accept
+		iifname @tunnels ip daddr 10.77.2.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

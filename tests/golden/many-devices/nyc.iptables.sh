@@ -7,6 +7,12 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
+:PORTALS_FORWARD_5 - [0:0]
+:PORTALS_FORWARD_6 - [0:0]
+:PORTALS_FORWARD_7 - [0:0]
+:PORTALS_FORWARD_8 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -14,75 +20,84 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.51/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.64/27 -d 192.168.1.0/24 ! -o eth0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.51/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.51/32 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.64/27 -d 10.77.0.0/16 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.64/27 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
--A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
--A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
--A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.0.2.0/24 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.64/27 -d 192.0.2.0/24 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.64/27 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.51/32 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
--A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x81000000/0x8f000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x82000000/0x8f000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 192.168.1.51/32 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 192.168.1.64/27 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:04 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 192.168.1.52/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.52/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.52/32 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.52/32 -o to-oslo -p udp -m udp --dport 3478:3481 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.52/32 -p udp -m udp --dport 3478:3481 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 192.168.1.53/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.53/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
--A PORTALS_FORWARD -s 192.168.1.53/32 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.53/32 -o to-paris -j RETURN
--A PORTALS_FORWARD -s 192.168.1.53/32 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
--A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_2
--A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
--A PORTALS_FORWARD_1 -i to-oslo -j RETURN
--A PORTALS_FORWARD_1 -i to-paris -j RETURN
--A PORTALS_FORWARD_1 -j DROP
--A PORTALS_FORWARD_2 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-oslo -o eth0 -j DROP
--A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_2 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -i to-oslo -j DROP
--A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_8
+-A PORTALS_FORWARD -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD_1 -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD_1 -s 192.168.1.51/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD_1 -s 192.168.1.64/27 -d 192.168.1.0/24 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD_1 -d 10.77.0.0/16 -g PORTALS_FORWARD_7
+-A PORTALS_FORWARD_1 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
+-A PORTALS_FORWARD_2 -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
+-A PORTALS_FORWARD_2 -d 10.77.0.0/16 -g PORTALS_FORWARD_6
+-A PORTALS_FORWARD_2 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_3 -s 192.168.1.50/32 -d 192.0.2.0/24 -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.64/27 -d 192.0.2.0/24 -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.64/27 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.51/32 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.50/32 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -o to-oslo -m connmark --mark 0x81000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD_3 -o to-oslo -m connmark --mark 0x82000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD_3 -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 192.168.1.51/32 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 192.168.1.64/27 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -m mac --mac-source aa:bb:cc:dd:ee:04 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 192.168.1.52/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.52/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.52/32 -d 10.77.0.0/16 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.52/32 -o to-oslo -p udp -m udp --dport 3478:3481 -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.52/32 -p udp -m udp --dport 3478:3481 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 192.168.1.53/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.53/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.53/32 -d 10.77.0.0/16 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.53/32 -o to-paris -j RETURN
+-A PORTALS_FORWARD_3 -s 192.168.1.53/32 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -s 10.77.0.0/16 -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -i to-oslo -g PORTALS_FORWARD_5
+-A PORTALS_FORWARD_3 -i to-paris -g PORTALS_FORWARD_5
+-A PORTALS_FORWARD_4 -i to-oslo -j RETURN
+-A PORTALS_FORWARD_4 -i to-paris -j RETURN
+-A PORTALS_FORWARD_4 -j DROP
+-A PORTALS_FORWARD_5 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_5 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_5 -d 10.77.0.0/16 -i to-oslo -o eth0 -j DROP
+-A PORTALS_FORWARD_5 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_5 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_5 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_5 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_5 -i to-oslo -j DROP
+-A PORTALS_FORWARD_5 -i to-paris -j DROP
+-A PORTALS_FORWARD_6 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD_6 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD_6 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
+-A PORTALS_FORWARD_6 -o to-oslo -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
+-A PORTALS_FORWARD_6 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD_6 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD_6 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
+-A PORTALS_FORWARD_6 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
+-A PORTALS_FORWARD_6 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD_7 -s 192.168.1.50/32 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_7 -s 192.168.1.50/32 -o to-paris -j RETURN
+-A PORTALS_FORWARD_7 -s 192.168.1.51/32 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_7 -s 192.168.1.51/32 -o to-paris -j RETURN
+-A PORTALS_FORWARD_7 -s 192.168.1.64/27 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_7 -s 192.168.1.64/27 -o to-paris -j RETURN
+-A PORTALS_FORWARD_7 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_8 -o to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_8 -o to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_8 -o to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_8 -o to-oslo -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_8 -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_8 -o to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_8 -g PORTALS_FORWARD_1
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.51/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -131,8 +146,14 @@ COMMIT
 :PORTALS_POSTROUTING_5 - [0:0]
 :PORTALS_POSTROUTING_6 - [0:0]
 :PORTALS_POSTROUTING_7 - [0:0]
+:PORTALS_POSTROUTING_8 - [0:0]
+:PORTALS_POSTROUTING_9 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 :PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_10 - [0:0]
+:PORTALS_PREROUTING_11 - [0:0]
+:PORTALS_PREROUTING_12 - [0:0]
+:PORTALS_PREROUTING_13 - [0:0]
 :PORTALS_PREROUTING_2 - [0:0]
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
@@ -142,37 +163,29 @@ COMMIT
 :PORTALS_PREROUTING_8 - [0:0]
 :PORTALS_PREROUTING_9 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
--A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_7
--A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
--A PORTALS_POSTROUTING_1 -o lo -j RETURN
--A PORTALS_POSTROUTING_1 -o to-oslo -j RETURN
--A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
--A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_3
--A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_4
--A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_5
--A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x83000000/0x8f000000 -j PORTALS_POSTROUTING_6
--A PORTALS_POSTROUTING_2 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_POSTROUTING_3 -o lo -j RETURN
--A PORTALS_POSTROUTING_3 -o to-oslo -j RETURN
--A PORTALS_POSTROUTING_3 -o to-paris -j RETURN
--A PORTALS_POSTROUTING_3 -j DROP
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -g PORTALS_POSTROUTING_9
+-A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING_1 -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING_1 -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_8
+-A PORTALS_POSTROUTING_1 -g PORTALS_POSTROUTING_3
+-A PORTALS_POSTROUTING_2 -o lo -j RETURN
+-A PORTALS_POSTROUTING_2 -o to-oslo -j RETURN
+-A PORTALS_POSTROUTING_2 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_2 -j DROP
+-A PORTALS_POSTROUTING_3 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_4
+-A PORTALS_POSTROUTING_3 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_5
+-A PORTALS_POSTROUTING_3 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_6
+-A PORTALS_POSTROUTING_3 -m conntrack --ctdir ORIGINAL -m mark --mark 0x83000000/0x8f000000 -j PORTALS_POSTROUTING_7
+-A PORTALS_POSTROUTING_3 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_3 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_3 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_3 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_3 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_3 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_3 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_3 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_3 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_3 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_4 -o lo -j RETURN
 -A PORTALS_POSTROUTING_4 -o to-oslo -j RETURN
 -A PORTALS_POSTROUTING_4 -o to-paris -j RETURN
@@ -185,8 +198,19 @@ COMMIT
 -A PORTALS_POSTROUTING_6 -o to-oslo -j RETURN
 -A PORTALS_POSTROUTING_6 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_6 -j DROP
--A PORTALS_POSTROUTING_7 -o to-oslo -g PORTALS_POSTROUTING_2
--A PORTALS_POSTROUTING_7 -o to-paris -g PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING_7 -o lo -j RETURN
+-A PORTALS_POSTROUTING_7 -o to-oslo -j RETURN
+-A PORTALS_POSTROUTING_7 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_7 -j DROP
+-A PORTALS_POSTROUTING_8 -o to-oslo -g PORTALS_POSTROUTING_3
+-A PORTALS_POSTROUTING_8 -o to-paris -g PORTALS_POSTROUTING_3
+-A PORTALS_POSTROUTING_9 -o to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_9 -o to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_9 -o to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_9 -o to-oslo -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_9 -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_9 -o to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_9 -g PORTALS_POSTROUTING_1
 -A PORTALS_PREROUTING -i to-oslo -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-oslo -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
@@ -199,73 +223,78 @@ COMMIT
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -p udp -m udp --dport 53 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -p tcp -m tcp --dport 53 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x80000000/0x81000000 -j MARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x80000000/0x81000000 -j MARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x80000000/0x82000000 -j MARK --set-xmark 0x2000000/0x2000000
--A PORTALS_PREROUTING -s 192.168.1.52/32 -p udp -m udp --dport 3478:3481 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -s 192.168.1.52/32 -p udp -m udp --dport 3478:3481 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x82000000/0x8f000000 -j CONNMARK --set-xmark 0x82000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x83000000/0x8f000000 -j CONNMARK --set-xmark 0x83000000/0x8f000000
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_4
--A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_9
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_PREROUTING_13
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING_2 -d 10.77.0.0/16 -j RETURN
--A PORTALS_PREROUTING_2 -d 192.168.1.0/24 -j RETURN
--A PORTALS_PREROUTING_2 -j MARK --set-xmark 0x83000000/0x8f000000
--A PORTALS_PREROUTING_3 -i to-oslo -j RETURN
--A PORTALS_PREROUTING_3 -i to-paris -j RETURN
--A PORTALS_PREROUTING_3 -j DROP
--A PORTALS_PREROUTING_4 -i to-oslo -j RETURN
--A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -j DROP
--A PORTALS_PREROUTING_5 -d 10.77.1.1/32 -j PORTALS_PREROUTING_6
--A PORTALS_PREROUTING_5 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_7
--A PORTALS_PREROUTING_5 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
--A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_8
--A PORTALS_PREROUTING_6 -i lo -j RETURN
+-A PORTALS_PREROUTING_10 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_10 -i to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_10 -i to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_10 -i to-oslo -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_10 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_10 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_10 -j DROP
+-A PORTALS_PREROUTING_11 -s 10.77.3.0/24 -i to-oslo -j RETURN
+-A PORTALS_PREROUTING_11 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_11 -j DROP
+-A PORTALS_PREROUTING_12 -i to-oslo -g PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_12 -i to-paris -g PORTALS_PREROUTING_8
+-A PORTALS_PREROUTING_13 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_13 -i to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_13 -i to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_13 -i to-oslo -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_13 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_13 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_13 -g PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_2 -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:03 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_3 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:04 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_4 -d 10.77.0.0/16 -j RETURN
+-A PORTALS_PREROUTING_4 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_PREROUTING_4 -j MARK --set-xmark 0x83000000/0x8f000000
+-A PORTALS_PREROUTING_5 -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING_5 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_5 ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_12
+-A PORTALS_PREROUTING_5 -g PORTALS_PREROUTING_8
 -A PORTALS_PREROUTING_6 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_6 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
--A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_7 -i to-oslo -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_7 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_7 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_7 -i to-oslo -j RETURN
+-A PORTALS_PREROUTING_7 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_7 -j DROP
--A PORTALS_PREROUTING_8 -s 10.77.3.0/24 -i to-oslo -j RETURN
--A PORTALS_PREROUTING_8 -s 10.77.2.0/24 -i to-paris -j RETURN
--A PORTALS_PREROUTING_8 -j DROP
--A PORTALS_PREROUTING_9 -i to-oslo -g PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_9 -i to-paris -g PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_8 -d 10.77.1.1/32 -j PORTALS_PREROUTING_9
+-A PORTALS_PREROUTING_8 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_10
+-A PORTALS_PREROUTING_8 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_10
+-A PORTALS_PREROUTING_8 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_11
+-A PORTALS_PREROUTING_8 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_11
+-A PORTALS_PREROUTING_9 -i lo -j RETURN
+-A PORTALS_PREROUTING_9 -i to-oslo -j RETURN
+-A PORTALS_PREROUTING_9 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_9 -j DROP
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -315,37 +344,42 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
+:PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:04 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x81000000/0x8f000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m connmark --mark 0x82000000/0x8f000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:04 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_1
--A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
--A PORTALS_FORWARD_1 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_1 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_1 -i to-oslo -j DROP
--A PORTALS_FORWARD_1 -i to-paris -j DROP
+-A PORTALS_FORWARD -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_3
+-A PORTALS_FORWARD -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_1 ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD_1 -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD_1 -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD_1 -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:03 -j RETURN
+-A PORTALS_FORWARD_1 -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:04 -j RETURN
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:04 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -o to-oslo -m connmark --mark 0x81000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD_1 -o to-oslo -m connmark --mark 0x82000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD_1 -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:03 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -m mac --mac-source aa:bb:cc:dd:ee:04 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_1 -i to-oslo -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_1 -i to-paris -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_2 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_2 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_2 -i to-oslo -j DROP
+-A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -o to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_3 -o to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_3 -o to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_3 -o to-oslo -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_3 -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_3 -o to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD_3 -g PORTALS_FORWARD_1
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
@@ -373,35 +407,29 @@ COMMIT
 :PORTALS_POSTROUTING_4 - [0:0]
 :PORTALS_POSTROUTING_5 - [0:0]
 :PORTALS_POSTROUTING_6 - [0:0]
+:PORTALS_POSTROUTING_7 - [0:0]
+:PORTALS_POSTROUTING_8 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa2000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa3000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_6
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -g PORTALS_POSTROUTING_8
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_1
--A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_2
--A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_3
--A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_4
--A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x83000000/0x8f000000 -j PORTALS_POSTROUTING_5
--A PORTALS_POSTROUTING_1 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_POSTROUTING_1 -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_POSTROUTING_1 -j RETURN
--A PORTALS_POSTROUTING_1 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_1 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_1 -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING_1 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
--A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
--A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING_1 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_POSTROUTING_2 -o lo -j RETURN
--A PORTALS_POSTROUTING_2 -o to-oslo -j RETURN
--A PORTALS_POSTROUTING_2 -o to-paris -j RETURN
--A PORTALS_POSTROUTING_2 -j DROP
+-A PORTALS_POSTROUTING_1 -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_7
+-A PORTALS_POSTROUTING_1 -g PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_3
+-A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j PORTALS_POSTROUTING_4
+-A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j PORTALS_POSTROUTING_5
+-A PORTALS_POSTROUTING_2 -m conntrack --ctdir ORIGINAL -m mark --mark 0x83000000/0x8f000000 -j PORTALS_POSTROUTING_6
+-A PORTALS_POSTROUTING_2 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_POSTROUTING_2 -j RETURN
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
+-A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_3 -o lo -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-oslo -j RETURN
 -A PORTALS_POSTROUTING_3 -o to-paris -j RETURN
@@ -414,8 +442,19 @@ COMMIT
 -A PORTALS_POSTROUTING_5 -o to-oslo -j RETURN
 -A PORTALS_POSTROUTING_5 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_5 -j DROP
--A PORTALS_POSTROUTING_6 -o to-oslo -g PORTALS_POSTROUTING_1
--A PORTALS_POSTROUTING_6 -o to-paris -g PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING_6 -o lo -j RETURN
+-A PORTALS_POSTROUTING_6 -o to-oslo -j RETURN
+-A PORTALS_POSTROUTING_6 -o to-paris -j RETURN
+-A PORTALS_POSTROUTING_6 -j DROP
+-A PORTALS_POSTROUTING_7 -o to-oslo -g PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING_7 -o to-paris -g PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING_8 -o to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_8 -o to-oslo -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_8 -o to-oslo -m connmark --mark 0xa2000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_8 -o to-oslo -m connmark --mark 0xa3000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_8 -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_8 -o to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING_8 -g PORTALS_POSTROUTING_1
 -A PORTALS_PREROUTING -i to-oslo -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-oslo -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000

@@ -8,6 +8,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
@@ -42,40 +43,41 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD_3 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -d 0.0.0.0/8 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 10.0.0.0/8 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 100.64.0.0/10 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 127.0.0.0/8 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 169.254.0.0/16 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 172.16.0.0/12 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.0.0.0/24 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.0.2.0/24 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.88.99.0/24 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.168.0.0/16 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 198.18.0.0/15 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 198.51.100.0/24 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 203.0.113.0/24 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 240.0.0.0/4 -i to-oslo -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 0.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 10.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 100.64.0.0/10 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 127.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 169.254.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 172.16.0.0/12 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.0.0.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.0.2.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.88.99.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 192.168.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 198.18.0.0/15 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 198.51.100.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 203.0.113.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 240.0.0.0/4 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -o eth0 -j PORTALS_FORWARD_4
 -A PORTALS_FORWARD_3 -i to-oslo -o eth0 -j RETURN
 -A PORTALS_FORWARD_3 -i to-paris -o eth0 -j RETURN
 -A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_3 -i to-oslo -j DROP
 -A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD_4 -d 0.0.0.0/8 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 10.0.0.0/8 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 100.64.0.0/10 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 127.0.0.0/8 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 169.254.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 172.16.0.0/12 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.0.0/24 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.2.0/24 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.88.99.0/24 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.168.0.0/16 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.18.0.0/15 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.51.100.0/24 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 203.0.113.0/24 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 240.0.0.0/4 -i to-oslo -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 0.0.0.0/8 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 10.0.0.0/8 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 100.64.0.0/10 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 127.0.0.0/8 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 169.254.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 172.16.0.0/12 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.0.0/24 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.0.2.0/24 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.88.99.0/24 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 192.168.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.18.0.0/15 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.51.100.0/24 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 203.0.113.0/24 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 240.0.0.0/4 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -168,9 +170,7 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
@@ -189,10 +189,10 @@ COMMIT
 -A PORTALS_PREROUTING_3 -d 10.77.1.128/26 -j PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_3 -i to-oslo -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
--A PORTALS_PREROUTING_3 -s 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -s 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_3 -s 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_3 -s 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_3 -s 0.0.0.0/32 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -s 0.0.0.0/32 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_3 -i eth1 -j DROP
 -A PORTALS_PREROUTING_3 -i eth2 -j DROP
 -A PORTALS_PREROUTING_3 -i to-oslo -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
@@ -200,9 +200,7 @@ COMMIT
 -A PORTALS_PREROUTING_4 -i lo -j RETURN
 -A PORTALS_PREROUTING_4 -i to-oslo -j RETURN
 -A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth1 -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -d 10.77.1.128/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
 -A PORTALS_PREROUTING_5 -i to-oslo -m connmark --mark 0x24000000/0xef000000 -j RETURN

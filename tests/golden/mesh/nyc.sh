@@ -34,7 +34,11 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64, "eth2" . 0.0.0.0, "eth2" . 10.77.1.128 }
+		elements = { "eth1" . 10.77.1.64, "eth2" . 10.77.1.128 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth2" . 0.0.0.0 }
 	}
 	set network {
 		type ipv4_addr; flags interval
@@ -153,6 +157,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname @confined drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}

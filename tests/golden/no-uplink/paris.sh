@@ -20,6 +20,10 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.2.1 }
 	}
+	set tunnels {
+		type ifname
+		elements = { "portals0" }
+	}
 	set ways {
 		type ifname . mark
 		elements = { "portals0" . 0x21000000 }
@@ -39,12 +43,12 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		udp dport 67-68 iifname "portals0" drop
-		iifname "portals0" ct direction reply ct state established,related accept
-		iifname "portals0" meta l4proto icmp accept
-		iifname "portals0" ip daddr 10.77.2.1 udp dport 52075 accept
-		iifname "portals0" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "portals0" drop
+		udp dport 67-68 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.2.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

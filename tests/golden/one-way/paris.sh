@@ -28,6 +28,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
 	}
+	set tunnels {
+		type ifname
+		elements = { "portals0" }
+	}
 	set ways {
 		type ifname . mark
 		elements = { "portals0" . 0x21000000 }
@@ -51,12 +55,12 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "wan" accept
-		udp dport 67-68 iifname "portals0" drop
-		iifname "portals0" ct direction reply ct state established,related accept
-		iifname "portals0" meta l4proto icmp accept
-		iifname "portals0" ip daddr 10.77.2.1 udp dport 52075 accept
-		iifname "portals0" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "portals0" drop
+		udp dport 67-68 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.2.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -34,25 +35,26 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD_2 -d 192.168.1.0/24 -i to-paris -j RETURN
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 0.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 10.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 100.64.0.0/10 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 127.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 169.254.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 172.16.0.0/12 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.0.0.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.0.2.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.88.99.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 192.168.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 198.18.0.0/15 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 198.51.100.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 203.0.113.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_2 -s 10.77.1.3/32 -d 240.0.0.0/4 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_2 -s 10.77.1.3/32 -i portals0 -o eth0 -j PORTALS_FORWARD_3
 -A PORTALS_FORWARD_2 -s 10.77.1.3/32 -i portals0 -o eth0 -j RETURN
 -A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_2 -i portals0 -j DROP
 -A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_3 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP

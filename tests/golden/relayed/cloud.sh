@@ -40,6 +40,10 @@ table inet portals {
 		type ipv6_addr
 		elements = { fd77:1:2:300::1 }
 	}
+	set tunnels {
+		type ifname
+		elements = { "portals0" }
+	}
 	set ways {
 		type ifname . mark
 		elements = { "portals0" . 0x21000000 }
@@ -67,15 +71,15 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 67-68 iifname "portals0" drop
-		udp dport 546-547 iifname "portals0" drop
-		iifname "portals0" ct direction reply ct state established,related accept
-		iifname "portals0" meta l4proto icmp accept
-		iifname "portals0" meta l4proto icmpv6 accept
-		iifname "portals0" ip daddr 10.77.3.1 udp dport 52075 accept
-		iifname "portals0" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "portals0" ip6 saddr @inside6 reject with icmpx admin-prohibited
-		iifname "portals0" drop
+		udp dport 67-68 iifname @tunnels drop
+		udp dport 546-547 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels meta l4proto icmpv6 accept
+		iifname @tunnels ip daddr 10.77.3.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

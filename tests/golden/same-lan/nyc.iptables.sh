@@ -8,6 +8,9 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
+:PORTALS_FORWARD_5 - [0:0]
+:PORTALS_FORWARD_6 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -33,42 +36,46 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 -i to-paris -g PORTALS_FORWARD_3
 -A PORTALS_FORWARD_3 -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_3 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.78.2.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.79.2.9/32 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.3.0/24 -i portals0 -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.78.2.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 10.79.2.9/32 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -d 192.168.3.0/24 -i to-paris -o eth0 -j DROP
--A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD_3 -s 192.168.1.0/24 -i portals0 -j DROP
--A PORTALS_FORWARD_3 -s 192.168.1.0/24 -i to-paris -j DROP
--A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i portals0 -m conntrack --ctstate DNAT -j RETURN
--A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-paris -m conntrack --ctstate DNAT -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_3 -i portals0 -j DROP
--A PORTALS_FORWARD_3 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -s 10.77.1.2/32 -g PORTALS_FORWARD_6
+-A PORTALS_FORWARD_3 -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD_4 -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_4 -s 10.77.1.2/32 -d 10.78.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_4 -s 10.77.1.2/32 -d 10.79.2.9/32 -i portals0 -j RETURN
+-A PORTALS_FORWARD_4 -s 10.77.1.2/32 -d 192.168.3.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD_4 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_4 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -o eth0 -j PORTALS_FORWARD_5
+-A PORTALS_FORWARD_4 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_4 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_4 -s 192.168.1.0/24 -i portals0 -j DROP
+-A PORTALS_FORWARD_4 -s 192.168.1.0/24 -i to-paris -j DROP
+-A PORTALS_FORWARD_4 -d 192.168.1.0/24 -i portals0 -m conntrack --ctstate DNAT -j RETURN
+-A PORTALS_FORWARD_4 -d 192.168.1.0/24 -i to-paris -m conntrack --ctstate DNAT -j RETURN
+-A PORTALS_FORWARD_4 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -i portals0 -j DROP
+-A PORTALS_FORWARD_4 -i to-paris -j DROP
+-A PORTALS_FORWARD_5 -d 10.77.0.0/16 -i portals0 -j DROP
+-A PORTALS_FORWARD_5 -d 10.78.2.0/24 -i portals0 -j DROP
+-A PORTALS_FORWARD_5 -d 10.79.2.9/32 -i portals0 -j DROP
+-A PORTALS_FORWARD_5 -d 192.168.3.0/24 -i portals0 -j DROP
+-A PORTALS_FORWARD_5 -d 10.77.0.0/16 -i to-paris -j DROP
+-A PORTALS_FORWARD_5 -d 10.78.2.0/24 -i to-paris -j DROP
+-A PORTALS_FORWARD_5 -d 10.79.2.9/32 -i to-paris -j DROP
+-A PORTALS_FORWARD_5 -d 192.168.3.0/24 -i to-paris -j DROP
+-A PORTALS_FORWARD_6 -d 10.78.2.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_6 -d 10.78.2.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_6 -d 10.79.2.9/32 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_6 -d 10.79.2.9/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_6 -d 192.168.3.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_6 -d 192.168.3.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_6 -d 10.78.2.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_6 -d 10.78.2.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_6 -d 10.79.2.9/32 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_6 -d 10.79.2.9/32 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_6 -d 192.168.3.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_6 -d 192.168.3.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_6 -g PORTALS_FORWARD_4
 -A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -158,7 +165,6 @@ COMMIT
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i to-paris -j DROP
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 0.0.0.0/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
@@ -177,20 +183,18 @@ COMMIT
 -A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_6
 -A PORTALS_PREROUTING_3 -d 10.77.1.2/32 -i eth0 -j DROP
 -A PORTALS_PREROUTING_3 -d 10.77.1.64/26 -i eth0 -j DROP
--A PORTALS_PREROUTING_3 -s 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_3 -s 10.77.1.64/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_3 -s 0.0.0.0/32 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_3 -i eth2 -j DROP
 -A PORTALS_PREROUTING_3 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING_4 -i lo -j RETURN
 -A PORTALS_PREROUTING_4 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_4 -i to-paris -j RETURN
--A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
 -A PORTALS_PREROUTING_5 -i lo -j RETURN
 -A PORTALS_PREROUTING_5 -i portals0 -j RETURN
 -A PORTALS_PREROUTING_5 -i to-paris -j RETURN
--A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -d 10.77.1.64/26 -i eth2 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
 -A PORTALS_PREROUTING_6 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN

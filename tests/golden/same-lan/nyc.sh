@@ -12,6 +12,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.2.0/24 }
 	}
+	set entrances {
+		type ifname
+		elements = { "eth2" }
+	}
 	set far {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.2, 10.77.1.64/26 }
@@ -38,7 +42,11 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth2" . 0.0.0.0, "eth2" . 10.77.1.64 }
+		elements = { "eth2" . 10.77.1.64 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth2" . 0.0.0.0 }
 	}
 	set near {
 		type ipv4_addr; flags interval
@@ -84,6 +92,10 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.65 }
 	}
+	set visitors {
+		type ifname
+		elements = { "eth2" }
+	}
 	set watched {
 		type ifname
 		elements = { "eth0", "eth2", "portals0", "to-paris" }
@@ -122,20 +134,20 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 53 iifname "eth2" reject with icmpx admin-prohibited
-		tcp dport 53 iifname "eth2" reject with icmpx admin-prohibited
-		udp dport 67 iifname "eth2" accept
-		udp dport 547 iifname "eth2" accept
-		udp dport 53 iifname "eth2" accept
-		tcp dport 53 iifname "eth2" accept
-		udp dport 5053 iifname "eth2" accept
-		tcp dport 5053 iifname "eth2" accept
-		meta l4proto icmp ct direction original iifname "eth2" ip daddr != @visited reject with icmpx admin-prohibited
-		meta l4proto icmp iifname "eth2" accept
-		meta l4proto icmpv6 iifname "eth2" accept
-		ct direction original iifname "eth2" reject with icmpx admin-prohibited
-		ct state established,related iifname "eth2" accept
-		iifname "eth2" reject with icmpx admin-prohibited
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		udp dport 67 iifname @visitors accept
+		udp dport 547 iifname @visitors accept
+		udp dport 53 iifname @visitors accept
+		tcp dport 53 iifname @visitors accept
+		udp dport 5053 iifname @visitors accept
+		tcp dport 5053 iifname @visitors accept
+		meta l4proto icmp ct direction original iifname @visitors ip daddr != @visited reject with icmpx admin-prohibited
+		meta l4proto icmp iifname @visitors accept
+		meta l4proto icmpv6 iifname @visitors accept
+		ct direction original iifname @visitors reject with icmpx admin-prohibited
+		ct state established,related iifname @visitors accept
+		iifname @visitors reject with icmpx admin-prohibited
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @hidden drop
@@ -177,6 +189,7 @@ table inet portals {
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname "eth0" ip daddr @far drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname "eth2" drop
 		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 iifname . ip saddr != @peers-32 drop
 	}

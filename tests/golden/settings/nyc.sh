@@ -8,6 +8,10 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "eth1" . 10.77.1.1 }
 	}
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
 	set guarded {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.1, 10.77.200.0/23 }
@@ -22,7 +26,11 @@ table inet portals {
 	}
 	set lan-23 {
 		type ifname . ipv4_addr
-		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.200.0 }
+		elements = { "eth1" . 10.77.200.0 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0 }
 	}
 	set network {
 		type ipv4_addr; flags interval
@@ -47,6 +55,10 @@ table inet portals {
 	set senders {
 		type ifname
 		elements = { "eth1", "to-paris" }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris" }
 	}
 	set watched {
 		type ifname
@@ -79,14 +91,14 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "ppp0" accept
-		udp dport 53 iifname "eth1" reject with icmpx admin-prohibited
-		tcp dport 53 iifname "eth1" reject with icmpx admin-prohibited
-		udp dport 67-68 iifname "to-paris" drop
-		iifname "to-paris" ct direction reply ct state established,related accept
-		iifname "to-paris" meta l4proto icmp accept
-		iifname "to-paris" ip daddr 10.77.1.1 udp dport 40255 accept
-		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "to-paris" drop
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		udp dport 67-68 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.1.1 udp dport 40255 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -113,6 +125,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.254.0 != @lan-23 iifname . ip daddr != @ends-32 drop
 		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.254.0 @lan-23 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname "eth1" drop
 		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}

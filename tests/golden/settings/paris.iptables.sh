@@ -5,6 +5,7 @@ cd '/etc/portals'
 iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -17,23 +18,24 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i to-nyc -o wan -j DROP
 -A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_FORWARD -d 0.0.0.0/8 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 10.0.0.0/8 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 100.64.0.0/10 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 127.0.0.0/8 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 169.254.0.0/16 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 172.16.0.0/12 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.0.0/24 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.0.2.0/24 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.88.99.0/24 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 192.168.0.0/16 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.18.0.0/15 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 198.51.100.0/24 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 203.0.113.0/24 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD -d 240.0.0.0/4 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-nyc -o wan -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-nyc -o wan -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_FORWARD_1 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_1 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN

@@ -8,6 +8,10 @@ table inet portals {
 		type ifname
 		elements = { "eth1", "eth2" }
 	}
+	set entrances {
+		type ifname
+		elements = { "eth2" }
+	}
 	set far {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.64/26, 10.77.1.128/26 }
@@ -26,7 +30,11 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64, "eth2" . 0.0.0.0, "eth2" . 10.77.1.128 }
+		elements = { "eth1" . 10.77.1.64, "eth2" . 10.77.1.128 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth2" . 0.0.0.0 }
 	}
 	set near {
 		type ipv4_addr; flags interval
@@ -55,6 +63,10 @@ table inet portals {
 	set senders {
 		type ifname
 		elements = { "eth1", "eth2", "to-paris" }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris" }
 	}
 	set visited {
 		type ipv4_addr
@@ -98,8 +110,8 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname "eth0" accept
-		udp dport 53 iifname "eth2" reject with icmpx admin-prohibited
-		tcp dport 53 iifname "eth2" reject with icmpx admin-prohibited
+		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
+		tcp dport 53 iifname @entrances reject with icmpx admin-prohibited
 		udp dport 67 iifname @visitors accept
 		udp dport 547 iifname @visitors accept
 		udp dport 53 iifname @visitors accept
@@ -112,12 +124,12 @@ table inet portals {
 		ct direction original iifname @visitors reject with icmpx admin-prohibited
 		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
-		udp dport 67-68 iifname "to-paris" drop
-		iifname "to-paris" ct direction reply ct state established,related accept
-		iifname "to-paris" meta l4proto icmp accept
-		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "to-paris" drop
+		udp dport 67-68 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -146,6 +158,7 @@ table inet portals {
 		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname "eth0" ip daddr @far drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname @confined drop
 		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}

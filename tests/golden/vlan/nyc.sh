@@ -26,7 +26,11 @@ table inet portals {
 	}
 	set lan-26 {
 		type ifname . ipv4_addr
-		elements = { "eth0.40" . 0.0.0.0, "eth0.40" . 10.77.1.128, "eth1.30" . 0.0.0.0, "eth1.30" . 10.77.1.64 }
+		elements = { "eth0.40" . 10.77.1.128, "eth1.30" . 10.77.1.64 }
+	}
+	set link-32 {
+		type ifname . ipv4_addr
+		elements = { "eth0.40" . 0.0.0.0, "eth1.30" . 0.0.0.0 }
 	}
 	set network {
 		type ipv4_addr; flags interval
@@ -51,6 +55,10 @@ table inet portals {
 	set senders {
 		type ifname
 		elements = { "eth0.40", "eth1.30", "to-paris" }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris" }
 	}
 	set visited {
 		type ipv4_addr
@@ -103,12 +111,12 @@ table inet portals {
 		ct direction original iifname @visitors reject with icmpx admin-prohibited
 		ct state established,related iifname @visitors accept
 		iifname @visitors reject with icmpx admin-prohibited
-		udp dport 67-68 iifname "to-paris" drop
-		iifname "to-paris" ct direction reply ct state established,related accept
-		iifname "to-paris" meta l4proto icmp accept
-		iifname "to-paris" ip daddr 10.77.1.1 udp dport 52075 accept
-		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
-		iifname "to-paris" drop
+		udp dport 67-68 iifname @tunnels drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip daddr 10.77.1.1 udp dport 52075 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
@@ -135,6 +143,7 @@ table inet portals {
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		iifname . ip saddr @link-32 accept
 		meta nfproto ipv4 iifname @confined drop
 		ct direction original iifname "to-paris" iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}

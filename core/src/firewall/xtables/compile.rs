@@ -52,6 +52,9 @@ fn rules_at(firewall: Option<&Firewall>, chain: Chain) -> Vec<FirewallRule> {
     rules
 }
 
+/// Largest number of lines that stay in the chain of their rule.
+const FEW: usize = 4;
+
 struct Spelling<'a> {
     sets: Option<&'a SortedMap<SetName, Set>>,
     family: Family,
@@ -114,7 +117,8 @@ impl Spelling<'_> {
                     conditions.push(condition.clone());
                 }
             }
-            if !has_exceptions {
+            let (shared, listed) = if has_exceptions { Default::default() } else { self.split(&conditions) };
+            if !has_exceptions && shared.is_empty() {
                 self.add_lines(&mut lines, &conditions, &target);
                 continue;
             }
@@ -135,6 +139,11 @@ impl Spelling<'_> {
                 chains.insert(aside.clone(), rest);
                 let go_on = IptablesTarget::Goto(aside);
                 let mut excepted = of_exceptions(&go_on);
+                if !has_exceptions {
+                    self.add_lines(&mut excepted, &listed, &target);
+                    excepted.push(IptablesRule { conditions: Vec::new(), target: go_on.clone() });
+                    conditions = shared;
+                }
                 if conditions.is_empty() {
                     lines.append(&mut excepted);
                 } else {
@@ -146,7 +155,14 @@ impl Spelling<'_> {
                 return lines;
             }
             let mut apart = of_exceptions(&IptablesTarget::Return);
-            apart.push(IptablesRule { conditions: Vec::new(), target });
+            if has_exceptions {
+                apart.push(IptablesRule { conditions: Vec::new(), target });
+            } else {
+                // Some targets need the conditions on the protocol in their own line.
+                let is_verdict = matches!(rule.action, Action::Drop | Action::Reject);
+                self.add_lines(&mut apart, if is_verdict { &listed } else { &conditions }, &target);
+                conditions = shared;
+            }
             let aside = new_chain(name, chains);
             chains.insert(aside.clone(), apart);
             self.add_lines(&mut lines, &conditions, &IptablesTarget::Jump(aside));
@@ -156,6 +172,19 @@ impl Spelling<'_> {
             lines.pop();
         }
         lines
+    }
+
+    /// Splits the conditions of a rule that would have many lines: those that all of its lines share, and those
+    /// with several alternatives. Most packets then meet one line instead of all. Nothing is shared where the
+    /// lines are few.
+    fn split(&self, conditions: &[Condition]) -> (Vec<Condition>, Vec<Condition>) {
+        let (mut shared, mut listed, mut lines) = (Vec::new(), Vec::new(), 1);
+        for condition in conditions {
+            let count = self.alternatives(condition).len();
+            lines *= count;
+            if count == 1 { &mut shared } else { &mut listed }.push(condition.clone());
+        }
+        if lines > FEW { (shared, listed) } else { Default::default() }
     }
 
     /// Adds one line for each way to pick an element from every set.
