@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use wg_portals::engine::apply::{OnFailure, apply, remove_all};
 use wg_portals::engine::journal::Journal;
+use wg_portals::firewall::Firewall;
 use wg_portals::kernel::Kernel as _;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::plan::plan;
@@ -78,11 +79,18 @@ fn fails_at_every_step(from: &State, to: &State, name: &str) {
 /// stay.
 #[test]
 fn steps_that_close_portals_stay_when_a_repair_fails() {
-    let want = golden("both-ways");
+    for case in ["both-ways", "fast-path"] {
+        closing_steps_stay(&golden(case));
+    }
+}
+
+fn closing_steps_stay(want: &State) {
     let refusing = |state: &State| {
         let rules = state.rules.iter().filter(|rule| rule.closes());
         let routes = state.routes.iter().filter(|route| route.target == RouteTarget::Unreachable);
-        (state.firewall.clone(), rules.cloned().collect::<Vec<_>>(), routes.cloned().collect::<Vec<_>>())
+        // The devices of a flowtable do not close anything.
+        let firewall = state.firewall.clone().map(|firewall| Firewall { flows: None, ..firewall });
+        (firewall, rules.cloned().collect::<Vec<_>>(), routes.cloned().collect::<Vec<_>>())
     };
     for failing in 0.. {
         let folder = Folder::new("closed");
@@ -90,7 +98,7 @@ fn steps_that_close_portals_stay_when_a_repair_fails() {
         let mut kernel = host();
         let before = kernel.observe(&want.scope()).unwrap();
         kernel.fail_at = Some(failing);
-        let Err(error) = apply(&mut kernel, &journal, &want, None, OnFailure::StayClosed) else {
+        let Err(error) = apply(&mut kernel, &journal, want, None, OnFailure::StayClosed) else {
             assert!(failing > 5, "only {failing} steps were made to fail");
             return;
         };
@@ -98,7 +106,7 @@ fn steps_that_close_portals_stay_when_a_repair_fails() {
                        this attempt";
         assert!(error.to_string().ends_with(outcome), "{error}");
         let mut now = kernel.observe(&want.scope()).unwrap();
-        assert_eq!(refusing(&now), refusing(&want), "failing at step {failing}");
+        assert_eq!(refusing(&now), refusing(want), "failing at step {failing}");
         now.firewall = None;
         now.rules.retain(|rule| !rule.closes());
         now.routes.retain(|route| route.target != RouteTarget::Unreachable);
@@ -128,6 +136,16 @@ fn a_repair_that_meets_another_flush_succeeds() {
 #[test]
 fn first_apply() {
     fails_at_every_step(&State::default(), &golden("both-ways"), "first");
+}
+
+#[test]
+fn first_apply_with_the_fast_path() {
+    fails_at_every_step(&State::default(), &golden("fast-path"), "fast");
+}
+
+#[test]
+fn change_from_the_fast_path() {
+    fails_at_every_step(&golden("fast-path"), &golden("mesh"), "slow");
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn firewall(set: &str, other: Chain) -> Firewall {
     Firewall {
         sets: [(name, Set::Networks(Family::V4, true, networks.into()))].into(),
         chains: [(Chain::Input, vec![rule(vec![from], Action::Drop)]), (other, others.collect())].into(),
+        flows: None,
     }
 }
 

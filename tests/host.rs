@@ -22,6 +22,7 @@ fn read(named: Option<&IfName>) -> Facts {
         folder: Path::new("/run/portals"),
         uplink: named,
         marks: false,
+        fastpath: false,
         translates: false,
         cards: &SortedSet::new(),
         neighbours: &[],

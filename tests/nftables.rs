@@ -74,7 +74,7 @@ fn changes_by_script(a: &Firewall, b: &Firewall) -> (Vec<String>, Vec<String>) {
 fn each_condition_and_action_is_listed_as_a_person_would_write_it() {
     let cases = one_rule_of_each_sort();
     let (rules, expected): (Vec<FirewallRule>, Vec<&str>) = cases.into_iter().unzip();
-    let firewall = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into() };
+    let firewall = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into(), flows: None };
     let listing = in_namespace(|| {
         change(None, Some(&firewall));
         nft(&["list", "chain", "inet", "portals", "forward"], "")
@@ -180,8 +180,8 @@ fn edits_by_others_are_detected_and_repaired() {
         "add table inet portals { flags dormant; }",
     ];
     let rules = one_rule_of_each_sort().into_iter().map(|(rule, _)| rule).collect();
-    let wanted = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into() };
-    let without_rules = Firewall { sets: sets(), chains: [(Chain::Forward, Vec::new())].into() };
+    let wanted = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into(), flows: None };
+    let without_rules = Firewall { sets: sets(), chains: [(Chain::Forward, Vec::new())].into(), flows: None };
     let in_chains = in_chains.iter().map(|edit| (edit, &without_rules));
     let nothing = Firewall::default();
     for (edit, expected) in in_chains.chain(elsewhere.iter().map(|edit| (edit, &nothing))) {
@@ -201,7 +201,7 @@ fn edits_by_others_are_detected_and_repaired() {
 fn an_edit_with_rules_that_portals_could_write_is_repaired_in_place() {
     in_namespace(|| {
         let rule = FirewallRule { conditions: vec![], action: Action::Accept };
-        let wanted = Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into() };
+        let wanted = Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into(), flows: None };
         change(None, Some(&wanted));
         let listing = our_listing();
         nft(&["add", "rule", "inet", "portals", "input", "drop"], "");
@@ -218,7 +218,8 @@ fn an_edit_with_rules_that_portals_could_write_is_repaired_in_place() {
 fn a_refused_part_leaves_everything_as_it_was() {
     in_namespace(|| {
         let accept = |conditions| FirewallRule { conditions, action: Action::Accept };
-        let from = Firewall { sets: sets(), chains: [(Chain::Input, vec![accept(vec![])])].into() };
+        let from =
+            Firewall { sets: sets(), chains: [(Chain::Input, vec![accept(vec![])])].into(), flows: None };
         change(None, Some(&from));
         let before = our_listing();
 
@@ -241,7 +242,10 @@ fn the_kernels_abilities_are_tested_without_a_change() {
     in_namespace(|| {
         nft(&["-f", "-"], NEIGHBOUR);
         let rule = FirewallRule { conditions: vec![], action: Action::Accept };
-        change(None, Some(&Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into() }));
+        change(
+            None,
+            Some(&Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into(), flows: None }),
+        );
         let before = (nft(&["list", "ruleset"], ""), generation());
         let mut nftables = Nftables::find().unwrap().unwrap();
         let none: [&str; 0] = [];
@@ -308,7 +312,7 @@ fn tunnels(count: usize) -> Firewall {
     let mut sets = sets();
     sets.insert(SetName("inside".into()), Set::Interfaces(tunnels.collect()));
     sets.insert(SetName("paths".into()), Set::InterfacePairs(paths.collect()));
-    Firewall { sets, chains: [(Chain::Forward, rules)].into() }
+    Firewall { sets, chains: [(Chain::Forward, rules)].into(), flows: None }
 }
 
 fn time(work: impl FnOnce()) -> Duration {

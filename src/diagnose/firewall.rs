@@ -51,6 +51,9 @@ pub(super) fn guard(live: &mut Live, findings: &mut Findings) {
     let guard = &live.here.site.guard;
     let (firewall, reason) = (guard.firewall.as_str(), guard.reason);
     findings.ok(CHECK, "Portals are guarded by {0}, because {1}.", &[&firewall, &reason]);
+    if guard.fastpath {
+        findings.ok(CHECK, "A flowtable forwards known connections.", &[]);
+    }
     if !guard.barriers.is_empty() {
         let chains = count(guard.barriers.len(), "chain");
         findings.ok(CHECK, "A way is open through {0} of others, which refuse packets.", &[&chains]);

@@ -1,6 +1,7 @@
 //! Application of a state to the machine: completely, or not at all.
 
 use crate::base::error::{Error, Result};
+use crate::base::sorted::SortedSet;
 use crate::engine::firewall_choice;
 use crate::engine::journal::{Claims, Journal};
 use crate::kernel::link::Links;
@@ -152,6 +153,10 @@ fn closed(mut before: State, want: &State) -> State {
     }
     if want.firewall.is_some() {
         before.firewall.clone_from(&want.firewall);
+        // Its flowtable gets its devices later: some may not exist in that state.
+        if let Some(devices) = before.firewall.as_mut().and_then(|firewall| firewall.flows.as_mut()) {
+            *devices = SortedSet::new();
+        }
     }
     before.iptables.extend(want.iptables.clone());
     for rule in want.rules.iter().filter(|rule| rule.closes()) {

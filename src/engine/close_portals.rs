@@ -72,6 +72,7 @@ fn close(kernel: &mut dyn Host, network: Network, key: Option<PublicKey>, file: 
         marks: entry.portals.iter().any(PortalConfig::goes_by_marks),
         ipv6: false,
         translates: false,
+        fastpath: false,
         cards: &access_point::cards(&entry.portals),
         neighbours: &[],
     })?;

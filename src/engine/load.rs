@@ -163,6 +163,7 @@ impl Files {
             marks,
             ipv6: self.network.subnet6.is_some(),
             translates,
+            fastpath: entry.fastpath,
             cards: &access_point::cards(&entry.portals),
             neighbours: &sources,
         })?;

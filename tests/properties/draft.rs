@@ -25,7 +25,8 @@ struct Site {
 }
 
 /// Lines of sites that help others, which need an endpoint.
-const HELPER_KEYS: [&str; 4] = ["", "helper_port = 443", "relay = false", "port_mapping = false"];
+const HELPER_KEYS: [&str; 5] =
+    ["", "helper_port = 443", "relay = false", "port_mapping = false", "fastpath = true"];
 
 /// Networks that a site shares.
 #[derive(Debug, Clone, Copy)]

@@ -39,6 +39,7 @@ local = ["172.20.0.0/16", "fd99::/64"]
 uplink6 = "eth0"
 hears_advertisements = ["eth0"]
 own = ["172.20.0.1", "203.0.113.9"]
+flowtables = true
 "#;
 
 /// File of every provider: two tunnels may have the same address.

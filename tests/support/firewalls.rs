@@ -20,7 +20,7 @@ type Sets = SortedMap<SetName, Set>;
 pub(crate) fn firewall() -> impl Strategy<Value = Firewall> {
     sets()
         .prop_flat_map(|sets| (chains(&sets), Just(sets)))
-        .prop_map(|(chains, sets)| Firewall { sets, chains })
+        .prop_map(|(chains, sets)| Firewall { sets, chains, flows: None })
         .prop_filter("empty", |firewall| !firewall.is_empty())
 }
 

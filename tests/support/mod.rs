@@ -98,7 +98,11 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         rules_know_ports: table.get("old_rules").is_none(),
         firmware: None,
         neighbours: pairs(table.get("neighbours").map(toml::Spanned::get_ref)),
-        filters: HostFirewalls { nftables: true, ..HostFirewalls::default() },
+        filters: HostFirewalls {
+            nftables: true,
+            flowtables: table.contains_key("flowtables"),
+            ..HostFirewalls::default()
+        },
         radios: Radios::default(),
         package_manager: PackageManager::default(),
     };

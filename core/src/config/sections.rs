@@ -80,7 +80,7 @@ fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings
     }
 }
 
-const SITE_KEYS: [&str; 19] = [
+const SITE_KEYS: [&str; 20] = [
     "id",
     "public_key",
     "endpoint",
@@ -94,6 +94,7 @@ const SITE_KEYS: [&str; 19] = [
     "dns",
     "uplink",
     "firewall",
+    "fastpath",
     "rp_filter",
     "hook",
     "dyndns",
@@ -123,6 +124,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         dns: section.optional("dns", "\"192.168.1.1\"", &text(values::address), found),
         uplink: section.optional("uplink", "\"eth0\"", &text(values::interface), found),
         firewall: section.optional("firewall", "\"auto\"", &choice(FIREWALLS), found),
+        fastpath: section.optional("fastpath", "true", &flag, found),
         rp_filter: section.optional("rp_filter", "\"keep\"", &choice(RP_FILTERS), found),
         hook: section.optional("hook", "\"moved.sh\"", &path, found),
         dyndns: section.optional("dyndns", "\"inadyn.conf\"", &path, found),

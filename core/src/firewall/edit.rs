@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::base::net::IfName;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
 
@@ -19,6 +20,10 @@ pub enum FirewallEdit<'a> {
     DeleteChain(Chain),
     /// Removes a set that no rule looks at.
     DeleteSet(&'a SetName),
+    /// Removes the flowtable, which no rule looks at, and with it all flows.
+    DeleteFlowtable,
+    /// Makes the flowtable, with its devices.
+    AddFlowtable(&'a SortedSet<IfName>),
     /// Makes a set, with its elements.
     AddSet(&'a SetName, &'a Set),
     /// Removes these elements from a set.
@@ -50,6 +55,8 @@ impl fmt::Display for FirewallEdit<'_> {
             Self::FlushChain(chain) => write!(f, "flush chain {}", chain.name()),
             Self::DeleteChain(chain) => write!(f, "delete chain {}", chain.name()),
             Self::DeleteSet(name) => write!(f, "delete set {name}"),
+            Self::DeleteFlowtable => f.write_str("delete the flowtable"),
+            Self::AddFlowtable(_) => f.write_str("add the flowtable"),
             Self::AddSet(name, _) => write!(f, "add set {name}"),
             Self::DeleteElements(name, _) => write!(f, "delete elements of set {name}"),
             Self::AddElements(name, _) => write!(f, "add elements to set {name}"),
@@ -62,8 +69,9 @@ impl fmt::Display for FirewallEdit<'_> {
 /// Returns the edits from one firewall to another; `None` means no table. Equal firewalls need no edits.
 ///
 /// Base chains that stay are kept, because the kernel waits for RCU when it removes one. Rules of a chain are
-/// replaced only if they differ, and only the elements that differ are changed in sets. An empty `from` is
-/// the exception: it represents a table that another program changed, and is replaced whole.
+/// replaced only if they differ, and only the elements that differ are changed in sets. A flowtable is made
+/// again with every change, because its flows meet no rule: the change must count for them, too. An empty
+/// `from` is the exception: it represents a table that another program changed, and is replaced whole.
 pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<FirewallEdit<'a>> {
     if from == to {
         return Vec::new();
@@ -107,7 +115,7 @@ pub fn inverse_of_sets<'a>(was_there: bool, sets: &[FirewallEdit<'a>]) -> Vec<Fi
     if was_there || sets.is_empty() { added.collect() } else { vec![FirewallEdit::DeleteTable] }
 }
 
-static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::new() };
+static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::new(), flows: None };
 
 /// Removes rules before the sets that they look at, and adds them after these sets.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<FirewallEdit<'a>>) {
@@ -116,19 +124,25 @@ fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Firew
     for (name, old) in &from.sets {
         stays_in_kind &= to.sets.get(name).is_none_or(|new| same_kind(old, new));
     }
+    let has_flows = from.flows.is_some() || to.flows.is_some();
+    let stays = |chain: Chain| stays_in_kind && !(has_flows && chain == Chain::Forward);
     for (chain, rules) in &from.chains {
         let new = to.chains.get(chain);
-        if !stays_in_kind || new != Some(rules) {
+        if !stays(*chain) || new != Some(rules) {
             edits.push(FirewallEdit::FlushChain(*chain));
         }
         if new.is_none() {
             edits.push(FirewallEdit::DeleteChain(*chain));
         }
     }
+    if from.flows.is_some() {
+        edits.push(FirewallEdit::DeleteFlowtable);
+    }
     edit_sets(&from.sets, &to.sets, edits);
+    edits.extend(to.flows.as_ref().map(FirewallEdit::AddFlowtable));
     for (chain, rules) in &to.chains {
         let old = from.chains.get(chain);
-        if stays_in_kind && old == Some(rules) {
+        if stays(*chain) && old == Some(rules) {
             continue;
         }
         if old.is_none() {
@@ -209,6 +223,33 @@ mod tests {
     use crate::base::net::{Cidr, Family};
     use crate::firewall::{Action, Condition, Networks};
 
+    /// Flows meet no rule, so that only the end of the flowtable ends them.
+    #[test]
+    fn every_change_makes_the_flowtable_again() {
+        let with = |names: &[&str], flows: Option<&[&str]>| {
+            let set = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+            let rule = |action| FirewallRule { conditions: Vec::new(), action };
+            Firewall {
+                sets: [(SetName("lans".to_owned()), Set::Interfaces(set(names)))].into(),
+                chains: [(Chain::Forward, vec![rule(Action::Offload), rule(Action::Accept)])].into(),
+                flows: flows.map(set),
+            }
+        };
+        let made = |from: &Firewall, to: &Firewall| {
+            edits(Some(from), Some(to)).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let (one, other) = (with(&["eth1"], Some(&["eth1"])), with(&["eth1", "eth2"], Some(&["eth1"])));
+        assert_eq!(
+            made(&one, &other),
+            "add table portals, flush chain forward, delete the flowtable, add elements to set lans, add the \
+             flowtable, add rule 1 of chain forward, add rule 2 of chain forward"
+        );
+        assert_eq!(made(&one, &one), "");
+        let without = with(&["eth1"], None);
+        assert!(!made(&without, &one).contains("delete the flowtable"));
+        assert!(!made(&one, &without).contains("add the flowtable"));
+    }
+
     /// The kernel refuses to remove a set that a rule looks at.
     #[test]
     fn a_set_of_another_kind_is_made_again_between_the_rules() {
@@ -221,6 +262,7 @@ mod tests {
         let with = |set: Set| Firewall {
             sets: [(name(), set)].into(),
             chains: [(Chain::Input, vec![rule.clone()])].into(),
+            flows: None,
         };
         let (from, to) =
             (with(Set::Networks(Family::V4, true, one.clone())), with(Set::Networks(Family::V4, false, one)));

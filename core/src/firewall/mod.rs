@@ -23,6 +23,9 @@ use crate::firewall::xtables::IptablesProgram;
 /// Name of our nftables tables: one of family `inet`, and one of family `netdev` while ports are closed.
 pub const TABLE: &str = "portals";
 
+/// Name of the flowtable in our table.
+pub const FLOWTABLE: &str = "fast";
+
 /// Priority of the chains that close ports, at the hook `ingress`: ahead of the chains that other programs
 /// usually have there.
 pub const PORTS_PRIORITY: i32 = -500;
@@ -38,6 +41,9 @@ pub struct Firewall {
     pub sets: SortedMap<SetName, Set>,
     /// Rules by chain, each list in the order in which packets meet the rules.
     pub chains: SortedMap<Chain, Vec<FirewallRule>>,
+    /// Devices of the flowtable, which is there if a rule has the action [`Action::Offload`]. All of them
+    /// exist: the kernel takes a device that disappears out of the flowtable.
+    pub flows: Option<SortedSet<IfName>>,
 }
 
 impl Firewall {

@@ -278,6 +278,10 @@ pub enum Action {
     /// Sets the masked bits of the connection mark and leaves the other bits (`ct mark set ct mark & ~MASK |
     /// VALUE`). The packet goes on to the next rule.
     SetConnectionMark(Mark),
+    /// Lets the flowtable forward the next packets of the connection, in both directions: the kernel takes
+    /// them as they arrive, and they meet no rule. Packets that the flowtable cannot take go on to the next
+    /// rule, and so does this packet (`flow add @fast`).
+    Offload,
     /// Lowers the TCP maximum segment size to this many bytes (`tcp option maxseg size set`); the kernel
     /// never raises it.
     ClampMss(u16),

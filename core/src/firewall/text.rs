@@ -7,8 +7,8 @@ use crate::base::net::{Cidr, Family, IfName, Mark, netmask};
 use crate::base::sorted::SortedSet;
 use crate::firewall::edit::{FirewallEdit, edits};
 use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, FirewallRule, ForeignChain, Interfaces, MarksAtInterfaces,
-    Networks, NetworksAtInterfaces, PINHOLE_COMMENT, PORTS_PRIORITY, Pairing, Set, TABLE,
+    Action, Chain, Condition, Devices, FLOWTABLE, Firewall, FirewallRule, ForeignChain, Interfaces,
+    MarksAtInterfaces, Networks, NetworksAtInterfaces, PINHOLE_COMMENT, PORTS_PRIORITY, Pairing, Set, TABLE,
 };
 
 /// Returns the script for `nft -f -` that leads from one firewall to another in one transaction; `None` means
@@ -71,6 +71,9 @@ impl Display for NftText<'_, Firewall> {
             writeln!(f, "\t\t{}\n\t\telements = {{ {} }}", set_type(set), NftText(set))?;
             writeln!(f, "\t}}")?;
         }
+        if let Some(devices) = &self.0.flows {
+            writeln!(f, "\tflowtable {FLOWTABLE} {{\n\t\t{}\n\t}}", Flows(devices))?;
+        }
         for (chain, rules) in &self.0.chains {
             writeln!(f, "\tchain {} {{\n\t\t{}", chain.name(), NftText(chain))?;
             rules.iter().try_for_each(|rule| writeln!(f, "\t\t{}", NftText(rule)))?;
@@ -89,6 +92,10 @@ impl Display for NftText<'_, FirewallEdit<'_>> {
             FirewallEdit::FlushChain(chain) => write!(f, "flush chain inet {TABLE} {}", chain.name()),
             FirewallEdit::DeleteChain(chain) => write!(f, "delete chain inet {TABLE} {}", chain.name()),
             FirewallEdit::DeleteSet(name) => write!(f, "delete set inet {TABLE} {name}"),
+            FirewallEdit::DeleteFlowtable => write!(f, "delete flowtable inet {TABLE} {FLOWTABLE}"),
+            FirewallEdit::AddFlowtable(devices) => {
+                write!(f, "add flowtable inet {TABLE} {FLOWTABLE} {{ {} }}", Flows(devices))
+            }
             FirewallEdit::AddSet(name, set) => {
                 let (kind, elements) = (set_type(set), NftText(*set));
                 write!(f, "add set inet {TABLE} {name} {{ {kind}; elements = {{ {elements} }}; }}")
@@ -106,6 +113,22 @@ impl Display for NftText<'_, FirewallEdit<'_>> {
                 write!(f, "add rule inet {TABLE} {} {}", chain.name(), NftText(*rule))
             }
         }
+    }
+}
+
+/// Writer of a flowtable with these devices.
+struct Flows<'a>(&'a SortedSet<IfName>);
+
+impl Display for Flows<'_> {
+    /// Writes the hook and the devices.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("hook ingress priority 0;")?;
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        f.write_str(" devices = { ")?;
+        separated(f, ", ", self.0.iter().map(NftText))?;
+        f.write_str(" };")
     }
 }
 
@@ -257,6 +280,7 @@ impl Display for NftText<'_, Action> {
             }
             Action::SetMark(mark) => write_setting(f, "meta mark", *mark),
             Action::SetConnectionMark(mark) => write_setting(f, "ct mark", *mark),
+            Action::Offload => write!(f, "flow add @{FLOWTABLE}"),
             Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),
         }
     }

@@ -21,8 +21,8 @@ use crate::plan::sets::{
     in_set, leaving, leaving_in, resolvers, to, to_in,
 };
 use crate::plan::{
-    chains, classifier, connection_marks, devices, dns, exempt, home_names, inbound, ingress, marks, mss,
-    nat, ntp, phones, relayed_links, relays, router_access, strays, translation,
+    chains, classifier, connection_marks, devices, dns, exempt, fastpath, home_names, inbound, ingress,
+    marks, mss, nat, ntp, phones, relayed_links, relays, router_access, strays, translation,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -53,7 +53,10 @@ fn dhcp(rules: &mut Rules, site: &Site, crossing: &Condition) {
 
 /// Parts of each chain, in the order in which packets meet them.
 const CHAINS: &[(Chain, &[Part])] = &[
-    (Chain::Forward, &[mss::rules, connection_marks::going_on, connection_marks::answers, forward]),
+    (
+        Chain::Forward,
+        &[mss::rules, fastpath::rules, connection_marks::going_on, connection_marks::answers, forward],
+    ),
     (Chain::Input, &[input]),
     (Chain::Output, &[output]),
     (Chain::RelayedTo, &[relayed_links::destinations]),
@@ -105,7 +108,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
     let used: SortedSet<&SetName> =
         chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
     sets.retain(|name, _| used.contains(name));
-    Some(Firewall { sets, chains })
+    Some(Firewall { sets, chains, flows: fastpath::devices(site) })
 }
 
 fn interface_sets(sets: &mut Sets, site: &Site) {

@@ -7,6 +7,7 @@ mod connection_marks;
 mod devices;
 mod dns;
 mod exempt;
+mod fastpath;
 mod firewall;
 mod home_names;
 mod inbound;

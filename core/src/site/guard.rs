@@ -17,6 +17,8 @@ pub struct Guard {
     pub reason: &'static str,
     /// Rules of other programs that refuse unknown traffic, with their chains.
     pub barriers: SortedSet<(RestrictiveRules, Chain)>,
+    /// Set if a flowtable forwards the packets of known connections.
+    pub fastpath: bool,
 }
 
 impl Guard {
@@ -28,7 +30,8 @@ impl Guard {
     pub(super) fn choose(entry: &SiteConfig, facts: &Facts) -> Result<Self, Error> {
         let (firewall, reason) = choose(entry.firewall, &facts.filters, facts.package_manager)?;
         can_translate(&entry.lan, firewall, &facts.filters, facts.package_manager)?;
-        Ok(Self { firewall, reason, barriers: facts.filters.barriers.clone() })
+        let fastpath = entry.fastpath && firewall == FirewallBackend::Nftables && facts.filters.flowtables;
+        Ok(Self { firewall, reason, barriers: facts.filters.barriers.clone(), fastpath })
     }
 }
 

@@ -21,6 +21,8 @@ pub struct HostView {
     pub local_networks: SortedSet<Cidr>,
     /// IPv4 addresses of the host on interfaces that are not ours, where the host's own resolver may answer.
     pub own_addresses: SortedSet<IpAddr>,
+    /// Networks by interface.
+    pub behind: SortedMap<IfName, SortedSet<Cidr>>,
     /// Bridges that have ports, with the networks on them.
     pub bridges: SortedMap<IfName, SortedSet<Cidr>>,
     /// Set if the host has IPv6.
@@ -50,6 +52,7 @@ impl HostView {
             // not from the host.
             local_networks: facts.local.iter().copied().filter(|local| !is_inside(*local)).collect(),
             own_addresses: facts.own.iter().copied().filter(|own| !is_inside(Cidr::host(*own))).collect(),
+            behind: facts.behind.clone(),
             bridges,
             ipv6: facts.ipv6,
             neighbours: facts.neighbours.clone(),

@@ -62,6 +62,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let guard = guard_for(entry, &portals, uplink.as_ref(), facts, errors)?;
     let mut notes = notes::all(entry, &portals, uplink.as_ref(), &tunnels, inputs);
     notes.extend(ipv6::note(network, entry, facts));
+    if entry.fastpath && !guard.fastpath {
+        notes.push(NO_FASTPATH.to_owned());
+    }
     if ipv6.is_some() {
         ipv6::notes_on_portals(&mut notes, &portals, facts);
     }
@@ -94,6 +97,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         notes,
     })
 }
+
+const NO_FASTPATH: &str = "`fastpath = true` has no effect: it needs nftables as the firewall, and Linux \
+                           5.14 or newer with module nft_flow_offload (OpenWrt: `kmod-nft-offload`)";
 
 /// Chooses the firewall. Returns its errors together with `errors`, the other reasons why the host cannot be
 /// the site.

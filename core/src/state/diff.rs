@@ -2,6 +2,7 @@
 
 use crate::base::net::IfName;
 use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::Firewall;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{FORWARDING6, Peer, Rule, RuleAction, State, Tunnel};
 
@@ -10,11 +11,12 @@ use crate::state::{FORWARDING6, Peer, Rule, RuleAction, State, Tunnel};
 /// The first steps remove objects that would collide with new ones. Then the firewall changes, so that no
 /// path is open before the firewall guards it. Then new objects follow, from the interfaces up to the rules
 /// that send traffic there; then the removals, from the rules down. Firewalls that are removed as a whole
-/// come last.
+/// come last. The flowtable of the firewall takes in a new interface when that exists.
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
     let (mut steps, mut guards_that_go) = (Vec::new(), Vec::new());
     let have = clear_the_way(&mut steps, want, have);
-    for guard in guards(want, &have) {
+    let first = without_new_devices(want, &have);
+    for guard in guards(want, first.as_ref().or(want.firewall.as_ref()), &have) {
         if stays(&guard) {
             steps.push(Step::Firewall(guard));
         } else {
@@ -24,10 +26,23 @@ pub fn diff(want: &State, have: &State) -> Vec<Step> {
     for part in [additions, sysctls, removals] {
         part(&mut steps, want, &have);
     }
+    if first.is_some() {
+        steps.push(Step::Firewall(FirewallStep::ChangeFirewall { from: first, to: want.firewall.clone() }));
+    }
     while let Some(guard) = guards_that_go.pop() {
         steps.push(Step::Firewall(guard));
     }
     steps
+}
+
+/// Returns the wanted firewall without the devices of its flowtable that are still to be made; `None` if all
+/// exist.
+fn without_new_devices(want: &State, have: &State) -> Option<Firewall> {
+    let wanted = want.firewall.as_ref()?;
+    let mut devices = wanted.flows.clone()?;
+    devices.retain(|name| have.links.contains_key(name) || !want.links.contains_key(name));
+    let flows = Some(devices);
+    (flows != wanted.flows).then(|| Firewall { flows, ..wanted.clone() })
 }
 
 /// Removes interfaces that must be made again, and frees UDP ports that another tunnel will get. Returns the
@@ -174,14 +189,14 @@ fn in_order_of_making<'a>(rules: &'a SortedSet<Rule>, others: &'a SortedSet<Rule
 }
 
 /// Returns the changes of the firewalls: first firewalls that refuse packets, then pinholes.
-fn guards(want: &State, have: &State) -> Vec<FirewallStep> {
+fn guards(want: &State, firewall: Option<&Firewall>, have: &State) -> Vec<FirewallStep> {
     let mut steps = Vec::new();
     if want.closed_ports != have.closed_ports {
         let (from, to) = (have.closed_ports.clone(), want.closed_ports.clone());
         steps.push(FirewallStep::ClosePorts { from, to });
     }
-    if want.firewall != have.firewall {
-        let (from, to) = (have.firewall.clone(), want.firewall.clone());
+    if firewall != have.firewall.as_ref() {
+        let (from, to) = (have.firewall.clone(), firewall.cloned());
         steps.push(FirewallStep::ChangeFirewall { from, to });
     }
     differing(&want.iptables, &have.iptables, &mut |program, from, to| {

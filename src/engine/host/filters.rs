@@ -18,6 +18,7 @@ pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewall
     if former != Some(FirewallBackend::Nftables) || query.translates {
         filters.nftables_lacks = kernel.nftables_lacks(query.translates)?;
     }
+    filters.flowtables = query.fastpath && kernel.has_flowtables();
     if !super::runs_at_least((4, 18)) {
         filters.displaced = survey.translating.as_ref().map(ToString::to_string);
     }

@@ -57,6 +57,7 @@ pub trait Host: Kernel {
 
 /// Query about a host: the parts of it that depend on the network file.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent questions")]
 pub struct HostQuery<'a> {
     /// Snapshot of the interfaces.
     pub links: &'a Links,
@@ -70,6 +71,8 @@ pub struct HostQuery<'a> {
     pub ipv6: bool,
     /// Set if the firewall has to translate networks.
     pub translates: bool,
+    /// Set if the file asks for the fast path.
+    pub fastpath: bool,
     /// Interfaces that have to be access points.
     pub cards: &'a SortedSet<IfName>,
     /// Networks whose devices must be known by their hardware address, if the host has IPv6.

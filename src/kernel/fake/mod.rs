@@ -130,6 +130,10 @@ impl FakeKernel {
             }
             FirewallStep::ChangeFirewall { from, to } => {
                 expect(state.firewall == *from, Errno::ENOENT)?;
+                for device in to.iter().filter_map(|firewall| firewall.flows.as_ref()).flatten() {
+                    let is_here = state.links.contains_key(device) || self.host.contains(device);
+                    expect(is_here, Errno::ENOENT)?;
+                }
                 state.firewall.clone_from(to);
                 Ok(())
             }

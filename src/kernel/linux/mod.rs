@@ -79,6 +79,11 @@ impl Linux {
         nftables.map_or_else(|| Ok(Vec::new()), |nftables| Ok(nftables.lacks(translates)?.to_vec()))
     }
 
+    /// Reports whether this kernel's nftables has flowtables that end flows of former routes.
+    pub fn has_flowtables(&mut self) -> bool {
+        self.nftables.as_mut().is_some_and(Nftables::has_flowtables)
+    }
+
     /// Surveys the nftables tables of other programs.
     pub fn survey(&mut self) -> Result<Survey> {
         self.nftables.as_mut().map_or_else(|| Ok(Survey::default()), Nftables::survey)

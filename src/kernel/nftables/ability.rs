@@ -1,10 +1,12 @@
 //! Question to the kernel about the abilities of its nftables, which changes nothing.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use super::set::KINDS;
 use super::transaction;
 use crate::base::net::{Cidr, Family, Mark};
+use crate::base::sorted::SortedSet;
 use crate::firewall::edit::FirewallEdit;
 use crate::firewall::{Action, Chain, Condition, FirewallRule, Networks, SetName};
 use crate::kernel::netlink::Refusal;
@@ -13,6 +15,10 @@ use crate::kernel::nfnetlink::Nfnetlink;
 /// Mark and address of the trial; their values do not matter.
 const MARK: Mark = Mark { value: 1, mask: 1 };
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Setting of Linux 5.14. Since Linux 5.13, flowtables end flows of former routes (`nf_flow_offload_gc_step`
+/// in net/netfilter/nf_flow_table_core.c calls `dst_check`).
+const SETTING: &str = "/proc/sys/net/netfilter/nf_flowtable_udp_timeout";
 
 /// Returns in words the needs of our rules that the kernel does not meet. The kernel loads the modules that
 /// it has, tries a table with all these needs, and drops the table before it is in force: no other program
@@ -40,6 +46,21 @@ pub(super) fn lacks(socket: &mut Nfnetlink, translates: bool) -> Result<Vec<&'st
         refusals.push((trial.edit_of(message), refusal.errno));
     }
     Ok(transaction::lacking(&edits, &refusals))
+}
+
+/// Reports whether the kernel has flowtables that end flows of former routes. The question is a flowtable
+/// that never comes into force; it may load modules.
+pub(super) fn has_flowtables(socket: &mut Nfnetlink) -> bool {
+    let devices = SortedSet::new();
+    let rule = FirewallRule { conditions: Vec::new(), action: Action::Offload };
+    let edits = [
+        FirewallEdit::AddTable,
+        FirewallEdit::AddFlowtable(&devices),
+        FirewallEdit::AddChain(Chain::Forward),
+        FirewallEdit::AddRule(Chain::Forward, 0, &rule),
+    ];
+    let trial = transaction::encode_trial(&edits);
+    socket.refusals(trial.messages()).is_ok_and(|refusals| refusals.is_empty()) && Path::new(SETTING).exists()
 }
 
 /// Returns a rule for each feature that depends on a module, or on the kernel's age.

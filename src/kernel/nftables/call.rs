@@ -30,6 +30,10 @@ pub(super) const DELETE_SET: u16 = kind(NFTABLES, libc::NFT_MSG_DELSET);
 pub(super) const NEW_ELEMENT: u16 = kind(NFTABLES, libc::NFT_MSG_NEWSETELEM);
 pub(super) const GET_ELEMENT: u16 = kind(NFTABLES, libc::NFT_MSG_GETSETELEM);
 pub(super) const DELETE_ELEMENT: u16 = kind(NFTABLES, libc::NFT_MSG_DELSETELEM);
+// Not in libc: NFT_MSG_NEWFLOWTABLE and the next two.
+pub(super) const NEW_FLOWTABLE: u16 = kind(NFTABLES, 22);
+pub(super) const GET_FLOWTABLE: u16 = kind(NFTABLES, 23);
+pub(super) const DELETE_FLOWTABLE: u16 = kind(NFTABLES, 24);
 pub(super) const GET_GENERATION: u16 = kind(NFTABLES, libc::NFT_MSG_GETGEN);
 pub(super) const TRACE: u16 = kind(NFTABLES, libc::NFT_MSG_TRACE);
 pub(in crate::kernel) const NEW_GENERATION: u16 = kind(NFTABLES, libc::NFT_MSG_NEWGEN);

@@ -11,6 +11,7 @@ mod ability;
 pub(super) mod call;
 mod chain;
 mod expression;
+mod flowtable;
 pub(crate) mod foreign;
 pub(crate) mod ports;
 mod rule;
@@ -49,6 +50,8 @@ pub struct Nftables {
     /// Needs of our rules that the kernel does not meet, without and with the translation of networks; `None`
     /// before the kernel was asked.
     lacks: [Option<Vec<&'static str>>; 2],
+    /// Set if the kernel has flowtables; `None` before the kernel was asked.
+    has_flowtables: Option<bool>,
 }
 
 impl Nftables {
@@ -60,7 +63,7 @@ impl Nftables {
             Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
             // The kernel answers only root.
             Ok(_) | Err(Refusal { errno: Errno::EPERM, .. }) => {
-                Ok(Some(Self { socket, surveyed: None, lacks: [None, None] }))
+                Ok(Some(Self { socket, surveyed: None, lacks: [None, None], has_flowtables: None }))
             }
             Err(refusal) => Err(refusal).context(|| "cannot ask the kernel for its nftables".into()),
         }
@@ -81,6 +84,12 @@ impl Nftables {
             });
         }
         Ok(lacks.as_deref().unwrap_or_default())
+    }
+
+    /// Reports whether this kernel has flowtables that end flows of former routes. The kernel is asked once,
+    /// because the question may load modules. The question changes nothing.
+    pub fn has_flowtables(&mut self) -> bool {
+        *self.has_flowtables.get_or_insert_with(|| ability::has_flowtables(&mut self.socket))
     }
 
     /// Reads our table; `None` if there is none, an empty firewall if the table is not in a form that we

@@ -5,8 +5,9 @@ use nix::errno::Errno;
 
 use super::call::{self, NFTABLES, TABLE_NAME};
 use super::set::{self, Element};
-use super::{chain, rule};
-use crate::base::sorted::SortedMap;
+use super::{chain, flowtable, rule};
+use crate::base::net::IfName;
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::netlink::{Frame, Refusal, frames};
@@ -23,7 +24,7 @@ pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Refusal> {
             Err(refusal) if means_no_table(refusal.errno) => return Ok(None),
             Err(refusal) => return Err(refusal),
         };
-    for kind in [call::GET_CHAIN, call::GET_RULE, call::GET_SET] {
+    for kind in [call::GET_CHAIN, call::GET_RULE, call::GET_SET, call::GET_FLOWTABLE] {
         snapshot.extend(socket.request(kind, NLM_F_DUMP, &|writer| writer.text(TABLE_NAME, TABLE))?);
     }
     let mut sets = Vec::new();
@@ -88,6 +89,7 @@ struct SnapshotContent<'a> {
     /// Sets, each with its kind and its elements.
     sets: Vec<(&'a str, &'static Set, Vec<Element>)>,
     chains: SortedMap<Chain, Vec<FirewallRule>>,
+    flows: Option<SortedSet<IfName>>,
     /// Chains with a rule that we do not write.
     strange: Vec<Chain>,
 }
@@ -108,6 +110,7 @@ impl<'a> SnapshotContent<'a> {
             call::NEW_SET => {
                 self.sets.push((attributes.text(SET_NAME)?, set::decode_kind(attributes)?, Vec::new()));
             }
+            call::NEW_FLOWTABLE => self.flows = Some(flowtable::decode(attributes)?),
             call::NEW_ELEMENT => {
                 let name = attributes.text(SET_NAME)?;
                 let (.., elements) = self.sets.iter_mut().find(|(known, ..)| *known == name)?;
@@ -122,7 +125,7 @@ impl<'a> SnapshotContent<'a> {
         for chain in self.strange {
             self.chains.insert(chain, Vec::new());
         }
-        let mut firewall = Firewall { sets: SortedMap::new(), chains: self.chains };
+        let mut firewall = Firewall { sets: SortedMap::new(), chains: self.chains, flows: self.flows };
         for (name, kind, elements) in self.sets {
             firewall.sets.insert(SetName(name.to_owned()), set::with_elements(kind, elements)?);
         }

@@ -35,6 +35,18 @@ proptest! {
 }
 
 #[test]
+fn a_flowtable_is_read_back() {
+    for devices in [&[][..], &["eth1", "to-paris"]] {
+        let rule = FirewallRule { conditions: vec![Condition::FromOriginator], action: Action::Offload };
+        let flows = Some(devices.iter().map(|device| device.parse().unwrap()).collect());
+        let firewall =
+            Firewall { chains: [(Chain::Forward, vec![rule])].into(), flows, ..Firewall::default() };
+        let batch = in_one_piece(transaction::encode(&edits(None, Some(&firewall))).messages(), 1);
+        assert_eq!(snapshot::decode(&batch), Some(firewall));
+    }
+}
+
+#[test]
 fn an_empty_table_is_none_of_ours() {
     let empty = Firewall::default();
     let batch = in_one_piece(transaction::encode(&edits(None, Some(&empty))).messages(), 1);

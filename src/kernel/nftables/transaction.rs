@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use super::call::{self, INET, NFTABLES, TABLE_NAME};
 use super::set::{ELEMENTS_PER_MESSAGE, Element};
-use super::{chain, rule, set};
+use super::{chain, flowtable, rule, set};
 use crate::base::error::Error;
 use crate::firewall::edit::FirewallEdit;
 use crate::firewall::{Action, Condition, FirewallRule, SetName, TABLE};
@@ -187,6 +187,14 @@ fn encode_edit(edit: &FirewallEdit, table_flags: u32, acknowledge: u16, batch: &
         FirewallEdit::DeleteSet(name) => {
             object.text(SET_NAME, &name.0);
             (call::DELETE_SET, 0)
+        }
+        FirewallEdit::DeleteFlowtable => {
+            flowtable::encode_name(&mut object);
+            (call::DELETE_FLOWTABLE, 0)
+        }
+        FirewallEdit::AddFlowtable(devices) => {
+            flowtable::encode(devices, &mut object);
+            (call::NEW_FLOWTABLE, NEW)
         }
         FirewallEdit::AddSet(name, set) => {
             object.text(SET_NAME, &name.0);

@@ -166,6 +166,8 @@ pub struct SiteConfig {
     pub uplink: Option<IfName>,
     /// Firewall to use.
     pub firewall: FirewallChoice,
+    /// `fastpath`: a flowtable forwards the packets of known connections.
+    pub fastpath: bool,
     /// Permission to loosen reverse-path filtering on the tunnels.
     pub rp_filter: RpFilter,
     /// Program to run when a portal moves to another exit; the path starts at the network file's folder.

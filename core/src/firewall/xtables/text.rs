@@ -171,6 +171,8 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         Action::DestinationNatTo(address) => ("DNAT --to-destination ", address),
         Action::SetMark(mark) => return write_setting(text, "MARK", *mark),
         Action::SetConnectionMark(mark) => return write_setting(text, "CONNMARK", *mark),
+        // Iptables has no flowtables. A rule without a target leaves the packet alone.
+        Action::Offload => return,
         Action::ClampMss(bytes) => ("TCPMSS --set-mss ", bytes),
     };
     let _ = write!(text, " -j {target}{value}");

@@ -91,7 +91,7 @@ impl<'a> Packet<'a> {
             match rule.action {
                 Action::SetMark(mark) => self.mark = set(self.mark, mark),
                 Action::SetConnectionMark(mark) => self.connection_mark = set(self.connection_mark, mark),
-                Action::ClampMss(_) => {}
+                Action::ClampMss(_) | Action::Offload => {}
                 _ if fit == Fit::Yes => break,
                 _ => {}
             }

@@ -12,6 +12,9 @@ pub struct HostFirewalls {
     /// Features, in words, that our rules need and the kernel's nftables lacks; not asked where nftables
     /// guards already.
     pub nftables_lacks: Vec<&'static str>,
+    /// Set if the kernel has flowtables that notice changes of routes; asked only where the file turns the
+    /// fast path on.
+    pub flowtables: bool,
     /// Firewall that was chosen before, and guards now.
     pub former: Option<FirewallBackend>,
     /// Foreign nftables chain that translates addresses, where legacy iptables would end that: before Linux

@@ -8,6 +8,7 @@ mod keys;
 
 use nix::libc;
 
+use crate::firewall::FLOWTABLE;
 use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 use keys::{CT, HEADERS, META};
@@ -95,10 +96,11 @@ pub(super) enum Step {
     Masquerade,
     Redirect,
     Nat,
+    Offload,
 }
 
 /// Steps with their names.
-const STEPS: [(Step, &str); 12] = [
+const STEPS: [(Step, &str); 13] = [
     (Step::Meta, "meta"),
     (Step::Ct, "ct"),
     (Step::Payload, "payload"),
@@ -111,6 +113,7 @@ const STEPS: [(Step, &str); 12] = [
     (Step::Masquerade, "masq"),
     (Step::Redirect, "redir"),
     (Step::Nat, "nat"),
+    (Step::Offload, "flow_offload"),
 ];
 
 /// Attributes that the kernel may show and we do not write, or the other way round, with the value that the
@@ -270,6 +273,9 @@ pub(super) const PROHIBIT: [Attribute; 2] = [
 
 /// Redirects to the loaded port of this host.
 pub(super) const REDIRECT: [Attribute; 1] = [(REDIRECT_PORT, Value::Number(FIRST))];
+
+/// Offers the connection to our flowtable: NFTA_FLOW_TABLE_NAME.
+pub(super) const OFFLOAD: [Attribute; 1] = [(1, Value::Text(FLOWTABLE))];
 
 const fn written_meta(key: libc::c_int) -> [Attribute<'static>; 2] {
     [(LOAD_KEY, Value::Number(key.cast_unsigned())), (META_SREG, Value::Number(FIRST))]

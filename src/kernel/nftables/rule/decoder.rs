@@ -61,6 +61,7 @@ impl<'a> Decoder<'a> {
                 _ => None,
             },
             (Step::Reject, 1) => Some(Action::Reject),
+            (Step::Offload, 1) => Some(Action::Offload),
             (Step::Masquerade, 1) => Some(Action::Masquerade),
             (Step::Redirect, 2) => Some(Action::Redirect(port(value?)?)),
             (Step::TcpOption, 2) => Some(Action::ClampMss(port(value?)?)),

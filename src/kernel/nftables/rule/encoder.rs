@@ -123,6 +123,7 @@ impl Encoder {
                 let last = address_bytes(network.last());
                 self.translate(end, network.address(), Some((NAT_LAST_ADDRESS, MAPS_NETWORKS, &last)));
             }
+            Action::Offload => self.writer.push(Step::Offload, &expression::OFFLOAD),
             Action::Redirect(port) => {
                 self.writer.value(FIRST, &port.to_be_bytes());
                 self.writer.push(Step::Redirect, &expression::REDIRECT);
