@@ -10,6 +10,7 @@ use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{DemoSite, NYC, PARIS, World};
 
 use crate::Scenario;
+use crate::fastpath;
 use crate::filters::{everywhere_legacy, forget_rules};
 use crate::ways::each_other;
 use crate::words::{Who, eventually, no_leak, same, seconds, seen_as, settled, shell, start, within};
@@ -92,6 +93,17 @@ const OF_NFTABLES: &[Fault] = &[
     Fault { name: "a chain of portals flushed", script: "nft flush chain inet portals forward" },
     Fault { name: "a foreign rule in portals' chain", script: "nft insert rule inet portals forward accept" },
 ];
+/// Faults of the fast path.
+const OF_FLOWTABLE: &[Fault] = &[
+    Fault {
+        name: "the flowtable deleted",
+        script: "nft flush chain inet portals forward; nft delete flowtable inet portals fast",
+    },
+    Fault {
+        name: "a device taken out of the flowtable",
+        script: "nft delete flowtable inet portals fast '{ devices = { to-paris }; }'",
+    },
+];
 const OF_LEGACY: &[Fault] = &[
     Fault {
         name: "`iptables -F` in all tables",
@@ -115,7 +127,8 @@ const GUEST: Who = |site| &site.guest;
 
 fn all() -> Vec<&'static Fault> {
     let of_firewall = if everywhere_legacy() { OF_LEGACY } else { OF_NFTABLES };
-    FAULTS.iter().chain(of_firewall).collect()
+    let of_flowtable = if fastpath::is_on() { OF_FLOWTABLE } else { &[] };
+    FAULTS.iter().chain(of_firewall).chain(of_flowtable).collect()
 }
 
 /// Causes one fault after the other, and measures the time of each repair. The last fault comes twice: right
@@ -165,7 +178,7 @@ impl Random {
 
 /// Causes random faults. Each is repaired before the next one comes: two layers guard a portal, and a fault
 /// that removed both at once would leave it bare until the repair.
-fn many(world: &mut World) -> Result<()> {
+pub(crate) fn many(world: &mut World) -> Result<()> {
     let number = times("PORTALS_TEST_FAULTS", 25);
     open(world)?;
     let faults = all();

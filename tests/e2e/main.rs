@@ -9,6 +9,7 @@
 //! - `PORTALS_TEST_JOBS`: number of scenarios that run side by side (default: two for each processor)
 //! - `PORTALS_TEST_FIREWALL`: `legacy` makes the routers filter with legacy iptables, so that portals does as
 //!   well
+//! - `PORTALS_TEST_FASTPATH`: turns the fast path on in all scenarios, where the kernel has flowtables
 //! - `PORTALS_TEST_FIREWALLS`, `PORTALS_TEST_OPENRC`: folders with the unpacked packages of foreign
 //!   firewalls, and of OpenRC
 
@@ -30,6 +31,7 @@ mod dyndns;
 mod entrances;
 mod exchange;
 mod failover;
+mod fastpath;
 mod faults;
 mod files;
 mod filters;
@@ -250,6 +252,12 @@ const NEEDY: &[Needy] = &[
         need: "miniupnpd for nftables",
         is_met: port_mapping::can_be_run,
         core: false,
+    },
+    Needy {
+        lists: &[fastpath::WITH_FLOWTABLES],
+        need: "flowtables of nftables in this kernel",
+        is_met: fastpath::is_possible,
+        core: true,
     },
     Needy { lists: &[lans::WITH_VLANS], need: "VLANs in this kernel", is_met: lans::has_vlans, core: true },
     Needy {
