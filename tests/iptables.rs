@@ -4,6 +4,8 @@
 
 #[path = "support/firewalls.rs"]
 mod firewalls;
+#[path = "support/fitting.rs"]
+mod fitting;
 mod namespace;
 #[path = "support/iptables_reader.rs"]
 mod reader;
@@ -14,13 +16,14 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
+use fitting::fitting;
 use proptest::prelude::*;
 use wg_portals::base::net::Family;
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::xtables::{IptablesProgram, IptablesRuleset, compile};
 use wg_portals::firewall::{
-    Action, Chain, Condition, Firewall, FirewallRule, ForeignChain, Interfaces, Networks, Pairing,
-    PinholeChain, Pinholes, TableFamily,
+    Action, Chain, Condition, FirewallRule, ForeignChain, Interfaces, Networks, PinholeChain, Pinholes,
+    TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, entries, legacy};
 use wg_portals::kernel::linux::Linux;
@@ -59,65 +62,6 @@ fn leads_there_and_back(program: IptablesProgram, a: &IptablesRuleset, b: &Iptab
     let saved = run(&program.name(Family::V4, "-save"), &[], "");
     assert!(saved.contains("-A FORWARD -i eth7 -j OTHERS\n-A OTHERS -j RETURN"), "{saved}");
     assert!(!saved.contains("PORTALS_"), "{saved}");
-}
-
-/// Firewall restricted to the tables of iptables: each table has its actions, and a rule has at most one
-/// positive condition of each kind.
-fn fitting(mut firewall: Firewall) -> Firewall {
-    for (chain, rules) in firewall.chains.iter_mut() {
-        rules.retain(|rule| {
-            let syn = rule.conditions.contains(&Condition::TcpSyn);
-            let fits = match (chain, rule.action) {
-                (Chain::Forward | Chain::OwnMarks | Chain::Leaving, Action::ClampMss(_)) => syn,
-                (Chain::Prerouting, action) => matches!(action, Action::Redirect(_) | Action::Accept),
-                (Chain::RelayedTo | Chain::RelayedFrom, action) => action == Action::Accept,
-                (Chain::Postrouting, action) => matches!(action, Action::Masquerade | Action::Accept),
-                (Chain::Marks | Chain::OwnMarks | Chain::Leaving, action) => {
-                    !matches!(action, Action::Reject | Action::ClampMss(_))
-                }
-                (_, action) => matches!(action, Action::Accept | Action::Drop | Action::Reject),
-            };
-            let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks);
-            let asks_devices = rule.conditions.iter().any(|c| matches!(c, Condition::Device(_)));
-            let fits = fits && (knows_devices || !asks_devices);
-            let sorts = |of: &[fn(&Condition) -> bool]| {
-                of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)
-            };
-            let once = sorts(&[
-                |c| {
-                    matches!(c, Condition::Incoming(_) | Condition::InterfacePair(_))
-                        || positive(c).is_some_and(|pairing| !pairing.outgoing)
-                },
-                |c| {
-                    matches!(c, Condition::Outgoing(_) | Condition::InterfacePair(_))
-                        || positive(c).is_some_and(|pairing| pairing.outgoing)
-                },
-                |c| {
-                    matches!(c, Condition::ConnectionMarked(_))
-                        || matches!(c, Condition::Way(pairing, _) if !pairing.negated)
-                },
-                |c| {
-                    matches!(c, Condition::Source(_))
-                        || matches!(c, Condition::Place(pairing, _) if !pairing.negated && !pairing.destination)
-                },
-                |c| {
-                    matches!(c, Condition::Destination(_))
-                        || matches!(c, Condition::Place(pairing, _) if !pairing.negated && pairing.destination)
-                },
-            ]);
-            fits && once
-        });
-    }
-    firewall.chains.retain(|_, rules| !rules.is_empty());
-    firewall
-}
-
-/// Returns the pairing of a condition on pairs that is not negated.
-fn positive(condition: &Condition) -> Option<Pairing> {
-    match condition {
-        Condition::Place(pairing, _) | Condition::Way(pairing, _) if !pairing.negated => Some(*pairing),
-        _ => None,
-    }
 }
 
 fn pinholes() -> SortedMap<Family, Pinholes> {

@@ -59,6 +59,11 @@ fn changes_by_netlink(a: &Firewall, b: &Firewall) -> (Vec<String>, Vec<String>) 
     (of_a, of_b)
 }
 
+/// Returns a firewall with the sets of the samples, and these rules in one chain.
+fn with_rules(chain: Chain, rules: Vec<FirewallRule>) -> Firewall {
+    Firewall { sets: sets(), chains: [(chain, rules)].into(), flows: None }
+}
+
 fn changes_by_script(a: &Firewall, b: &Firewall) -> (Vec<String>, Vec<String>) {
     let run = |from: Option<&Firewall>, to: Option<&Firewall>| {
         nft(&["-f", "-"], &to_text(from, to));
@@ -74,7 +79,7 @@ fn changes_by_script(a: &Firewall, b: &Firewall) -> (Vec<String>, Vec<String>) {
 fn each_condition_and_action_is_listed_as_a_person_would_write_it() {
     let cases = one_rule_of_each_sort();
     let (rules, expected): (Vec<FirewallRule>, Vec<&str>) = cases.into_iter().unzip();
-    let firewall = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into(), flows: None };
+    let firewall = with_rules(Chain::Forward, rules);
     let listing = in_namespace(|| {
         change(None, Some(&firewall));
         nft(&["list", "chain", "inet", "portals", "forward"], "")
@@ -180,8 +185,8 @@ fn edits_by_others_are_detected_and_repaired() {
         "add table inet portals { flags dormant; }",
     ];
     let rules = one_rule_of_each_sort().into_iter().map(|(rule, _)| rule).collect();
-    let wanted = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into(), flows: None };
-    let without_rules = Firewall { sets: sets(), chains: [(Chain::Forward, Vec::new())].into(), flows: None };
+    let wanted = with_rules(Chain::Forward, rules);
+    let without_rules = with_rules(Chain::Forward, Vec::new());
     let in_chains = in_chains.iter().map(|edit| (edit, &without_rules));
     let nothing = Firewall::default();
     for (edit, expected) in in_chains.chain(elsewhere.iter().map(|edit| (edit, &nothing))) {
@@ -201,7 +206,7 @@ fn edits_by_others_are_detected_and_repaired() {
 fn an_edit_with_rules_that_portals_could_write_is_repaired_in_place() {
     in_namespace(|| {
         let rule = FirewallRule { conditions: vec![], action: Action::Accept };
-        let wanted = Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into(), flows: None };
+        let wanted = with_rules(Chain::Input, vec![rule]);
         change(None, Some(&wanted));
         let listing = our_listing();
         nft(&["add", "rule", "inet", "portals", "input", "drop"], "");
@@ -218,8 +223,7 @@ fn an_edit_with_rules_that_portals_could_write_is_repaired_in_place() {
 fn a_refused_part_leaves_everything_as_it_was() {
     in_namespace(|| {
         let accept = |conditions| FirewallRule { conditions, action: Action::Accept };
-        let from =
-            Firewall { sets: sets(), chains: [(Chain::Input, vec![accept(vec![])])].into(), flows: None };
+        let from = with_rules(Chain::Input, vec![accept(vec![])]);
         change(None, Some(&from));
         let before = our_listing();
 
@@ -242,10 +246,7 @@ fn the_kernels_abilities_are_tested_without_a_change() {
     in_namespace(|| {
         nft(&["-f", "-"], NEIGHBOUR);
         let rule = FirewallRule { conditions: vec![], action: Action::Accept };
-        change(
-            None,
-            Some(&Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into(), flows: None }),
-        );
+        change(None, Some(&with_rules(Chain::Input, vec![rule])));
         let before = (nft(&["list", "ruleset"], ""), generation());
         let mut nftables = Nftables::find().unwrap().unwrap();
         let none: [&str; 0] = [];
@@ -294,10 +295,7 @@ fn sixty_four_tunnels_take_milliseconds() {
         let looked = time(|| assert_eq!(nftables.read().unwrap().as_ref(), Some(&all)));
         let edited = time(|| nftables.change(Some(&all), Some(&fewer)).unwrap());
         let removed = time(|| nftables.change(Some(&fewer), None).unwrap());
-        println!(
-            "64 tunnels: added in {added:?}, read in {looked:?}, one less in {edited:?}, removed in \
-             {removed:?}"
-        );
+        println!("64 tunnels: added {added:?}, read {looked:?}, one less {edited:?}, removed {removed:?}");
         assert!(added + looked + edited < Duration::from_secs(1));
     });
 }
@@ -306,13 +304,12 @@ fn sixty_four_tunnels_take_milliseconds() {
 fn tunnels(count: usize) -> Firewall {
     let tunnels = (0..count).map(|n| interface(&format!("to-site{n}")));
     let paths = (0..count).map(|n| (interface(&format!("eth{n}")), interface(&format!("to-site{n}"))));
-    let mut rules: Vec<FirewallRule> =
-        one_rule_of_each_sort().into_iter().take(19).map(|(rule, _)| rule).collect();
+    let mut rules: Vec<_> = one_rule_of_each_sort().into_iter().take(19).map(|(rule, _)| rule).collect();
     rules.push(FirewallRule { conditions: vec![], action: Action::Reject });
     let mut sets = sets();
     sets.insert(SetName("inside".into()), Set::Interfaces(tunnels.collect()));
     sets.insert(SetName("paths".into()), Set::InterfacePairs(paths.collect()));
-    Firewall { sets, chains: [(Chain::Forward, rules)].into(), flows: None }
+    Firewall { sets, ..with_rules(Chain::Forward, rules) }
 }
 
 fn time(work: impl FnOnce()) -> Duration {

@@ -119,7 +119,8 @@ static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::n
 
 /// Removes rules before the sets that they look at, and adds them after these sets.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<FirewallEdit<'a>>) {
-    // A set that becomes one of another kind is made again. Where there is one, all rules are made again, too.
+    // A set that becomes one of another kind is made again. Where there is one, all rules are made again,
+    // too.
     let mut stays_in_kind = true;
     for (name, old) in &from.sets {
         stays_in_kind &= to.sets.get(name).is_none_or(|new| same_kind(old, new));

@@ -118,8 +118,8 @@ pub enum Condition {
     /// The packet came in on the first and goes out on the second interface of a pair in a
     /// [`super::Set::InterfacePairs`] (`iifname . oifname @set`).
     InterfacePair(SetName),
-    /// The packet comes from, or goes to, one of these networks, each at its own interface (`iifname . ip saddr &
-    /// MASK @set`).
+    /// The packet comes from, or goes to, one of these networks, each at its own interface (`iifname . ip
+    /// saddr & MASK @set`).
     Place(Pairing, NetworksAtInterfaces),
     /// The packet's connection mark belongs to its interface (`iifname . ct mark & MASK @set`).
     Way(Pairing, MarksAtInterfaces),

@@ -49,8 +49,8 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     }
     let watched = watched(site);
     let elsewhere = NotIncoming(in_set(WATCHED));
-    // Most packets of other devices and of the internet end here. A comparison with the network's subnet takes
-    // less time than the rules on destinations.
+    // Most packets of other devices and of the internet end here. A comparison with the network's subnet
+    // takes less time than the rules on destinations.
     let mut are_all_inside = !watched.is_empty();
     for family in site.carried() {
         let subnet = site.subnets().find(|subnet| subnet.family() == family);

@@ -160,8 +160,8 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the steps that copy the marks of portals from connections to packets or back: the mark to look for,
-/// and the mark to set. The bits of marks are fewer than the marks of many portals.
+/// Returns the steps that copy the marks of portals from connections to packets or back: the mark to look
+/// for, and the mark to set. The bits of marks are fewer than the marks of many portals.
 fn copies(marks: &[Mark]) -> Vec<(Mark, Mark)> {
     let mut copies = Vec::new();
     if marks.len() <= 4 {

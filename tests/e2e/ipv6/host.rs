@@ -147,11 +147,19 @@ fn again(world: &mut World) -> Result<()> {
     Ok(())
 }
 
+/// Script that fails while the kernel, which does so in the background, has not added the route of an address.
+const HAVE_ROUTES: &str = "for address in $(ip -6 -o address show scope global | awk '{ print $4 }'); do \
+                           ip -6 route show table local | grep -q \"^local ${address%/*} \" || exit 1; done";
+
 fn down(world: &mut World) -> Result<()> {
     world.add_ipv6()?;
     // An interface with a setting of its own, which the setting of all interfaces overwrites.
     shell(&world.site(NYC).router, "echo 0 >/proc/sys/net/ipv6/conf/uplink/forwarding")?;
     let network = world.network(|plot| portal(plot, if plot == NYC { r#""oslo""# } else { r#""nyc""# }));
+    for plot in [NYC, OSLO] {
+        let router = &world.site(plot).router;
+        eventually("the addresses have their routes", || shell(router, HAVE_ROUTES).map(drop))?;
+    }
     let before = [NYC, OSLO].map(|plot| Snapshot::of(&world.site(plot).router));
     start(world, &network)?;
     leaves_at(world, GUEST, NYC, OSLO)?;
