@@ -123,7 +123,13 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
         }
     }
     for (of_connection, given) in copies(&answered) {
-        add(rules, [ConnectionMarked(of_connection), coming_in(TUNNELS)], SetMark(given));
+        // Only the first of several steps needs to ask where the packet comes from.
+        let answers = if given.mask & PORTAL_MARKS != 0 {
+            coming_in(TUNNELS)
+        } else {
+            Marked(Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS })
+        };
+        add(rules, [ConnectionMarked(of_connection), answers], SetMark(given));
     }
     // Single devices come before the whole interface that they are behind.
     let mut comes_in = Vec::new();
