@@ -22,8 +22,8 @@ use wg_portals::base::net::Family;
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::xtables::{IptablesProgram, IptablesRuleset, compile};
 use wg_portals::firewall::{
-    Action, Chain, Condition, FirewallRule, ForeignChain, Interfaces, Networks, PinholeChain, Pinholes,
-    TableFamily,
+    Action, Chain, Condition, Firewall, FirewallRule, ForeignChain, Interfaces, Networks, PinholeChain,
+    Pinholes, TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, entries, legacy};
 use wg_portals::kernel::linux::Linux;
