@@ -4,6 +4,7 @@ use crate::base::error::{Error, Result};
 use crate::base::sorted::SortedSet;
 use crate::engine::firewall_choice;
 use crate::engine::journal::{Claims, Journal};
+use crate::firewall::Firewall;
 use crate::kernel::link::Links;
 use crate::kernel::{Kernel, Outcome};
 use crate::state::diff::diff;
@@ -257,7 +258,9 @@ fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope)
 fn leads_to(step: &Step, state: &State) -> bool {
     match step {
         Step::Firewall(FirewallStep::ClosePorts { to, .. }) => *to == state.closed_ports,
-        Step::Firewall(FirewallStep::ChangeFirewall { to, .. }) => *to == state.firewall,
+        Step::Firewall(FirewallStep::ChangeFirewall { to, .. }) => {
+            Firewall::equals_in_rules(to.as_ref(), state.firewall.as_ref())
+        }
         Step::Firewall(FirewallStep::ChangeIptables { program, to, .. }) => {
             state.iptables.get(program) == Some(to)
         }

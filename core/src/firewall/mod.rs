@@ -53,6 +53,15 @@ impl Firewall {
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty() && self.chains.is_empty()
     }
+
+    /// Reports whether two firewalls let the same packets pass. The devices of their flowtables may differ:
+    /// those come and go.
+    pub fn equals_in_rules(one: Option<&Self>, other: Option<&Self>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => one.sets == other.sets && one.chains == other.chains,
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
 }
 
 /// Name of a set: up to 31 characters of `a-z 0-9 -`, beginning with a letter.

@@ -3,18 +3,22 @@
 //!
 //! A flow ends in its tunnel or at the devices, never on an uplink, whatever happens to rules and routes
 //! meanwhile:
-//! - The rule lets in only connections that our rules let into a tunnel, by a packet that leaves into that
-//!   tunnel; the way of answers is the interface that this packet came in on, which is no uplink.
+//! - The rule lets in only connections that our rules let into a tunnel and that were answered, by a packet
+//!   that leaves into that tunnel; the way of answers is the interface that this packet came in on, which is
+//!   no uplink.
+//! - It lets in IPv4 only: since Linux 5.19, the kernel prefers this interface for IPv6 answers but does not
+//!   insist on it, and takes the uplink where the route to the device has gone (`nft_flow_route` in
+//!   net/netfilter/nft_flow_offload.c).
 //! - The kernel ends the flows of an interface that goes down or disappears, and each flow whose route is not
-//!   current any more: the next packet meets all rules. For IPv6, Linux before 6.9 does not count a changed
-//!   policy rule as a change of routes.
+//!   current any more: the next packet meets all rules.
 //! - Each change of our table makes the flowtable again, without flows, in the same transaction.
 
+use crate::base::net::Family::V4;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::Offload,
-    Condition::{ConnectionMarked, FromOriginator, NotIncoming, Way},
+    Condition::{ConnectionMarked, Established, Family as Of, FromOriginator, NotIncoming, Way},
     Interfaces, Pairing,
 };
 use crate::plan::connection_marks::pairs;
@@ -22,8 +26,11 @@ use crate::plan::sets::{Rules, add};
 use crate::site::{Entrance, Site};
 use crate::state::TUNNELED;
 
+/// Largest number of devices of a flowtable (NFT_NETDEVICE_MAX in net/netfilter/nf_tables_api.c).
+const MOST_DEVICES: usize = 256;
+
 /// Returns the devices of the flowtable: the interfaces where packets of portals arrive, and all tunnels to
-/// exits; `None` if there is no fast path here.
+/// exits; `None` if there is no fast path here, or if there are too many devices.
 pub(super) fn devices(site: &Site) -> Option<SortedSet<IfName>> {
     if !site.guard.fastpath || site.tunnels.is_empty() {
         return None;
@@ -34,7 +41,7 @@ pub(super) fn devices(site: &Site) -> Option<SortedSet<IfName>> {
             devices.insert(name.clone());
         }
     }
-    for portal in site.portals.iter().filter(|portal| portal.is_here) {
+    for portal in site.portals.iter().filter(|portal| portal.has_wire()) {
         devices.extend(portal.entrance_interface().cloned());
         for (name, networks) in &site.host.behind {
             let enters = match &portal.entrance {
@@ -51,7 +58,7 @@ pub(super) fn devices(site: &Site) -> Option<SortedSet<IfName>> {
     for uplink in site.uplinks() {
         devices.remove(uplink);
     }
-    Some(devices)
+    (devices.len() <= MOST_DEVICES).then_some(devices)
 }
 
 /// Adds the rule that lets connections into the flowtable.
@@ -59,7 +66,8 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if devices(site).is_none() {
         return;
     }
-    let mut conditions = vec![ConnectionMarked(TUNNELED), FromOriginator, Way(Pairing::LEAVING, pairs())];
+    let mut conditions =
+        vec![Of(V4), ConnectionMarked(TUNNELED), FromOriginator, Established, Way(Pairing::LEAVING, pairs())];
     for uplink in site.uplinks() {
         conditions.push(NotIncoming(Interfaces::One(uplink.clone())));
     }

@@ -26,7 +26,7 @@ pub fn take_up_exits(site: &mut Site, have: &State) -> ExitChoices {
     site.choose(&choices);
     site.nat.relayed = relayed_links(site, have);
     let want = plan(site);
-    if want.firewall != have.firewall || want.iptables != have.iptables {
+    if !have.filters_like(&want) {
         choices.retain(|(_, exit)| *exit != Exit::Direct);
         site.choose(&choices);
     }

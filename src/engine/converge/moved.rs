@@ -35,7 +35,7 @@ impl Moved {
     /// changed: another program has taken rules away, which now come back as they were.
     #[must_use]
     pub(super) fn with_changes(mut self, site: &Site, have: &State, want: &State) -> Self {
-        if have.firewall == want.firewall && have.iptables == want.iptables {
+        if have.filters_like(want) {
             return self;
         }
         // The rules of a probe lead no traffic but answers to the probe.

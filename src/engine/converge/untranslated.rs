@@ -8,8 +8,7 @@ use crate::state::State;
 /// Returns the translations whose absence ends a connection, if the site translates and the observed firewall
 /// was not the wanted one.
 pub(super) fn connections(site: &Site, have: &State, want: &State) -> Option<LackingTranslations> {
-    let is_same = have.firewall == want.firewall && have.iptables == want.iptables;
-    if is_same || site.tunnels.is_empty() {
+    if have.filters_like(want) || site.tunnels.is_empty() {
         return None;
     }
     site.translations().next()?;

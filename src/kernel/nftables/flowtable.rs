@@ -45,7 +45,10 @@ pub(super) fn decode(attributes: Attributes) -> Option<SortedSet<IfName>> {
         && hook.number(HOOK_NUMBER) == Some(INGRESS)
         && hook.number(HOOK_PRIORITY) == Some(PRIORITY);
     let mut devices = SortedSet::new();
-    for (_, name) in hook.nested(HOOK_DEVICES).iter() {
+    for (kind, name) in hook.nested(HOOK_DEVICES).iter() {
+        if kind != DEVICE_NAME {
+            return None;
+        }
         devices.insert(text_before_zero(name).parse().ok()?);
     }
     ours.then_some(devices)
