@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::net::{Family, InterfaceAddress};
-use wg_portals::demo::{Capture, NYC, Namespace, OSLO, PARIS, ProbeClient, World};
+use wg_portals::demo::{Capture, HOME, NYC, Namespace, OSLO, PARIS, ProbeClient, World};
 use wg_portals::kernel::netlink::{Socket, protocols};
 use wg_portals::kernel::rule;
 use wg_portals::state::Rule;
@@ -46,6 +46,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "no answer leaves when a portal's NIC is unplugged",
         plots: &[NYC, PARIS],
         run: unplugged,
+    },
+    Scenario {
+        name: "no answer to a device leaves while its LAN is down",
+        plots: &[NYC, PARIS],
+        run: lan_down,
     },
     Scenario { name: "packets for a LAN that is down do not leave", plots: &[NYC, PARIS], run: other_lan },
 ];
@@ -245,44 +250,67 @@ pub(crate) fn v6(text: &str) -> IpAddr {
 
 /// Checks that a server's late answer to a client that has gone causes an ICMP error of the router, but not
 /// via the uplink.
+const GUEST: Who = |site| &site.guest;
+const AT_HOME: Who = |site| site.home.as_ref().expect("nyc has a home");
+
+/// Ways to name the computer at home, which has this hardware address then.
+const OF_HOME: [&str; 2] = [r#"from = ["192.168.1.50"]"#, r#"mac = ["02:00:00:00:00:01"]"#];
+const SET_ADDRESS: &str = "ip link set eth0 address 02:00:00:00:00:01";
+
 fn gone(world: &mut World) -> Result<()> {
-    let guest: Who = |site| &site.guest;
-    let home: Who = |site| site.home.as_ref().expect("nyc has a home");
     let router: Who = |site| &site.router;
-    shell(home(world.site(NYC)), "ip link set eth0 address 02:00:00:00:00:01")?;
+    shell(AT_HOME(world.site(NYC)), SET_ADDRESS)?;
     start(world, &world.network(each_other))?;
-    gone_with(world, guest, "ip link set eth0 arp off")?;
+    gone_with(world, GUEST, "ip link set eth0 arp off")?;
     for (entrance, who, leaves) in [
-        ("from = [\"192.168.1.50\"]", home, "ip link set eth0 arp off"),
-        ("mac = [\"02:00:00:00:00:01\"]", home, "ip link set eth0 arp off"),
+        (OF_HOME[0], AT_HOME, "ip link set eth0 arp off"),
+        (OF_HOME[1], AT_HOME, "ip link set eth0 arp off"),
         ("self = true", router, "true"),
         ("self = true\nports = [\"udp/5300\"]", router, "true"),
     ] {
         let network = world.network(only_nyc(entrance));
         reloaded(world, &[NYC, PARIS], &network)?;
-        shell(home(world.site(NYC)), "ip link set eth0 arp on")?;
+        shell(AT_HOME(world.site(NYC)), "ip link set eth0 arp on")?;
         gone_with(world, who, leaves).context(|| entrance.to_owned())?;
     }
     Ok(())
 }
 
-/// Checks an answer that comes out of the tunnel when only the route to the internet is left for it. Strict
-/// `rp_filter`, which not every host has, would drop it.
 fn unplugged(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
-    let (server, asking) = asked_by(world, |site| &site.guest)?;
+    answered_late(world, GUEST, [NYC.guest(); 2], "ip link delete portal0")
+}
+
+fn lan_down(world: &mut World) -> Result<()> {
+    shell(AT_HOME(world.site(NYC)), SET_ADDRESS)?;
+    for entrance in OF_HOME {
+        start(world, &world.network(only_nyc(entrance)))?;
+        answered_late(world, AT_HOME, [NYC.tunnel(), HOME], "ip link set lan0 down")
+            .context(|| entrance.to_owned())?;
+        shell(&world.site(NYC).router, "ip link set lan0 up")?;
+    }
+    Ok(())
+}
+
+/// Checks an answer to `who` that comes out of the tunnel when only the route to the internet is left for it.
+/// Strict `rp_filter`, which not every host has, would drop it. `addresses` are those of `who` in the tunnel
+/// and at home.
+fn answered_late(world: &mut World, who: Who, addresses: [Ipv4Addr; 2], leaves: &str) -> Result<()> {
+    let (server, asking) = asked_by(world, who)?;
     let router = &world.site(NYC).router;
     filter_reverse_paths(router, false)?;
-    shell(router, "ip link delete portal0")?;
-    let guest = IpAddr::from(NYC.guest());
+    shell(router, leaves)?;
     let tunnel = Capture::start(&world.site(PARIS).router, "to-nyc")?;
     let uplink = Capture::start(&world.site(NYC).router, "uplink")?;
     server.send_to(b"answer", asking).context(|| "cannot answer by UDP".to_owned())?;
     // A later packet on the same path cannot overtake the answer.
     let way = world.site(NYC).router(seconds(3.0)).traceroute(PARIS.tunnel())?;
     same("the way to Paris", way, vec![Some(PARIS.tunnel())])?;
-    same("answers through the tunnel", seen_going_to(tunnel, guest)?.len(), 1)?;
-    same("packets that left via the uplink", seen_going_to(uplink, guest)?, Vec::new())
+    let [in_tunnel, at_home] = addresses.map(IpAddr::from);
+    let mut answers = seen_going_to(tunnel, in_tunnel)?;
+    answers.retain(|packet| packet.source == IpAddr::from(NYC.own_server()));
+    same("answers through the tunnel", answers.len(), 1)?;
+    same("packets that left via the uplink", seen_going_to(uplink, at_home)?, Vec::new())
 }
 
 /// Checks a device that may use another LAN whose route of the host is gone, while no agent changes portals'

@@ -4,7 +4,7 @@
 
 use std::slice;
 
-use crate::base::net::{Cidr, Family, IfName, special_purpose};
+use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop, Reject},
@@ -18,7 +18,7 @@ use crate::firewall::{
 use crate::plan::sets::{
     ENTRANCES, INSIDE, OWN, PROVIDERS, Part, RESOLVERS, Rules, Sets, TUNNELS, add, add_interfaces,
     add_networks, add_of, add_set, coming, coming_in, compare_single, families_of, from, from_in, in_chains,
-    in_set, leaving, leaving_in, resolvers, to, to_in,
+    in_set, leaving, leaving_in, private, resolvers, to, to_in,
 };
 use crate::plan::{
     chains, classifier, connection_marks, devices, dns, exempt, fastpath, home_names, inbound, ingress,
@@ -100,7 +100,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         part(&mut sets, site);
     }
     for (chain, rules) in chains.iter_mut() {
-        // Warnings about a router that closes compare the set of visitors, and packets to it are few.
+        // Warnings before a lock-out look for the set of visitors, and few packets go to this host itself.
         if *chain != Chain::Input {
             compare_single(rules, &sets);
         }
@@ -174,17 +174,6 @@ fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
     site.tunnels.iter().filter(|(_, tunnel)| all_exit_here(tunnel)).map(|(name, _)| name.clone()).collect()
 }
 
-/// Returns the networks that are not the internet. A guest's traffic must not reach the exit's own computers,
-/// on any of these networks.
-fn private(site: &Site) -> Vec<Cidr> {
-    let mut private: Vec<Cidr> = site.host.uplink_networks.iter().copied().collect();
-    private.extend(&site.host.local_networks);
-    for family in site.carried() {
-        private.extend(special_purpose(family));
-    }
-    private
-}
-
 fn forward(rules: &mut Rules, site: &Site) {
     if !bridged(site).is_empty() {
         add(rules, [InterfacePair(SetName(BRIDGED.to_owned()))], Accept);
@@ -225,14 +214,7 @@ fn forward(rules: &mut Rules, site: &Site) {
 /// Adds the rules for forwarded traffic that comes out of a tunnel. Accepted are answers, traffic to
 /// networks that `lan` shares, and traffic of guests to the internet.
 fn tunnel_forward(rules: &mut Rules, site: &Site) {
-    // While a portal's interface is gone, the route to the internet is the only one left for answers to the
-    // devices behind it.
-    for uplink in site.uplinks() {
-        for family in site.carried() {
-            let stray = [coming_in(TUNNELS), leaving(uplink), classifier::to_network(family)];
-            add(rules, stray, Drop);
-        }
-    }
+    strays::answers(rules, site);
     from_tunnels(rules, site);
     for uplink in site.uplinks() {
         to_internet(rules, site, &leaving(uplink));

@@ -1,6 +1,6 @@
 //! Names of sets that several parts of the firewall share, and builders of rules.
 
-use crate::base::net::{Cidr, Family, IfName, Mark};
+use crate::base::net::{Cidr, Family, IfName, Mark, special_purpose};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{Action, Chain, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
 use crate::site::{Exit, Site};
@@ -222,6 +222,17 @@ pub(super) fn disjoint(family: Family, networks: &[Cidr]) -> SortedSet<Cidr> {
 /// Returns the families that the tunnels carry, and that some of these networks have.
 pub(super) fn families_of(site: &Site, networks: &[Cidr]) -> Vec<Family> {
     site.carried().filter(|family| networks.iter().any(|network| network.family() == *family)).collect()
+}
+
+/// Returns the networks that are not the internet. The exit's own computers, which
+/// no guest reaches, are on one of them, and so are devices of portals.
+pub(super) fn private(site: &Site) -> Vec<Cidr> {
+    let mut private: Vec<Cidr> = site.host.uplink_networks.iter().copied().collect();
+    private.extend(&site.host.local_networks);
+    for family in site.carried() {
+        private.extend(special_purpose(family));
+    }
+    private
 }
 
 /// Returns the members of the set [`RESOLVERS`].

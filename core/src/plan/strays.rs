@@ -1,19 +1,30 @@
-//! Packets with the source of a portal's device that come in on another interface: on one that was renamed,
-//! on a bridge that a portal's interface became a port of, or from a host that forges its source. They are
-//! dropped, whether an agent runs or not.
+//! Packets of a portal's devices on a way that is not theirs. They are dropped, whether an agent runs or not:
+//! - packets with the source of a device that come in on another interface: on one that was renamed, on a
+//!   bridge that a portal's interface became a port of, or from a host that forges its source;
+//! - answers out of a tunnel that would leave via the uplink, because the interface of the device is gone.
 
-use crate::base::net::IfName;
+use std::slice;
+
+use crate::base::net::{Cidr, IfName};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop},
-    Condition::{ConnectionMarked, FromOriginator, NotIncoming},
+    Condition::{ConnectionMarked, FromOriginator, FromResponder, NotDestination, NotIncoming},
 };
-use crate::plan::sets::{Rules, Sets, add, add_interfaces, add_of, from, in_set};
-use crate::site::{Portal, Site};
+use crate::plan::classifier;
+use crate::plan::sets::{
+    Rules, Sets, TUNNELS, add, add_interfaces, add_networks, add_of, coming_in, families_of, from, in_set,
+    leaving, networks_in, private, to_in,
+};
+use crate::site::{Entrance, Portal, Site};
 use crate::state::TUNNELED;
 
 /// Set of interfaces on which packets with a source of our own come in: tunnels, and portals' interfaces.
 const SENDERS: &str = "senders";
+/// Set of networks where portals' devices may be.
+const HOMES: &str = "homes";
+/// Set of networks that the uplinks lead to, apart from the internet. Devices may be there, too.
+const OUTER: &str = "outer";
 
 /// Adds the rules for connections that went into a tunnel, as packets come in: the first rules for forwarded
 /// packets let such connections go on, and a forged packet must not reach the connection of a device.
@@ -27,6 +38,49 @@ pub(super) fn known(rules: &mut Rules, site: &Site) {
 /// Adds the sets that the rules of this file look into.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
     add_interfaces(sets, SENDERS, senders(site));
+    add_networks(sets, site, HOMES, &homes(site));
+    add_networks(sets, site, OUTER, &outer(site));
+}
+
+/// Adds the rules that drop answers out of a tunnel on their way to the uplink. While the interface of the
+/// device is gone, the route to the internet is the only one left for an answer.
+pub(super) fn answers(rules: &mut Rules, site: &Site) {
+    let (homes, outer) = (homes(site), outer(site));
+    for uplink in site.uplinks() {
+        for family in site.carried() {
+            let network = [coming_in(TUNNELS), leaving(uplink), classifier::to_network(family)];
+            add(rules, network, Drop);
+        }
+        let is_outer = families_of(site, &outer);
+        for family in families_of(site, &homes) {
+            let device = [coming_in(TUNNELS), leaving(uplink), FromResponder, to_in(family, HOMES)];
+            let elsewhere = NotDestination(networks_in(family, OUTER));
+            let elsewhere = if is_outer.contains(&family) { slice::from_ref(&elsewhere) } else { &[] };
+            add_of(rules, &[&device, elsewhere], Drop);
+        }
+    }
+}
+
+/// Returns the networks where devices may be whose portals do not have an interface of their own. Devices
+/// that the file names by their hardware addresses may be on any network that is not the internet.
+fn homes(site: &Site) -> Vec<Cidr> {
+    let mut homes = Vec::new();
+    for portal in &site.portals {
+        match &portal.entrance {
+            Entrance::From(sources) => homes.extend(sources),
+            Entrance::Mac { .. } => homes.extend(private(site)),
+            _ => {}
+        }
+    }
+    homes
+}
+
+fn outer(site: &Site) -> Vec<Cidr> {
+    let mut outer: Vec<Cidr> = site.host.uplink_networks.iter().copied().collect();
+    for uplink in site.uplinks() {
+        outer.extend(site.host.behind.get(uplink).into_iter().flatten());
+    }
+    outer
 }
 
 /// Adds the rules behind those for traffic of single devices. All rules that follow are about traffic from
