@@ -1,7 +1,7 @@
 //! Warnings about steps that close this router to the people who may be managing it.
 
 use crate::base::net::IfName;
-use crate::firewall::xtables::{CHAIN_PREFIX, IptablesRuleset, IptablesTarget};
+use crate::firewall::xtables::{CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTarget};
 use crate::firewall::{Action::Reject, Condition::Incoming, Firewall, Interfaces, Set, SetName};
 use crate::plan::router_access::{VISITORS, visitors};
 use crate::site::{Entrance, Site};
@@ -44,11 +44,56 @@ fn is_closed_by(step: &Step, interface: &IfName) -> bool {
     }
 }
 
-/// Reports whether these rules refuse all remaining traffic from an interface to this host.
+/// Reports whether these rules refuse all remaining traffic from an interface to this host. A chain that only
+/// some packets enter, by a jump with conditions, refuses those alone.
 fn refuses(rules: &IptablesRuleset, interface: &IfName) -> bool {
     let all = [Incoming(Interfaces::One(interface.clone()))];
     let input = format!("{CHAIN_PREFIX}INPUT");
-    let chains = rules.values().flat_map(|content| content.chains.iter());
-    let mut lines = chains.filter(|(name, _)| name.starts_with(&input)).flat_map(|(_, lines)| lines);
-    lines.any(|line| line.conditions == all && line.target == IptablesTarget::Do(Reject))
+    let mut chains = Vec::new();
+    for content in rules.values() {
+        chains.extend(content.chains.iter().filter(|(name, _)| name.starts_with(&input)));
+    }
+    let is_for_some = |name: &str| {
+        let leads_there = |line: &IptablesRule| match &line.target {
+            IptablesTarget::Jump(chain) => chain == name && !line.conditions.is_empty(),
+            _ => false,
+        };
+        chains.iter().any(|(_, lines)| lines.iter().any(leads_there))
+    };
+    let is_refusal =
+        |line: &IptablesRule| line.conditions == all && line.target == IptablesTarget::Do(Reject);
+    chains.iter().any(|(name, lines)| !is_for_some(name) && lines.iter().any(is_refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::net::Family;
+    use crate::base::sorted::SortedMap;
+    use crate::firewall::xtables::compile;
+    use crate::firewall::{Chain, Condition, Condition::UdpPort, FirewallRule};
+
+    /// Returns the rules for packets to this host, of which each refuses packets from five interfaces.
+    fn ruleset(conditions: &[&[Condition]]) -> IptablesRuleset {
+        let name = || SetName("some".to_owned());
+        let mut rules = Vec::new();
+        for more in conditions {
+            let conditions = [more, &[Incoming(Interfaces::In(name()))][..]].concat();
+            rules.push(FirewallRule { conditions, action: Reject });
+        }
+        let some = (0..5).map(|number| format!("eth{number}").parse().unwrap()).collect();
+        let firewall = Firewall {
+            sets: [(name(), Set::Interfaces(some))].into(),
+            chains: [(Chain::Input, rules)].into(),
+            flows: None,
+        };
+        compile(Some(&firewall), &SortedMap::new(), &[Family::V4])
+    }
+
+    #[test]
+    fn only_a_refusal_of_all_packets_closes_the_router() {
+        let interface = "eth1".parse().unwrap();
+        assert!(!refuses(&ruleset(&[&[UdpPort(53, 53)]]), &interface));
+        assert!(refuses(&ruleset(&[&[UdpPort(53, 53)], &[]]), &interface));
+    }
 }
