@@ -11,7 +11,7 @@ use crate::firewall::{
     MarksAtInterfaces, Pairing, Set, SetName,
 };
 use crate::plan::sets::{
-    Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, leaving_in, not_by_uplinks,
+    Rules, Sets, TUNNELS, add, add_interfaces, add_of, add_set, carried, leaving_in, not_by_uplinks,
 };
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
@@ -45,7 +45,7 @@ pub(super) fn untold() -> Mark {
 ///   internet is the only one left for answers.
 /// - DHCP opens no connection into a tunnel, because its first packet meets all rules. Answers to a client
 ///   whose own port is one of DHCP go on.
-/// - Two tunnels may share a number where there are more than 31. A connection may go on in the other one.
+/// - Two tunnels may share a number where there are more than 15. A connection may go on in the other one.
 /// - A mark without the number of a tunnel is not in the set, and neither is one that another program has
 ///   overwritten: such packets meet all rules.
 /// - A connection that another one has announced takes over the mark of that one. Its packets may leave into
@@ -65,7 +65,7 @@ pub(super) fn answers(rules: &mut Rules, site: &Site) {
         return;
     }
     let back = [FromResponder, ConnectionMarked(TUNNELED)];
-    add_of(rules, &[&back, &not_by_uplinks(site)], Accept);
+    add_of(rules, &[&back, carried(site).as_slice(), &not_by_uplinks(site)], Accept);
 }
 
 /// Adds the rule that lets packets out which have their mark already: most packets.
@@ -86,7 +86,7 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
         add(rules, [Family(V6)], Accept);
     }
     let of_portal = ConnectionMarked(Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS });
-    // Packets with the mark of a portal get here on other ways, too.
+    // Packets with the mark of a portal also come here on their way elsewhere.
     let mut into_tunnels = None;
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
         into_tunnels = Some(leaving_in(TUNNELS));
@@ -95,7 +95,7 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     add(rules, [of_portal], Accept);
     let mut mark = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
     let mut of_some = Rules::new();
-    for (name, bit, tunnels) in by_bit(site) {
+    for (name, bit, tunnels) in tunnels_by_bit(site) {
         if tunnels.len() == site.tunnels.len() {
             mark.value |= bit;
         } else {
@@ -116,25 +116,30 @@ pub(super) fn sets(sets: &mut Sets, site: &Site) {
         }
     }
     add_set(sets, SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(pairs));
-    for (name, _, tunnels) in by_bit(site) {
+    for (name, _, tunnels) in tunnels_by_bit(site) {
         add_interfaces(sets, &name, tunnels);
     }
 }
 
-/// Returns the tunnels whose number has a bit, for each bit that is in use. Sets and rules for bits are fewer
-/// than those for tunnels.
-fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
-    let numbers = numbers(site);
+/// Returns the tunnels whose number has a bit, for each bit that is in use, with the names of the sets. Sets
+/// and rules for bits are fewer than those for tunnels.
+fn tunnels_by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
+    let mut marks = Vec::new();
+    for (tunnel, number) in numbers(site) {
+        marks.push((tunnel, tunneled(number)));
+    }
+    by_bit("bit", &marks)
+}
+
+/// Returns the owners of marks with a bit of the number in a mark, for each bit that is in use. The names of
+/// their sets begin with `name`.
+pub(super) fn by_bit<T: Ord + Clone>(name: &str, marks: &[(T, u32)]) -> Vec<(String, u32, SortedSet<T>)> {
     let mut by_bit = Vec::new();
     for (index, bit) in TUNNEL_NUMBER_BITS.iter().enumerate() {
-        let mut tunnels = SortedSet::new();
-        for (tunnel, number) in &numbers {
-            if tunneled(*number) & bit != 0 {
-                tunnels.insert(tunnel.clone());
-            }
-        }
-        if !tunnels.is_empty() {
-            by_bit.push((format!("bit-{index}"), *bit, tunnels));
+        let with_bit = |(owner, mark): &(T, u32)| (mark & bit != 0).then(|| owner.clone());
+        let owners: SortedSet<T> = marks.iter().filter_map(with_bit).collect();
+        if !owners.is_empty() {
+            by_bit.push((format!("{name}-{index}"), *bit, owners));
         }
     }
     by_bit
@@ -147,7 +152,7 @@ fn numbers(site: &Site) -> SortedMap<IfName, u8> {
     site.tunnels.keys().cloned().zip(spread(tables)).collect()
 }
 
-/// Returns a number from 1 to 31 for each table. If two tables would get the same number, the second one gets
+/// Returns a number from 1 to 15 for each table. If two tables would get the same number, the second one gets
 /// the next free number; if none is left, they share one.
 fn spread(tables: impl Iterator<Item = u32>) -> Vec<u8> {
     const COUNT: u32 = (1 << TUNNEL_NUMBER_BITS.len()) - 1;
@@ -156,7 +161,7 @@ fn spread(tables: impl Iterator<Item = u32>) -> Vec<u8> {
         let mut candidates = (table..table + COUNT).map(|number| number % COUNT + 1);
         let number = candidates.find(|number| !taken.contains(number)).unwrap_or(table % COUNT + 1);
         taken.insert(number);
-        u8::try_from(number).expect("five bits")
+        u8::try_from(number).expect("four bits")
     };
     tables.map(number).collect()
 }
@@ -167,19 +172,19 @@ mod tests {
 
     #[test]
     fn tunnels_share_a_number_only_where_there_are_none_left() {
-        assert_eq!(spread([2, 3, 62].into_iter()), [3, 4, 1]);
-        assert_eq!(spread([0, 31, 1].into_iter()), [1, 2, 3], "two tables that would have the same number");
-        let mut all = spread(1..=62);
-        assert_eq!(all[..31], all[31..], "each number twice");
-        all.truncate(31);
+        assert_eq!(spread([2, 3, 30].into_iter()), [3, 4, 1]);
+        assert_eq!(spread([0, 15, 1].into_iter()), [1, 2, 3], "two tables that would have the same number");
+        let mut all = spread(1..=30);
+        assert_eq!(all[..15], all[15..], "each number twice");
+        all.truncate(15);
         all.sort_unstable();
-        assert_eq!(all, (1..=31).collect::<Vec<u8>>());
+        assert_eq!(all, (1..=15).collect::<Vec<u8>>());
     }
 
     #[test]
     fn marks_of_tunnels_differ_and_are_not_marks_of_portals() {
-        let marks: SortedSet<u32> = (1..=31).map(tunneled).collect();
-        assert_eq!(marks.len(), 31);
+        let marks: SortedSet<u32> = (1..=15).map(tunneled).collect();
+        assert_eq!(marks.len(), 15);
         assert!(marks.iter().all(|mark| mark & PORTAL_MARKS == 0 && mark & !TUNNEL_BITS == 0));
         assert!(!marks.contains(&untold().value));
     }

@@ -279,8 +279,8 @@ fn own_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     places
 }
 
-/// Returns the sources of packets that no router forwards, at the interfaces of portals with LANs: devices
-/// ask for an address with them, and look for routers and neighbours.
+/// Returns the sources of packets that no router forwards, at the interfaces of portals with LANs: sources
+/// with which devices ask for an address, and look for routers and neighbours.
 fn link_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
     for (interface, portal) in entered_by_lans(site) {

@@ -152,22 +152,14 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
             add_of(rules, &[&[Marked(NONE)], &conditions], SetMark(*mark));
         }
     }
-    let mut kept = Vec::new();
+    // A connection gets its mark in one step: packets on other processors would see a mark that grows.
     for (_, mark) in comes_in {
-        kept.push((mark, mark));
-    }
-    // An answer to a probe has a mark that its connection must not get.
-    if site.agent.probes.is_empty() {
-        let marks: Vec<Mark> = kept.iter().map(|(mark, _)| *mark).collect();
-        kept = copies(&marks);
-    }
-    for (of_packet, given) in kept {
-        add(rules, [Marked(of_packet)], SetConnectionMark(given));
+        add(rules, [Marked(mark)], SetConnectionMark(mark));
     }
 }
 
-/// Returns the steps that copy the marks of portals from connections to packets or back: the mark to look
-/// for, and the mark to set. The bits of marks are fewer than the marks of many portals.
+/// Returns the steps that copy the marks of portals from connections to packets: the mark to look for, and
+/// the mark to set. The bits of marks are fewer than the marks of many portals.
 fn copies(marks: &[Mark]) -> Vec<(Mark, Mark)> {
     let mut copies = Vec::new();
     if marks.len() <= 4 {
@@ -176,7 +168,7 @@ fn copies(marks: &[Mark]) -> Vec<(Mark, Mark)> {
     }
     let start = Mark { value: PORTAL_MARKS, mask: portal_mark(0).mask };
     copies.push((Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS }, start));
-    for bit in &TUNNEL_NUMBER_BITS[..4] {
+    for bit in &TUNNEL_NUMBER_BITS {
         if marks.iter().any(|mark| mark.value & bit != 0) {
             let both = PORTAL_MARKS | bit;
             copies.push((Mark { value: both, mask: both }, Mark { value: *bit, mask: *bit }));
@@ -212,29 +204,22 @@ fn add_alike(rules: &mut Rules, site: &Site, alike: &[(&Portal, Mark)]) {
         let start = Mark { value: PORTAL_MARKS, mask: mark.mask };
         add_of(rules, &[&[Marked(NONE)], &conditions, slice::from_ref(&all)], SetMark(start));
     }
-    for (name, bit, _) in by_bit(alike) {
+    for (name, bit, _) in devices_by_bit(alike) {
         let unset = Marked(Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS | bit });
-        add(rules, [unset, Device(Devices::In(name))], SetMark(Mark { value: bit, mask: bit }));
+        add(rules, [unset, Device(Devices::In(SetName(name)))], SetMark(Mark { value: bit, mask: bit }));
     }
 }
 
-/// Returns the devices of portals whose marks have a bit, for each bit that is in use.
-fn by_bit(alike: &[(&Portal, Mark)]) -> Vec<(SetName, u32, SortedSet<Mac>)> {
-    let mut by_bit = Vec::new();
-    for (index, bit) in TUNNEL_NUMBER_BITS[..4].iter().enumerate() {
-        let mut with_bit = SortedSet::new();
-        for (portal, mark) in alike {
-            if let Entrance::Mac { devices, .. } = &portal.entrance
-                && mark.value & bit != 0
-            {
-                with_bit.extend(devices.iter().copied());
-            }
-        }
-        if !with_bit.is_empty() {
-            by_bit.push((SetName(format!("device-macs-bit-{index}")), *bit, with_bit));
+/// Returns the devices of portals whose marks have a bit, for each bit that is in use, with the names of the
+/// sets.
+fn devices_by_bit(alike: &[(&Portal, Mark)]) -> Vec<(String, u32, SortedSet<Mac>)> {
+    let mut marks = Vec::new();
+    for (portal, mark) in alike {
+        if let Entrance::Mac { devices, .. } = &portal.entrance {
+            marks.extend(devices.iter().map(|device| (*device, mark.value)));
         }
     }
-    by_bit
+    connection_marks::by_bit("device-macs-bit", &marks)
 }
 
 /// Adds the rules that mark packets of this host itself: in connections that it opens, except for the
@@ -290,8 +275,8 @@ pub(super) fn leaving(rules: &mut Rules, site: &Site) {
 
 /// Adds the sets of destinations that are exempt from marking, and of devices whose marks have a bit.
 pub(super) fn sets(sets: &mut Sets, site: &Site) {
-    for (name, _, devices) in by_bit(&alike(site)) {
-        add_set(sets, name, Set::Devices(devices));
+    for (name, _, devices) in devices_by_bit(&alike(site)) {
+        add_set(sets, SetName(name), Set::Devices(devices));
     }
     for (portal, _) in marked(site) {
         for family in families(site) {

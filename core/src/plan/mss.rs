@@ -19,8 +19,8 @@ fn headers(family: Family) -> u32 {
 }
 
 /// Adds the rules that clamp segments in both directions. Both sites have them: with only one direction
-/// clamped, big uploads would hang. They have a chain of their own, because connections that the first rules
-/// for forwarded packets accept open others: data connections of FTP are announced.
+/// clamped, big uploads would hang. They come first among the rules for forwarded packets: connections that
+/// are accepted at once may be new, such as the data connections of FTP.
 pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
         return;

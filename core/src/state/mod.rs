@@ -31,17 +31,18 @@ pub const ALIAS_PREFIX: &str = "portals:";
 /// (`0x3f00`).
 pub const TUNNEL_MARK: Mark = Mark { value: 0x1000_0000, mask: 0x1000_0000 };
 
-/// Mark of connections that were opened into a tunnel: bit 29, which is clear of the same programs' marks as
-/// [`TUNNEL_MARK`]. No packet gets this mark.
-pub const TUNNELED: Mark = Mark { value: 0x2000_0000, mask: 0x2000_0000 };
+/// Mark of connections that were opened into a tunnel: bit 29 without bit 30. Bit 29 is clear of the same
+/// programs' marks as [`TUNNEL_MARK`]. Load balancing of EdgeOS sets both: its marks are the tables from 201
+/// on, 23 bits to the left (`0x64800000/0x7f800000`). No packet gets this mark.
+pub const TUNNELED: Mark = Mark { value: 0x2000_0000, mask: 0x6000_0000 };
 
 /// Bits of a connection's mark that hold the number of its tunnel, lowest bit first: bits 24 to 27, which
-/// hold the number of a portal if bit 31 is set, and bit 30.
-pub const TUNNEL_NUMBER_BITS: [u32; 5] = [0x0100_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x4000_0000];
+/// hold the number of a portal if bit 31 is set.
+pub const TUNNEL_NUMBER_BITS: [u32; 4] = [0x0100_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000];
 
 /// Mask of the bits of a connection's mark that tell its tunnel. The bits of a portal are among them, because
 /// a portal with a mark has one exit.
-pub const TUNNEL_BITS: u32 = TUNNELED.mask | PORTAL_MARKS | 0x4f00_0000;
+pub const TUNNEL_BITS: u32 = TUNNELED.mask | PORTAL_MARKS | 0x0f00_0000;
 
 /// Mark of connections that came in via the uplink for a device behind a portal, and of the packets of these
 /// connections. It is equal to the mark of the tunnels' own packets, because both leave like the host's own
@@ -76,7 +77,7 @@ pub const CLOSED_TABLE: Table = Table(7699);
 pub const FORWARDING6: &str = "net/ipv6/conf/all/forwarding";
 
 /// Returns the mark, under the mask [`TUNNEL_BITS`], of a connection that was opened into the tunnel with
-/// this number, 1 to 31.
+/// this number, 1 to 15.
 pub fn tunneled(number: u8) -> u32 {
     let bits = TUNNEL_NUMBER_BITS.iter().enumerate().filter(|(index, _)| number >> index & 1 == 1);
     bits.fold(TUNNELED.value, |mark, (_, bit)| mark | bit)
@@ -114,6 +115,14 @@ pub struct State {
     pub pinholes: SortedMap<ForeignChain, PinholeChain>,
     /// Kernel settings by path below `/proc/sys`, such as `net/ipv4/ip_forward`.
     pub sysctls: SortedMap<String, String>,
+}
+
+impl State {
+    /// Reports whether the firewalls of two states let the same packets pass.
+    pub fn filters_like(&self, other: &Self) -> bool {
+        Firewall::equals_in_rules(self.firewall.as_ref(), other.firewall.as_ref())
+            && self.iptables == other.iptables
+    }
 }
 
 /// A network interface of ours.

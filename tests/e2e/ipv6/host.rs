@@ -147,7 +147,7 @@ fn again(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// Script that fails while the kernel, which does so in the background, has not added the route of an address.
+/// Script that fails while an address lacks its route, which the kernel adds in the background.
 const HAVE_ROUTES: &str = "for address in $(ip -6 -o address show scope global | awk '{ print $4 }'); do \
                            ip -6 route show table local | grep -q \"^local ${address%/*} \" || exit 1; done";
 

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_10 - [0:0]
+:PORTALS_FORWARD_11 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_FORWARD_3 - [0:0]
 :PORTALS_FORWARD_4 - [0:0]
@@ -26,16 +27,16 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
--A PORTALS_FORWARD -s 192.168.1.50/32 -g PORTALS_FORWARD_10
+-A PORTALS_FORWARD -s 192.168.1.50/32 -g PORTALS_FORWARD_11
 -A PORTALS_FORWARD -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source 02:00:00:00:00:01 -j RETURN
--A PORTALS_FORWARD_1 -m mac --mac-source 02:00:00:00:00:01 -g PORTALS_FORWARD_9
+-A PORTALS_FORWARD_1 -m mac --mac-source 02:00:00:00:00:01 -g PORTALS_FORWARD_10
 -A PORTALS_FORWARD_1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD_10 -d 10.77.0.0/16 -o portals0 -j RETURN
 -A PORTALS_FORWARD_10 -d 10.77.0.0/16 -o to-oslo -j RETURN
@@ -46,7 +47,17 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_10 -d 192.168.4.0/24 -o portals0 -j RETURN
 -A PORTALS_FORWARD_10 -d 192.168.4.0/24 -o to-oslo -j RETURN
 -A PORTALS_FORWARD_10 -d 192.168.4.0/24 -o to-paris -j RETURN
--A PORTALS_FORWARD_10 -g PORTALS_FORWARD_1
+-A PORTALS_FORWARD_10 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_11 -d 10.77.0.0/16 -o portals0 -j RETURN
+-A PORTALS_FORWARD_11 -d 10.77.0.0/16 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_11 -d 10.77.0.0/16 -o to-paris -j RETURN
+-A PORTALS_FORWARD_11 -d 192.168.2.0/24 -o portals0 -j RETURN
+-A PORTALS_FORWARD_11 -d 192.168.2.0/24 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_11 -d 192.168.2.0/24 -o to-paris -j RETURN
+-A PORTALS_FORWARD_11 -d 192.168.4.0/24 -o portals0 -j RETURN
+-A PORTALS_FORWARD_11 -d 192.168.4.0/24 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_11 -d 192.168.4.0/24 -o to-paris -j RETURN
+-A PORTALS_FORWARD_11 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_2 -s 192.168.1.50/32 -o to-paris -j RETURN
 -A PORTALS_FORWARD_2 -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD_2 -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
@@ -74,13 +85,55 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_5 -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_5 -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_5 -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD_5 -s 10.77.1.2/32 -g PORTALS_FORWARD_8
+-A PORTALS_FORWARD_5 -s 10.77.1.2/32 -g PORTALS_FORWARD_9
 -A PORTALS_FORWARD_5 -g PORTALS_FORWARD_6
 -A PORTALS_FORWARD_6 -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD_6 -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD_6 -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
 -A PORTALS_FORWARD_6 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_6 -o eth0 -j PORTALS_FORWARD_7
+-A PORTALS_FORWARD_6 -d 0.0.0.0/8 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 10.0.0.0/8 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 100.64.0.0/10 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 127.0.0.0/8 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 169.254.0.0/16 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 172.16.0.0/12 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.0.0.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.0.2.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.88.99.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.168.0.0/16 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 198.18.0.0/15 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 198.51.100.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 203.0.113.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 240.0.0.0/4 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 0.0.0.0/8 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 10.0.0.0/8 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 100.64.0.0/10 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 127.0.0.0/8 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 169.254.0.0/16 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 172.16.0.0/12 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.0.0.0/24 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.0.2.0/24 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.88.99.0/24 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.168.0.0/16 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 198.18.0.0/15 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 198.51.100.0/24 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 203.0.113.0/24 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 240.0.0.0/4 -i to-oslo -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 0.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 10.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 100.64.0.0/10 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 127.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 169.254.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 172.16.0.0/12 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.0.0.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.0.2.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.88.99.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 192.168.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 198.18.0.0/15 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 198.51.100.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 203.0.113.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
+-A PORTALS_FORWARD_6 -d 240.0.0.0/4 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_8
 -A PORTALS_FORWARD_6 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_6 -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_6 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -99,35 +152,27 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_7 -d 10.77.0.0/16 -i to-paris -j DROP
 -A PORTALS_FORWARD_7 -d 192.168.2.0/24 -i to-paris -j DROP
 -A PORTALS_FORWARD_7 -d 192.168.4.0/24 -i to-paris -j DROP
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i portals0 -o portals0 -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i portals0 -o to-oslo -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i portals0 -o to-paris -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-oslo -o portals0 -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-oslo -o to-oslo -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-oslo -o to-paris -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-oslo -o portals0 -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-oslo -o to-oslo -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-oslo -o to-paris -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-paris -o to-oslo -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.2.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-paris -o portals0 -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-paris -o to-oslo -j RETURN
--A PORTALS_FORWARD_8 -d 192.168.4.0/24 -i to-paris -o to-paris -j RETURN
--A PORTALS_FORWARD_8 -g PORTALS_FORWARD_6
--A PORTALS_FORWARD_9 -d 10.77.0.0/16 -o portals0 -j RETURN
--A PORTALS_FORWARD_9 -d 10.77.0.0/16 -o to-oslo -j RETURN
--A PORTALS_FORWARD_9 -d 10.77.0.0/16 -o to-paris -j RETURN
--A PORTALS_FORWARD_9 -d 192.168.2.0/24 -o portals0 -j RETURN
--A PORTALS_FORWARD_9 -d 192.168.2.0/24 -o to-oslo -j RETURN
--A PORTALS_FORWARD_9 -d 192.168.2.0/24 -o to-paris -j RETURN
--A PORTALS_FORWARD_9 -d 192.168.4.0/24 -o portals0 -j RETURN
--A PORTALS_FORWARD_9 -d 192.168.4.0/24 -o to-oslo -j RETURN
--A PORTALS_FORWARD_9 -d 192.168.4.0/24 -o to-paris -j RETURN
--A PORTALS_FORWARD_9 -g PORTALS_FORWARD_2
+-A PORTALS_FORWARD_8 -d 198.51.100.0/24 -j RETURN
+-A PORTALS_FORWARD_8 -j DROP
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.2.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD_9 -d 192.168.4.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD_9 -g PORTALS_FORWARD_6
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -241,11 +286,11 @@ COMMIT
 :PORTALS_PREROUTING_8 - [0:0]
 :PORTALS_PREROUTING_9 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_4
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -257,9 +302,9 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_2 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
+-A PORTALS_POSTROUTING_2 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000
@@ -281,14 +326,14 @@ COMMIT
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mac --mac-source 02:00:00:00:00:01 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_9
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
@@ -407,11 +452,10 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -o to-paris -m connmark --mark 0x80000000/0x8f000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source 02:00:00:00:00:01 -j REJECT --reject-with icmp6-adm-prohibited
@@ -497,10 +541,10 @@ COMMIT
 :PORTALS_POSTROUTING_3 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING_1 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_2
@@ -508,9 +552,9 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_1 -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_1 -j RETURN
--A PORTALS_POSTROUTING_1 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_1 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_1 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_1 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
+-A PORTALS_POSTROUTING_1 -o to-oslo -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
+-A PORTALS_POSTROUTING_1 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING_1 -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING_1 -o portals0 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o to-oslo -j CONNMARK --set-xmark 0x20000000/0x6f000000

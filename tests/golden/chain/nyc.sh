@@ -48,6 +48,10 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.0.1, 10.77.0.2, 10.77.0.3, 10.77.1.1 }
 	}
+	set homes {
+		type ipv4_addr; flags interval
+		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
+	}
 	set inner {
 		type ifname
 		elements = { "lo", "portals0", "to-oslo", "to-paris" }
@@ -91,6 +95,10 @@ table inet portals {
 	set open {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.64/26, 10.77.1.128/26 }
+	}
+	set outer {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.0/24 }
 	}
 	set own-ends {
 		type ipv4_addr
@@ -140,8 +148,8 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
 		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
@@ -165,6 +173,7 @@ table inet portals {
 		iifname "portals0" ip saddr 10.77.1.2 oifname "to-paris" accept
 		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
 		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
@@ -242,10 +251,10 @@ table inet portals {
 		meta mark & 0x80000000 == 0x0 ip daddr != @kept-box ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 meta nfproto ipv6 ether saddr @mac-box meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
@@ -259,13 +268,13 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
 		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
 		udp dport 67-68 oifname @tunnels drop
 		meta nfproto ipv6 accept
-		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0x9fffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
 		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x20000000
 		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000

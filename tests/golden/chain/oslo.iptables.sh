@@ -24,9 +24,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-mullvad -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -i to-mullvad -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-mullvad -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-mullvad -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-mullvad -g PORTALS_FORWARD_2
@@ -103,9 +103,9 @@ COMMIT
 :PORTALS_PREROUTING_4 - [0:0]
 :PORTALS_PREROUTING_5 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-mullvad -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-mullvad -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-mullvad -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -118,10 +118,11 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING_2 -o to-mullvad -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-mullvad -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_POSTROUTING_2 -o to-mullvad -j CONNMARK --set-xmark 0x8000000/0x8000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-mullvad -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -d 10.2.0.2/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -d 10.77.3.1/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -i portals0 -g PORTALS_PREROUTING_4
@@ -140,7 +141,7 @@ COMMIT
 -A PORTALS_PREROUTING_4 -i to-mullvad -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_5
 -A PORTALS_PREROUTING_4 -i to-mullvad -m conntrack --ctdir ORIGINAL -j DROP
 -A PORTALS_PREROUTING_5 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -i to-mullvad -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-mullvad -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
@@ -160,9 +161,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-mullvad -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-mullvad -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-mullvad -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -188,8 +188,8 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-mullvad -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-mullvad -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-mullvad -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING_1 -o portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -199,6 +199,7 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o portals0 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING_1 -o to-mullvad -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_1 -o to-mullvad -j CONNMARK --set-xmark 0x8000000/0x8000000
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat

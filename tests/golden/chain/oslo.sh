@@ -59,7 +59,7 @@ table inet portals {
 	}
 	set ways {
 		type ifname . mark
-		elements = { "portals0" . 0x21000000, "to-mullvad" . 0x24000000 }
+		elements = { "portals0" . 0x21000000, "to-mullvad" . 0x2c000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
@@ -67,8 +67,8 @@ table inet portals {
 		tcp flags & (syn | rst) == syn iifname "portals0" meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn oifname "to-mullvad" meta nfproto ipv4 tcp option maxseg size set 1380
 		tcp flags & (syn | rst) == syn iifname "to-mullvad" meta nfproto ipv4 tcp option maxseg size set 1380
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
@@ -105,9 +105,9 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -116,8 +116,8 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != @tunnels accept
 		udp dport 67-68 oifname @tunnels drop
 		meta nfproto ipv6 accept
@@ -125,6 +125,7 @@ table inet portals {
 		ct mark set ct mark & 0x90ffffff | 0x20000000
 		oifname "portals0" ct mark set ct mark & 0xfeffffff | 0x1000000
 		oifname "to-mullvad" ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "to-mullvad" ct mark set ct mark & 0xf7ffffff | 0x8000000
 	}
 }
 EOF

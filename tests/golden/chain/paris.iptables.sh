@@ -18,10 +18,10 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-rome -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_2
@@ -131,10 +131,10 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-rome -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-rome -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-oslo -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-rome -g PORTALS_POSTROUTING_2
@@ -152,11 +152,11 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-rome -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_2 -o to-rome -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-rome -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-rome -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i portals0 -j RETURN
@@ -210,10 +210,9 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o wan -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-rome -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-rome -g PORTALS_FORWARD_1
@@ -244,9 +243,9 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-rome -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-rome -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-oslo -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-rome -g PORTALS_POSTROUTING_1

@@ -5,14 +5,15 @@ cd '/etc/portals'
 iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
@@ -26,9 +27,25 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD ! -i to-paris -j RETURN
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD -d 0.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 10.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 100.64.0.0/10 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 127.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 169.254.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 172.16.0.0/12 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 192.0.0.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 192.0.2.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 192.88.99.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 192.168.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 198.18.0.0/15 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 198.51.100.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 203.0.113.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 240.0.0.0/4 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD_1 -d 198.51.100.0/24 -j RETURN
+-A PORTALS_FORWARD_1 -j DROP
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
@@ -59,13 +76,13 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -m mark --mark 0x0/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -86,10 +103,10 @@ COMMIT
 -A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j DROP
+-A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-paris -j RETURN
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_3
@@ -130,9 +147,8 @@ ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
@@ -161,13 +177,13 @@ COMMIT
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o to-paris -m mark --mark 0x0/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN

@@ -16,6 +16,10 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
+	set homes {
+		type ipv4_addr; flags interval
+		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
+	}
 	set inner {
 		type ifname
 		elements = { "lo", "to-paris" }
@@ -48,6 +52,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set outer {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.0/24 }
+	}
 	set own {
 		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
@@ -72,8 +80,8 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
 		ip daddr @network oifname "to-paris" ether saddr @device-macs accept
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
@@ -85,6 +93,7 @@ table inet portals {
 		iifname != "to-paris" accept
 		udp dport 67-68 iifname "to-paris" drop
 		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
 		iifname "to-paris" ct direction reply ct state established,related accept
 		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
 		iifname "to-paris" drop
@@ -124,9 +133,9 @@ table inet portals {
 		meta mark & 0x80000000 == 0x0 udp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x80000000 == 0x0 tcp dport 53 ip daddr @own ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != "to-paris" accept
 		ip daddr @guarded iifname != @inner drop
 		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -135,13 +144,13 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		meta mark & 0x80000000 == 0x0 oifname != "to-paris" accept
 		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
 		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept
-		ct mark & 0x80000000 == 0x80000000 oifname "to-paris" ct mark set ct mark & 0xdfffffff | 0x20000000
+		ct mark & 0x80000000 == 0x80000000 oifname "to-paris" ct mark set ct mark & 0x9fffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
 		oifname "to-paris" ct mark set ct mark & 0x90ffffff | 0x23000000
 	}

@@ -16,6 +16,10 @@ table inet portals {
 		type ipv4_addr
 		elements = { 10.77.1.1 }
 	}
+	set homes {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
+	}
 	set inner {
 		type ifname
 		elements = { "lo", "to-paris" }
@@ -35,6 +39,10 @@ table inet portals {
 	set network {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
+	}
+	set outer {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.0/24 }
 	}
 	set own-ends {
 		type ipv4_addr
@@ -57,7 +65,7 @@ table inet portals {
 		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname "to-paris" accept
 		oifname . ip saddr @device-ways-32 accept
@@ -66,6 +74,7 @@ table inet portals {
 		iifname != "to-paris" accept
 		udp dport 67-68 iifname "to-paris" drop
 		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
 		iifname "to-paris" ct direction reply ct state established,related accept
 		iifname "to-paris" ip daddr 192.168.1.0/24 accept
 		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
@@ -97,8 +106,8 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0xef000000 == 0x23000000 iifname "to-paris" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != "to-paris" accept
 		ip daddr @guarded iifname != @inner drop
 		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -108,7 +117,7 @@ table inet portals {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0xef000000 == 0x23000000 oifname "to-paris" accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != "to-paris" accept
 		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept

@@ -41,7 +41,7 @@ table inet portals {
 		tcp flags & (syn | rst) == syn oifname "portals0" meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname "portals0" meta nfproto ipv4 tcp option maxseg size set 1240
 		ct mark & 0xef000000 == 0x21000000 ct direction original oifname "portals0" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "wan" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "wan" accept
 		ip saddr 10.77.0.0/16 iifname != "portals0" drop
 		iifname != "portals0" accept
 		udp dport 67-68 iifname "portals0" drop
@@ -74,8 +74,8 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0xef000000 == 0x21000000 iifname "portals0" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "portals0" drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "portals0" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "portals0" drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != "portals0" drop
 		ip daddr != 10.77.0.0/16 iifname != "portals0" accept
 		ip daddr @guarded iifname != @inner drop
 		ct direction reply meta nfproto ipv4 iifname "portals0" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop

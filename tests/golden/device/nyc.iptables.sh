@@ -5,13 +5,14 @@ cd '/etc/portals'
 iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.64/27 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
@@ -24,9 +25,13 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD ! -i to-paris -j RETURN
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD -d 192.168.1.50/32 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
+-A PORTALS_FORWARD -d 192.168.1.64/27 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD_1 -d 198.51.100.0/24 -j RETURN
+-A PORTALS_FORWARD_1 -j DROP
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.64/27 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -75,7 +80,7 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
@@ -84,8 +89,8 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j DROP
+-A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-paris -j RETURN
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
@@ -122,7 +127,6 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD ! -i to-paris -j RETURN
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP

@@ -25,9 +25,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
 -A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
@@ -111,9 +111,9 @@ COMMIT
 :PORTALS_PREROUTING_5 - [0:0]
 :PORTALS_PREROUTING_6 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-work -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -129,11 +129,12 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x8000000/0x8000000
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -d 10.2.0.2/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -d 10.77.1.64/26 -j PORTALS_PREROUTING_3
@@ -160,7 +161,7 @@ COMMIT
 -A PORTALS_PREROUTING_4 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
 -A PORTALS_PREROUTING_4 -i to-work -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_6
 -A PORTALS_PREROUTING_5 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_5 -i to-work -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-work -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_5 -j DROP
 -A PORTALS_PREROUTING_6 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
@@ -194,9 +195,9 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1320
 -A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1320
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s fd77:1:2::/48 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
@@ -278,9 +279,9 @@ COMMIT
 :PORTALS_PREROUTING_7 - [0:0]
 :PORTALS_PREROUTING_8 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-work -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -296,12 +297,13 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x8000000/0x8000000
 -A PORTALS_PREROUTING -s 2620:fe::fe/128 -d fd77:1:2:100::1/128 -i to-paris -p ipv6-icmp -j MARK --set-xmark 0x8f000000/0x8f000000
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s fd77:1:2:101::/64 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s fd77:1:2::/48 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s fd77:1:2:101::/64 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s fd77:1:2::/48 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING ! -d fd77:1:2::/48 -g PORTALS_PREROUTING_8
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i eth1 -j RETURN
@@ -330,7 +332,7 @@ COMMIT
 -A PORTALS_PREROUTING_5 -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING_5 -i to-work -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING_6 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_6 -i to-work -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-work -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -s fd77:1:2:200::/56 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_7 -j DROP

@@ -119,7 +119,7 @@ table inet portals {
 	}
 	set ways {
 		type ifname . mark
-		elements = { "to-paris" . 0x23000000, "to-work" . 0x24000000 }
+		elements = { "to-paris" . 0x23000000, "to-work" . 0x2c000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
@@ -131,8 +131,8 @@ table inet portals {
 		tcp flags & (syn | rst) == syn iifname "to-work" meta nfproto ipv4 tcp option maxseg size set 1340
 		tcp flags & (syn | rst) == syn oifname "to-work" meta nfproto ipv6 tcp option maxseg size set 1320
 		tcp flags & (syn | rst) == syn iifname "to-work" meta nfproto ipv6 tcp option maxseg size set 1320
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		iifname != @senders accept
@@ -202,12 +202,12 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		iifname "to-paris" ip6 saddr 2620:fe::fe ip6 daddr fd77:1:2:100::1 meta l4proto icmpv6 meta mark set meta mark & 0x70ffffff | 0x8f000000
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname != @tunnels drop
 		ip6 daddr != fd77:1:2::/48 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip6 daddr @guarded6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 drop
@@ -226,8 +226,8 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != @tunnels accept
 		udp dport 67-68 oifname @tunnels drop
 		udp dport 546-547 oifname @tunnels drop
@@ -236,6 +236,7 @@ table inet portals {
 		oifname "to-paris" ct mark set ct mark & 0xfeffffff | 0x1000000
 		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
 		oifname "to-work" ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname "to-work" ct mark set ct mark & 0xf7ffffff | 0x8000000
 	}
 }
 EOF

@@ -24,6 +24,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.1, 10.77.1.64/26 }
 	}
+	set homes {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
+	}
 	set inner {
 		type ifname
 		elements = { "lo", "to-oslo", "to-paris" }
@@ -47,6 +51,10 @@ table inet portals {
 	set network {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
+	}
+	set outer {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.0/24 }
 	}
 	set own-ends {
 		type ipv4_addr
@@ -88,8 +96,8 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
 		oifname . ip saddr @device-ways-32 accept
@@ -102,6 +110,7 @@ table inet portals {
 		iifname != @tunnels accept
 		udp dport 67-68 iifname @tunnels drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
@@ -150,10 +159,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -165,8 +174,8 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != @tunnels accept
 		udp dport 67-68 oifname @tunnels drop
 		meta nfproto ipv6 accept

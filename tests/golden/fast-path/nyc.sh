@@ -20,6 +20,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.1, 10.77.1.64/26 }
 	}
+	set homes {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
+	}
 	set inner {
 		type ifname
 		elements = { "lo", "to-paris" }
@@ -43,6 +47,10 @@ table inet portals {
 	set network {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
+	}
+	set outer {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.0/24 }
 	}
 	set own-ends {
 		type ipv4_addr
@@ -87,9 +95,9 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
-		ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" iifname != "eth0" flow add @fast
+		meta nfproto ipv4 ct mark & 0xef000000 == 0x23000000 ct direction original ct state established,related oifname "to-paris" iifname != "eth0" flow add @fast
 		ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname "to-paris" accept
 		oifname . ip saddr @device-ways-32 accept
@@ -102,6 +110,7 @@ table inet portals {
 		iifname != "to-paris" accept
 		udp dport 67-68 iifname "to-paris" drop
 		iifname "to-paris" oifname "eth0" ip daddr @network drop
+		iifname "to-paris" oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
 		iifname "to-paris" ct direction reply ct state established,related accept
 		iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
 		iifname "to-paris" drop
@@ -151,9 +160,9 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0xef000000 == 0x23000000 iifname "to-paris" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -166,7 +175,7 @@ table inet portals {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0xef000000 == 0x23000000 oifname "to-paris" accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != "to-paris" accept
 		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept
@@ -211,9 +220,9 @@ delete flowtable inet portals fast
 add flowtable inet portals fast { hook ingress priority 0; devices = { "eth1", "to-paris" }; }
 add rule inet portals forward tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 add rule inet portals forward tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
-add rule inet portals forward ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" iifname != "eth0" flow add @fast
+add rule inet portals forward meta nfproto ipv4 ct mark & 0xef000000 == 0x23000000 ct direction original ct state established,related oifname "to-paris" iifname != "eth0" flow add @fast
 add rule inet portals forward ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" accept
-add rule inet portals forward ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+add rule inet portals forward ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 add rule inet portals forward ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 add rule inet portals forward ip saddr @device-addresses ip daddr @network oifname "to-paris" accept
 add rule inet portals forward oifname . ip saddr @device-ways-32 accept
@@ -226,6 +235,7 @@ add rule inet portals forward iifname "eth1" reject with icmpx admin-prohibited
 add rule inet portals forward iifname != "to-paris" accept
 add rule inet portals forward udp dport 67-68 iifname "to-paris" drop
 add rule inet portals forward iifname "to-paris" oifname "eth0" ip daddr @network drop
+add rule inet portals forward iifname "to-paris" oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
 add rule inet portals forward iifname "to-paris" ct direction reply ct state established,related accept
 add rule inet portals forward iifname "to-paris" ip saddr @inside reject with icmpx admin-prohibited
 add rule inet portals forward iifname "to-paris" drop

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
+:PORTALS_FORWARD_3 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
@@ -14,9 +15,9 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_2 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -i eth0 -o eth1 -m connmark --mark 0x10000000/0x10000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -o eth0 -p tcp -m tcp --dport 1:65535 -m conntrack --ctdir REPLY -m connmark --mark 0x10000000/0x10000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -o eth0 -p udp -m udp --dport 1:65535 -m conntrack --ctdir REPLY -m connmark --mark 0x10000000/0x10000000 -j RETURN
@@ -47,9 +48,25 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_2 ! -i to-paris -j RETURN
 -A PORTALS_FORWARD_2 -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD_2 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_2 -d 0.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 10.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 100.64.0.0/10 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 127.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 169.254.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 172.16.0.0/12 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 192.0.0.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 192.0.2.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 192.88.99.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 192.168.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 198.18.0.0/15 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 198.51.100.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 203.0.113.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
+-A PORTALS_FORWARD_2 -d 240.0.0.0/4 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_3
 -A PORTALS_FORWARD_2 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_2 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_2 -i to-paris -j DROP
+-A PORTALS_FORWARD_3 -d 198.51.100.0/24 -j RETURN
+-A PORTALS_FORWARD_3 -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
@@ -121,13 +138,13 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -m mark --mark 0x0/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -152,12 +169,12 @@ COMMIT
 -A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
@@ -220,9 +237,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i eth0 -o eth1 -m connmark --mark 0x10000000/0x10000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -o eth0 -p tcp -m tcp --dport 1:65535 -m conntrack --ctdir REPLY -m connmark --mark 0x10000000/0x10000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -o eth0 -p udp -m udp --dport 1:65535 -m conntrack --ctdir REPLY -m connmark --mark 0x10000000/0x10000000 -j RETURN
@@ -284,13 +300,13 @@ COMMIT
 :PORTALS_POSTROUTING_1 - [0:0]
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o to-paris -m mark --mark 0x0/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -j CONNMARK --set-xmark 0x23000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN

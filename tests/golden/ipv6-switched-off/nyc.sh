@@ -103,7 +103,7 @@ table inet portals {
 		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv6 tcp option maxseg size set 1220
 		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv6 tcp option maxseg size set 1220
 		ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		ip6 saddr fd77:1:2::/48 iifname != @senders drop
 		iifname != @senders accept
@@ -170,10 +170,10 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0xef000000 == 0x23000000 iifname "to-paris" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != "to-paris" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip6 daddr != fd77:1:2::/48 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
@@ -190,7 +190,7 @@ table inet portals {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0xef000000 == 0x23000000 oifname "to-paris" accept
-		ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != "to-paris" accept
 		udp dport 67-68 oifname "to-paris" drop
 		udp dport 546-547 oifname "to-paris" drop

@@ -77,7 +77,7 @@ table inet portals {
 		tcp flags & (syn | rst) == syn oifname "to-nyc" meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname "to-nyc" meta nfproto ipv4 tcp option maxseg size set 1240
 		ct mark & 0xef000000 == 0x22000000 ct direction original oifname "to-nyc" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @senders accept
 		meta nfproto ipv6 iifname "eth1" reject with icmpx admin-prohibited
@@ -134,9 +134,9 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0xef000000 == 0x22000000 iifname "to-nyc" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-nyc" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != "to-nyc" drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ct direction reply meta nfproto ipv4 iifname "to-nyc" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -149,7 +149,7 @@ table inet portals {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0xef000000 == 0x22000000 oifname "to-nyc" accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != "to-nyc" accept
 		udp dport 67-68 oifname "to-nyc" drop
 		meta nfproto ipv6 accept

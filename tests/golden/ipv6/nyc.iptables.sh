@@ -10,6 +10,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_3 - [0:0]
 :PORTALS_FORWARD_4 - [0:0]
 :PORTALS_FORWARD_5 - [0:0]
+:PORTALS_FORWARD_6 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
@@ -19,11 +20,11 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
@@ -59,32 +60,48 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_3 -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
 -A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 0.0.0.0/8 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 10.0.0.0/8 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 100.64.0.0/10 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 127.0.0.0/8 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 169.254.0.0/16 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 172.16.0.0/12 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.0.0.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.0.2.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.88.99.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.168.0.0/16 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 198.18.0.0/15 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 198.51.100.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 203.0.113.0/24 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 240.0.0.0/4 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 0.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 10.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 100.64.0.0/10 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 127.0.0.0/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 169.254.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 172.16.0.0/12 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.0.0.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.0.2.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.88.99.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.168.0.0/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 198.18.0.0/15 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 198.51.100.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 203.0.113.0/24 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 240.0.0.0/4 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
 -A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD_3 -d 192.168.1.0/24 -i to-paris -j RETURN
--A PORTALS_FORWARD_3 -i to-paris -o eth0 -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -i to-paris -o eth0 -j PORTALS_FORWARD_5
 -A PORTALS_FORWARD_3 -i to-paris -o eth0 -j RETURN
--A PORTALS_FORWARD_3 -s 10.77.1.3/32 -i portals0 -o eth0 -j PORTALS_FORWARD_5
+-A PORTALS_FORWARD_3 -s 10.77.1.3/32 -i portals0 -o eth0 -j PORTALS_FORWARD_6
 -A PORTALS_FORWARD_3 -s 10.77.1.3/32 -i portals0 -o eth0 -j RETURN
 -A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_3 -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_3 -i portals0 -j DROP
 -A PORTALS_FORWARD_3 -i to-paris -j DROP
--A PORTALS_FORWARD_4 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_FORWARD_4 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_4 -d 198.51.100.0/24 -j RETURN
+-A PORTALS_FORWARD_4 -j DROP
 -A PORTALS_FORWARD_5 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_5 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_5 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
@@ -99,6 +116,20 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_5 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_5 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD_5 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 0.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 10.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 100.64.0.0/10 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 127.0.0.0/8 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 169.254.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 172.16.0.0/12 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 192.0.0.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 192.0.2.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 192.88.99.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 192.168.0.0/16 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 198.18.0.0/15 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 198.51.100.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 203.0.113.0/24 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_6 -d 240.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -185,11 +216,11 @@ COMMIT
 :PORTALS_PREROUTING_8 - [0:0]
 :PORTALS_PREROUTING_9 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_5
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -202,8 +233,8 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x21000000/0x6f000000
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x21000000/0x6f000000
@@ -230,14 +261,14 @@ COMMIT
 -A PORTALS_PREROUTING -d 192.0.2.0/24 -i eth2 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.128/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_9
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
@@ -328,6 +359,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_3 - [0:0]
 :PORTALS_FORWARD_4 - [0:0]
 :PORTALS_FORWARD_5 - [0:0]
+:PORTALS_FORWARD_6 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -336,11 +368,11 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d 2001:db8:1:2::/64 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d fd77:1:2::/48 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d fd77:1:2::/48 -o to-paris -j RETURN
@@ -376,30 +408,44 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_3 -s fd77:1:2:100::2/128 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_3 -d fd77:1:2::/48 -i portals0 -o eth0 -j DROP
 -A PORTALS_FORWARD_3 -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d ::/80 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 64:ff9b:1::/48 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 100::/63 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 2001::/23 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 2001:db8::/32 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 2002::/16 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 3fff::/20 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 5f00::/16 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d fc00::/7 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d fe80::/10 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d fec0::/10 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d ff00::/8 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d ::/80 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 64:ff9b:1::/48 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 100::/63 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 2001::/23 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 2001:db8::/32 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 2002::/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 3fff::/20 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 5f00::/16 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d fc00::/7 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d fe80::/10 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d fec0::/10 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d ff00::/8 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
 -A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -d 2001:db8:1:2::/64 -i portals0 -j RETURN
 -A PORTALS_FORWARD_3 -d 2001:db8:1:2::/64 -i to-paris -j RETURN
--A PORTALS_FORWARD_3 -i to-paris -o eth0 -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -i to-paris -o eth0 -j PORTALS_FORWARD_5
 -A PORTALS_FORWARD_3 -i to-paris -o eth0 -j RETURN
--A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j PORTALS_FORWARD_5
+-A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j PORTALS_FORWARD_6
 -A PORTALS_FORWARD_3 -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j RETURN
 -A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_3 -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_3 -i portals0 -j DROP
 -A PORTALS_FORWARD_3 -i to-paris -j DROP
--A PORTALS_FORWARD_4 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d 2001::/23 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d 2001:db8::/32 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d 2002::/16 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d 3fff::/20 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d 5f00::/16 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d fc00::/7 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD_4 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_4 -d 2001:db8:1::/64 -j RETURN
+-A PORTALS_FORWARD_4 -j DROP
 -A PORTALS_FORWARD_5 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_5 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_5 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
@@ -412,6 +458,18 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_5 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_5 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD_5 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d ::/80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d 64:ff9b:1::/48 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d 100::/63 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d 2001::/23 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d 2001:db8::/32 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d 2002::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d 3fff::/20 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d 5f00::/16 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d fc00::/7 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d fe80::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d fec0::/10 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD_6 -d ff00::/8 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -489,11 +547,11 @@ COMMIT
 :PORTALS_PREROUTING_8 - [0:0]
 :PORTALS_PREROUTING_9 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m mark --mark 0x0/0x80000000 -g PORTALS_POSTROUTING_5
 -A PORTALS_POSTROUTING -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -506,8 +564,8 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING_2 -o portals0 -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_POSTROUTING_2 -o to-paris -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
--A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING_2 -o portals0 -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
+-A PORTALS_POSTROUTING_2 -o to-paris -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x60000000
 -A PORTALS_POSTROUTING_2 -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING_2 -o portals0 -j CONNMARK --set-xmark 0x21000000/0x6f000000
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x21000000/0x6f000000
@@ -530,14 +588,14 @@ COMMIT
 -A PORTALS_PREROUTING -d 2620:4f:8000::/48 -i eth2 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s fd77:1:2:101::/64 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s fd77:1:2:102::/64 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s fd77:1:2::/48 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s fd77:1:2:101::/64 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s fd77:1:2:102::/64 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s fd77:1:2::/48 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING ! -d fd77:1:2::/48 -g PORTALS_PREROUTING_9
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_4
 -A PORTALS_PREROUTING_1 -d 2001:db8:1:2::/64 -j RETURN

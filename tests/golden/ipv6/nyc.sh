@@ -52,6 +52,14 @@ table inet portals {
 		type ipv6_addr
 		elements = { fd77:1:2:100::1 }
 	}
+	set homes {
+		type ipv4_addr; flags interval
+		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
+	}
+	set homes6 {
+		type ipv6_addr; flags interval
+		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
+	}
 	set inner {
 		type ifname
 		elements = { "lo", "portals0", "to-paris" }
@@ -136,6 +144,14 @@ table inet portals {
 		type ipv6_addr; flags interval
 		elements = { fd77:1:2:101::/64, fd77:1:2:102::/64 }
 	}
+	set outer {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.0/24 }
+	}
+	set outer6 {
+		type ipv6_addr; flags interval
+		elements = { 2001:db8:1::/64 }
+	}
 	set own {
 		type ipv4_addr
 		elements = { 192.168.1.1, 198.51.100.2 }
@@ -202,8 +218,8 @@ table inet portals {
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn oifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
 		tcp flags & (syn | rst) == syn iifname @tunnels meta nfproto ipv6 tcp option maxseg size set 1220
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
 		ip daddr @local oifname != "eth0" ether saddr @device-macs accept
@@ -238,6 +254,8 @@ table inet portals {
 		iifname "portals0" ip6 saddr fd77:1:2:100::2 reject with icmpx admin-prohibited
 		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
+		iifname @tunnels oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
+		iifname @tunnels oifname "eth0" ct direction reply ip6 daddr @homes6 ip6 daddr != @outer6 drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip6 daddr 2001:db8:1:2::/64 accept
@@ -323,12 +341,12 @@ table inet portals {
 		meta mark & 0x80000000 == 0x0 tcp dport 443 iifname "eth2" ip6 daddr 2620:4f:8000::/48 meta mark set meta mark & 0x70ffffff | 0x81000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x81000000 ct mark set ct mark & 0x70ffffff | 0x81000000
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip6 saddr & ffff:ffff:ffff:ffff:: @lan6-64 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname != @tunnels drop
 		ip daddr != 10.77.0.0/16 iifname != @watched accept
 		ip6 daddr != fd77:1:2::/48 iifname != @watched accept
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
@@ -351,14 +369,14 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		meta mark & 0x80000000 == 0x0 oifname != @tunnels accept
 		meta mark & 0x8f000000 == 0x80000000 ct direction original oifname != @inner drop
 		meta mark & 0x8f000000 == 0x81000000 ct direction original oifname != @inner drop
 		udp dport 67-68 oifname @tunnels drop
 		udp dport 546-547 oifname @tunnels drop
-		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0xdfffffff | 0x20000000
+		ct mark & 0x80000000 == 0x80000000 oifname @tunnels ct mark set ct mark & 0x9fffffff | 0x20000000
 		ct mark & 0x80000000 == 0x80000000 accept
 		oifname @tunnels ct mark set ct mark & 0x90ffffff | 0x21000000
 		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000

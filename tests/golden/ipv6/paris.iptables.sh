@@ -15,7 +15,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -g PORTALS_FORWARD_4
 -A PORTALS_FORWARD -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -s 10.77.0.0/16 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
@@ -100,7 +100,7 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 546:547 -j DROP
@@ -110,8 +110,8 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j DROP
+-A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
@@ -150,7 +150,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -g PORTALS_FORWARD_4
+-A PORTALS_FORWARD -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -g PORTALS_FORWARD_4
 -A PORTALS_FORWARD -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -s fd77:1:2::/48 ! -i to-nyc -j DROP
 -A PORTALS_FORWARD_1 ! -i to-nyc -j RETURN
@@ -229,7 +229,7 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -o to-nyc -p udp -m udp --dport 546:547 -j DROP
@@ -239,8 +239,8 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-nyc -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x22000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j DROP
+-A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d fd77:1:2::/48 ! -i to-nyc -j RETURN
 -A PORTALS_PREROUTING -d fd77:1:2:200::1/128 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2

@@ -75,7 +75,7 @@ table inet portals {
 		tcp flags & (syn | rst) == syn oifname "to-nyc" meta nfproto ipv6 tcp option maxseg size set 1220
 		tcp flags & (syn | rst) == syn iifname "to-nyc" meta nfproto ipv6 tcp option maxseg size set 1220
 		ct mark & 0xef000000 == 0x22000000 ct direction original oifname "to-nyc" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" oifname != "he-ipv6" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 oifname != "eth0" oifname != "he-ipv6" accept
 		ip saddr 10.77.0.0/16 iifname != "to-nyc" drop
 		ip6 saddr fd77:1:2::/48 iifname != "to-nyc" drop
 		iifname != "to-nyc" accept
@@ -140,9 +140,9 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0xef000000 == 0x22000000 iifname "to-nyc" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-nyc" drop
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != "to-nyc" drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != "to-nyc" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-nyc" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip6 saddr fd77:1:2::/48 iifname != "to-nyc" drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname != "to-nyc" drop
 		ip daddr != 10.77.0.0/16 iifname != "to-nyc" accept
 		ip6 daddr != fd77:1:2::/48 iifname != "to-nyc" accept
 		ip daddr @guarded iifname != @inner drop
@@ -155,7 +155,7 @@ table inet portals {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0xef000000 == 0x22000000 oifname "to-nyc" accept
-		ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != "to-nyc" accept
 		udp dport 67-68 oifname "to-nyc" drop
 		udp dport 546-547 oifname "to-nyc" drop

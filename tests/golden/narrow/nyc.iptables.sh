@@ -16,9 +16,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1176
 -A PORTALS_FORWARD -o to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-oslo -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_2
@@ -96,9 +96,9 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-oslo -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
@@ -112,11 +112,11 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_2 -o to-oslo -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-oslo -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i eth1 -j RETURN
@@ -170,9 +170,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-oslo -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-oslo -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
@@ -213,8 +212,8 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-oslo -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-oslo -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING_1 -o to-oslo -p udp -m udp --dport 67:68 -j DROP

@@ -45,7 +45,7 @@ table inet portals {
 		tcp flags & (syn | rst) == syn oifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		tcp flags & (syn | rst) == syn iifname "to-paris" meta nfproto ipv4 tcp option maxseg size set 1240
 		ct mark & 0xef000000 == 0x23000000 ct direction original oifname "to-paris" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != "to-paris" drop
 		iifname != "to-paris" accept
 		udp dport 67-68 iifname "to-paris" drop
@@ -89,8 +89,8 @@ table inet portals {
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
 		ct direction reply ct mark & 0xef000000 == 0x23000000 iifname "to-paris" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != "to-paris" drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != "to-paris" drop
 		ip daddr != 10.77.0.0/16 iifname != "to-paris" accept
 		ip daddr @guarded iifname != @inner drop
 		ct direction reply meta nfproto ipv4 iifname "to-paris" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -100,7 +100,7 @@ table inet portals {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
 		ct mark & 0xef000000 == 0x23000000 oifname "to-paris" accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != "to-paris" accept
 		udp dport 67-68 oifname "to-paris" drop
 		meta nfproto ipv6 accept

@@ -17,6 +17,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_FORWARD_3 - [0:0]
+:PORTALS_FORWARD_4 - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
@@ -29,11 +30,11 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
 -A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2d000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
@@ -70,6 +71,10 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
 -A PORTALS_FORWARD_3 -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
+-A PORTALS_FORWARD_3 -d 192.168.1.50/32 -i portals0 -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.168.1.50/32 -i to-paris -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.168.1.50/32 -i to-swiss -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
+-A PORTALS_FORWARD_3 -d 192.168.1.50/32 -i to-work -o eth0 -m conntrack --ctdir REPLY -j PORTALS_FORWARD_4
 -A PORTALS_FORWARD_3 -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD_3 -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -88,6 +93,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_3 -i to-paris -j DROP
 -A PORTALS_FORWARD_3 -i to-swiss -j DROP
 -A PORTALS_FORWARD_3 -i to-work -j DROP
+-A PORTALS_FORWARD_4 -d 198.51.100.0/24 -j RETURN
+-A PORTALS_FORWARD_4 -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
@@ -169,11 +176,11 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 :PORTALS_PREROUTING_7 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2d000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o to-swiss -g PORTALS_POSTROUTING_2
@@ -196,13 +203,15 @@ COMMIT
 -A PORTALS_POSTROUTING_2 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_2 -o to-swiss -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_POSTROUTING_2 -o to-swiss -j CONNMARK --set-xmark 0x8000000/0x8000000
+-A PORTALS_POSTROUTING_2 -o to-work -j CONNMARK --set-xmark 0x8000000/0x8000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-work -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2d000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -d 10.2.0.2/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_4
@@ -251,8 +260,8 @@ COMMIT
 -A PORTALS_PREROUTING_5 -i to-work -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
 -A PORTALS_PREROUTING_6 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_6 -i to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING_6 -i to-work -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-swiss -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-work -m connmark --mark 0x2d000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_6 -j DROP
 -A PORTALS_PREROUTING_7 -s 10.77.2.0/24 -i to-paris -j RETURN
 -A PORTALS_PREROUTING_7 -j DROP
@@ -285,11 +294,10 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-work -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2d000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
@@ -351,10 +359,10 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x25000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-work -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x2d000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-swiss -g PORTALS_POSTROUTING_1
@@ -372,6 +380,8 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_POSTROUTING_1 -o to-swiss -j CONNMARK --set-xmark 0x4000000/0x4000000
 -A PORTALS_POSTROUTING_1 -o to-work -j CONNMARK --set-xmark 0x4000000/0x4000000
+-A PORTALS_POSTROUTING_1 -o to-swiss -j CONNMARK --set-xmark 0x8000000/0x8000000
+-A PORTALS_POSTROUTING_1 -o to-work -j CONNMARK --set-xmark 0x8000000/0x8000000
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat

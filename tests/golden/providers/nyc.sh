@@ -21,6 +21,10 @@ table inet portals {
 		type ifname
 		elements = { "to-swiss", "to-work" }
 	}
+	set bit-3 {
+		type ifname
+		elements = { "to-swiss", "to-work" }
+	}
 	set device-addresses {
 		type ipv4_addr
 		elements = { 192.168.1.50 }
@@ -44,6 +48,10 @@ table inet portals {
 	set guarded {
 		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.1.1 }
+	}
+	set homes {
+		type ipv4_addr
+		elements = { 192.168.1.50 }
 	}
 	set inner {
 		type ifname
@@ -85,6 +93,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.64/26 }
 	}
+	set outer {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.0/24 }
+	}
 	set own-ends {
 		type ipv4_addr
 		elements = { 10.2.0.2, 10.77.1.1 }
@@ -123,7 +135,7 @@ table inet portals {
 	}
 	set ways {
 		type ifname . mark
-		elements = { "portals0" . 0x21000000, "to-paris" . 0x23000000, "to-swiss" . 0x24000000, "to-work" . 0x25000000 }
+		elements = { "portals0" . 0x21000000, "to-paris" . 0x23000000, "to-swiss" . 0x2c000000, "to-work" . 0x2d000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
@@ -133,8 +145,8 @@ table inet portals {
 		tcp flags & (syn | rst) == syn iifname "to-work" meta nfproto ipv4 tcp option maxseg size set 1340
 		tcp flags & (syn | rst) == syn oifname "to-swiss" meta nfproto ipv4 tcp option maxseg size set 1380
 		tcp flags & (syn | rst) == syn iifname "to-swiss" meta nfproto ipv4 tcp option maxseg size set 1380
-		ct mark & 0x20000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original oifname . ct mark & 0xef000000 @ways accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @local oifname != "eth0" accept
 		ip saddr @device-addresses ip daddr @network oifname @tunnels accept
 		oifname . ip saddr @device-ways-32 accept
@@ -150,6 +162,7 @@ table inet portals {
 		iifname "portals0" ip saddr 10.77.1.2 oifname "to-swiss" accept
 		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
 		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels oifname "eth0" ct direction reply ip daddr @homes ip daddr != @outer drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @providers drop
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
@@ -203,10 +216,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 iifname . ct mark & 0xef000000 @ways accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != @tunnels drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
 		iifname != @watched accept
@@ -220,8 +233,8 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0x20000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0x60000000 == 0x20000000 oifname . ct mark & 0xef000000 @ways accept
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != @tunnels accept
 		udp dport 67-68 oifname @tunnels drop
 		meta nfproto ipv6 accept
@@ -230,6 +243,7 @@ table inet portals {
 		oifname @bit-0 ct mark set ct mark & 0xfeffffff | 0x1000000
 		oifname "to-paris" ct mark set ct mark & 0xfdffffff | 0x2000000
 		oifname @bit-2 ct mark set ct mark & 0xfbffffff | 0x4000000
+		oifname @bit-3 ct mark set ct mark & 0xf7ffffff | 0x8000000
 	}
 }
 EOF

@@ -20,7 +20,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_GUARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD_GUARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 ! -i portals0 -j DROP
 -A PORTALS_FORWARD_GUARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD_GUARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -65,8 +65,8 @@ COMMIT
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x21000000/0x6f000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s 10.77.0.0/16 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j DROP
+-A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -d 10.77.3.1/32 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
@@ -111,7 +111,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD_GUARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD_GUARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
 -A PORTALS_FORWARD_GUARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD_GUARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD_GUARD -s fd77:1:2::/48 ! -i portals0 -j DROP
 -A PORTALS_FORWARD_GUARD ! -i portals0 -j RETURN
 -A PORTALS_FORWARD_GUARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
@@ -155,8 +155,8 @@ COMMIT
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
 -A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x21000000/0x6f000000
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
--A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s fd77:1:2::/48 ! -i portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j DROP
+-A PORTALS_PREROUTING ! -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d fd77:1:2::/48 ! -i portals0 -j RETURN
 -A PORTALS_PREROUTING -d fd77:1:2:300::1/128 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2

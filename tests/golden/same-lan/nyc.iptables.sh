@@ -19,9 +19,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_2
@@ -144,9 +144,9 @@ COMMIT
 -A PORTALS_POSTROUTING -d 10.78.2.0/24 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -d 10.79.2.9/32 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_2
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_2
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_3
 -A PORTALS_POSTROUTING_1 -o portals0 -j RETURN
@@ -163,11 +163,11 @@ COMMIT
 -A PORTALS_POSTROUTING_3 -o to-paris -j CONNMARK --set-xmark 0x2000000/0x2000000
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i portals0 -j DROP
 -A PORTALS_PREROUTING -d 192.168.1.0/24 -i to-paris -j DROP
--A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth2 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_8
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_3
 -A PORTALS_PREROUTING_1 -i eth2 -j RETURN
@@ -234,9 +234,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_FORWARD_2 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i eth2 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i portals0 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
@@ -277,8 +276,8 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x20000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x20000000/0x60000000 -m connmark --mark 0x23000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o portals0 -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -g PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING_1 -o portals0 -p udp -m udp --dport 67:68 -j DROP

@@ -15,7 +15,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o ppp0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD ! -o ppp0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_2
@@ -81,7 +81,7 @@ COMMIT
 :PORTALS_PREROUTING_6 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-paris -j RETURN
 -A PORTALS_POSTROUTING -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
@@ -90,9 +90,9 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -o to-paris -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.200.0/23 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -s 10.77.200.0/23 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING ! -d 10.77.0.0/16 -g PORTALS_PREROUTING_6
 -A PORTALS_PREROUTING -g PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING_1 -i eth1 -j RETURN
@@ -136,7 +136,6 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x23000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o ppp0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-paris -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited

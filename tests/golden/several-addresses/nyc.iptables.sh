@@ -22,8 +22,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT_2 - [0:0]
 -A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
--A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_2
 -A PORTALS_FORWARD -i to-swiss -g PORTALS_FORWARD_2
@@ -86,19 +86,19 @@ COMMIT
 :PORTALS_PREROUTING_3 - [0:0]
 :PORTALS_PREROUTING_4 - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x20000000 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -m connmark --mark 0x20000000/0x60000000 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING ! -o to-swiss -j RETURN
 -A PORTALS_POSTROUTING -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x24000000/0x6f000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x2c000000/0x6f000000
 -A PORTALS_POSTROUTING_1 -o lo -j RETURN
 -A PORTALS_POSTROUTING_1 -o to-swiss -j RETURN
 -A PORTALS_POSTROUTING_1 -j DROP
--A PORTALS_PREROUTING -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j RETURN
--A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_1
--A PORTALS_PREROUTING ! -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x2c000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.1.64/26 -i eth1 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j RETURN
+-A PORTALS_PREROUTING -s 10.77.0.0/16 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x60000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-swiss -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x60000000 -j DROP
 -A PORTALS_PREROUTING -d 10.8.0.1/32 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -d 10.8.0.2/32 -j PORTALS_PREROUTING_2
 -A PORTALS_PREROUTING -d 10.64.0.2/32 -j PORTALS_PREROUTING_2
@@ -119,7 +119,7 @@ COMMIT
 -A PORTALS_PREROUTING_3 -s 0.0.0.0/32 -i eth1 -j RETURN
 -A PORTALS_PREROUTING_3 -i eth1 -j DROP
 -A PORTALS_PREROUTING_3 -i to-swiss -m conntrack --ctdir ORIGINAL -j DROP
--A PORTALS_PREROUTING_4 -i to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_4 -i to-swiss -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_PREROUTING_4 -j DROP
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
@@ -143,8 +143,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_FORWARD_1 - [0:0]
 :PORTALS_INPUT - [0:0]
--A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x24000000/0xef000000 -j RETURN
--A PORTALS_FORWARD ! -o eth0 -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j RETURN
+-A PORTALS_FORWARD -o to-swiss -m conntrack --ctdir ORIGINAL -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_FORWARD -i eth1 -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD -i to-swiss -g PORTALS_FORWARD_1
 -A PORTALS_FORWARD_1 -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
@@ -178,12 +177,12 @@ COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
 -A PORTALS_POSTROUTING -m conntrack --ctdir REPLY -j RETURN
--A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x24000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-swiss -m connmark --mark 0x2c000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING ! -o to-swiss -j RETURN
 -A PORTALS_POSTROUTING -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_POSTROUTING -j RETURN
 -A PORTALS_POSTROUTING -m connmark --mark 0x80000000/0x80000000 -j RETURN
--A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x24000000/0x6f000000
+-A PORTALS_POSTROUTING -j CONNMARK --set-xmark 0x2c000000/0x6f000000
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat

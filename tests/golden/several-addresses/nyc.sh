@@ -75,14 +75,14 @@ table inet portals {
 	}
 	set ways {
 		type ifname . mark
-		elements = { "to-swiss" . 0x24000000 }
+		elements = { "to-swiss" . 0x2c000000 }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		tcp flags & (syn | rst) == syn oifname "to-swiss" meta nfproto ipv4 tcp option maxseg size set 1380
 		tcp flags & (syn | rst) == syn iifname "to-swiss" meta nfproto ipv4 tcp option maxseg size set 1380
-		ct mark & 0xef000000 == 0x24000000 ct direction original oifname "to-swiss" accept
-		ct direction reply ct mark & 0x20000000 == 0x20000000 oifname != "eth0" accept
+		ct mark & 0xef000000 == 0x2c000000 ct direction original oifname "to-swiss" accept
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 oifname != "eth0" accept
 		ip saddr 10.77.0.0/16 iifname != @senders drop
 		iifname != @senders accept
 		meta nfproto ipv6 iifname "eth1" reject with icmpx admin-prohibited
@@ -140,10 +140,10 @@ table inet portals {
 	}
 	chain marks {
 		type filter hook prerouting priority -150; policy accept;
-		ct direction reply ct mark & 0xef000000 == 0x24000000 iifname "to-swiss" accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
-		ct mark & 0x20000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
-		ct direction reply ct mark & 0x20000000 == 0x20000000 meta nfproto ipv4 iifname != "to-swiss" drop
+		ct direction reply ct mark & 0xef000000 == 0x2c000000 iifname "to-swiss" accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original iifname . ip saddr & 255.255.255.192 @lan-26 accept
+		ct mark & 0x60000000 == 0x20000000 ct direction original ip saddr 10.77.0.0/16 iifname != @senders drop
+		ct direction reply ct mark & 0x60000000 == 0x20000000 meta nfproto ipv4 iifname != "to-swiss" drop
 		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 		iifname != @watched accept
 		ct direction reply meta nfproto ipv4 iifname "to-swiss" iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
@@ -155,13 +155,13 @@ table inet portals {
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		ct direction reply accept
-		ct mark & 0xef000000 == 0x24000000 oifname "to-swiss" accept
-		meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 oifname != @inner drop
+		ct mark & 0xef000000 == 0x2c000000 oifname "to-swiss" accept
+		meta nfproto ipv4 ct mark & 0x60000000 == 0x20000000 oifname != @inner drop
 		oifname != "to-swiss" accept
 		udp dport 67-68 oifname "to-swiss" drop
 		meta nfproto ipv6 accept
 		ct mark & 0x80000000 == 0x80000000 accept
-		ct mark set ct mark & 0x90ffffff | 0x24000000
+		ct mark set ct mark & 0x90ffffff | 0x2c000000
 	}
 }
 EOF

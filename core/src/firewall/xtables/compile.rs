@@ -175,8 +175,8 @@ impl Spelling<'_> {
     }
 
     /// Splits the conditions of a rule that would have many lines: those that all of its lines share, and
-    /// those with several alternatives. Most packets then meet one line instead of all. Nothing is shared where
-    /// the lines are few.
+    /// those with several alternatives. Most packets then meet one line instead of all. Nothing is shared
+    /// where the lines are few.
     fn split(&self, conditions: &[Condition]) -> (Vec<Condition>, Vec<Condition>) {
         let (mut shared, mut listed, mut lines) = (Vec::new(), Vec::new(), 1);
         for condition in conditions {
