@@ -153,10 +153,11 @@ fn ending<'a>(evidence: &'a Evidence) -> (Ending, Option<&'a MetInHook>) {
         Ending::Here
     } else if matches!(evidence.packets, Packets::None(_)) {
         Ending::Untested
+    } else if !elsewhere.is_empty() && elsewhere != interface(evidence) {
+        // A rule that drops such an answer is not at fault.
+        Ending::Astray
     } else if answer.is_some() {
         return (Ending::Answer, answer);
-    } else if !elsewhere.is_empty() && elsewhere != interface(evidence) {
-        Ending::Astray
     } else if evidence.has_answer() {
         Ending::Works
     } else if evidence.tunnel.as_ref().is_some_and(|tunnel| !tunnel.is_up) {

@@ -163,7 +163,7 @@ pub(super) const FAULTS: [Fault; 22] = [
     },
     Fault { words: "The answer stops in the chain `{place}` of {owner}: {met}.", way_out: "" },
     Fault {
-        words: "The answer goes astray: it leaves by {elsewhere}, and {from} is on {in}.",
+        words: "The answer goes astray: it is routed to {elsewhere}, and {from} is on {in}.",
         way_out: "Look for a wrong route to {from}: `ip route get {from}`.",
     },
 ];

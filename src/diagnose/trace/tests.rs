@@ -298,8 +298,12 @@ const ENDINGS: &[(Ending, &str, Change)] = &[
         evidence.back = way(&[passed("forwards"), event("fw4 forward", EventKind::Drop)]);
         evidence.met[1] = vec![met(FORWARD, "inet mine back", "drop", true)];
     }),
-    (Ending::Astray, "leaves by uplink, and 192.168.1.50 is on lan0", |evidence| {
+    (Ending::Astray, "is routed to uplink, and 192.168.1.50 is on lan0", |evidence| {
         evidence.seen[2] = "uplink";
+    }),
+    (Ending::Astray, "is routed to uplink, and 192.168.1.50 is on lan0", |evidence| {
+        evidence.seen[2] = "uplink";
+        evidence.met[1] = vec![met(FORWARD, "inet portals forward", "drop", true)];
     }),
     (Ending::Astray, "came back, went on by uplink", |evidence| {
         untraced(evidence);

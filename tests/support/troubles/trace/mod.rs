@@ -33,7 +33,7 @@ It stops at the reverse-path filter of lan0: answers to 192.168.1.50 would leave
     },
     Trouble {
         fault: "Answers to a device leave by another interface, and `rp_filter` is loose",
-        words: "The answer goes astray: it leaves by uplink, and 192.168.1.50 is on lan0.
+        words: "The answer goes astray: it is routed to uplink, and 192.168.1.50 is on lan0.
 → Look for a wrong route to 192.168.1.50: `ip route get 192.168.1.50`.
 ",
         breaks: "ip route add 192.168.1.50 via $gateway; echo 2 >/proc/sys/net/ipv4/conf/lan0/rp_filter",
