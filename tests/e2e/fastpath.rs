@@ -60,6 +60,8 @@ fn moved(world: &mut World) -> Result<()> {
                 shell(&world.site(NYC).router, HAS_FLOW).map(drop)
             })?;
             reloaded(world, &[NYC], &by(world, exits))?;
+            // The portal moves as soon as its new exit answers.
+            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), exit.address)?;
             let capture = Capture::start(&world.site(former).router, "uplink")?;
             echoes(&mut peer);
             seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), exit.address)?;
