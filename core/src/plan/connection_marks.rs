@@ -40,9 +40,9 @@ pub(super) fn untold() -> Mark {
 ///   policy rule is left, they leave via the uplink, and meet all rules.
 /// - Packets with a forged source are dropped before these rules: see [`ingress`](super::ingress) and
 ///   [`strays`](super::strays).
-/// - An answer has come out of the tunnel that the connection went into, because all others are dropped as
-///   they come in. It does not leave via an uplink: while a portal's interface is gone, the route to the
-///   internet is the only one left for answers.
+/// - An answer has come out of the tunnel that the connection went into, or out of any tunnel if the mark
+///   does not tell which: all others are dropped as they come in. It does not leave via an uplink: while a
+///   portal's interface is gone, the route to the internet is the only one left for answers.
 /// - DHCP opens no connection into a tunnel, because its first packet meets all rules. Answers to a client
 ///   whose own port is one of DHCP go on.
 /// - Two tunnels may share a number where there are more than 15. A connection may go on in the other one.

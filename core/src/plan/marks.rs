@@ -122,15 +122,7 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
             answered.push(mark);
         }
     }
-    for (of_connection, given) in copies(&answered) {
-        // Only the first of several steps needs to ask where the packet comes from.
-        let answers = if given.mask & PORTAL_MARKS != 0 {
-            coming_in(TUNNELS)
-        } else {
-            Marked(Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS })
-        };
-        add(rules, [ConnectionMarked(of_connection), answers], SetMark(given));
-    }
+    restore(rules, &answered);
     // Single devices come before the whole interface that they are behind.
     let mut comes_in = Vec::new();
     for whole in [false, true] {
@@ -158,23 +150,28 @@ pub(super) fn incoming(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the steps that copy the marks of portals from connections to packets: the mark to look for, and
-/// the mark to set. The bits of marks are fewer than the marks of many portals.
-fn copies(marks: &[Mark]) -> Vec<(Mark, Mark)> {
-    let mut copies = Vec::new();
+/// Adds the rules that give answers out of tunnels the marks of their connections, which are marks of
+/// portals. The bits of marks are fewer than the marks of many portals.
+fn restore(rules: &mut Rules, marks: &[Mark]) {
     if marks.len() <= 4 {
-        copies.extend(marks.iter().map(|mark| (*mark, *mark)));
-        return copies;
+        for mark in marks {
+            add(rules, [ConnectionMarked(*mark), coming_in(TUNNELS)], SetMark(*mark));
+        }
+        return;
     }
+    let of_portal = Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS };
     let start = Mark { value: PORTAL_MARKS, mask: portal_mark(0).mask };
-    copies.push((Mark { value: PORTAL_MARKS, mask: PORTAL_MARKS }, start));
+    add(rules, [ConnectionMarked(of_portal), coming_in(TUNNELS)], SetMark(start));
     for bit in &TUNNEL_NUMBER_BITS {
         if marks.iter().any(|mark| mark.value & bit != 0) {
-            let both = PORTAL_MARKS | bit;
-            copies.push((Mark { value: both, mask: both }, Mark { value: *bit, mask: *bit }));
+            let both = Mark { value: PORTAL_MARKS | bit, mask: PORTAL_MARKS | bit };
+            add(
+                rules,
+                [ConnectionMarked(both), Marked(of_portal)],
+                SetMark(Mark { value: *bit, mask: *bit }),
+            );
         }
     }
-    copies
 }
 
 /// Returns the first portals of devices, if they take packets to the same destinations from devices that the

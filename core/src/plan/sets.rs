@@ -224,8 +224,8 @@ pub(super) fn families_of(site: &Site, networks: &[Cidr]) -> Vec<Family> {
     site.carried().filter(|family| networks.iter().any(|network| network.family() == *family)).collect()
 }
 
-/// Returns the networks that are not the internet. The exit's own computers, which
-/// no guest reaches, are on one of them, and so are devices of portals.
+/// Returns the networks that are not the internet. The exit's own computers, which no guest reaches, are on
+/// one of them, and so are devices of portals.
 pub(super) fn private(site: &Site) -> Vec<Cidr> {
     let mut private: Vec<Cidr> = site.host.uplink_networks.iter().copied().collect();
     private.extend(&site.host.local_networks);

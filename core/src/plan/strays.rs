@@ -3,8 +3,6 @@
 //!   bridge that a portal's interface became a port of, or from a host that forges its source;
 //! - answers out of a tunnel that would leave via the uplink, because the interface of the device is gone.
 
-use std::slice;
-
 use crate::base::net::{Cidr, IfName};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
@@ -51,12 +49,11 @@ pub(super) fn answers(rules: &mut Rules, site: &Site) {
             let network = [coming_in(TUNNELS), leaving(uplink), classifier::to_network(family)];
             add(rules, network, Drop);
         }
-        let is_outer = families_of(site, &outer);
+        let with_outer = families_of(site, &outer);
         for family in families_of(site, &homes) {
             let device = [coming_in(TUNNELS), leaving(uplink), FromResponder, to_in(family, HOMES)];
-            let elsewhere = NotDestination(networks_in(family, OUTER));
-            let elsewhere = if is_outer.contains(&family) { slice::from_ref(&elsewhere) } else { &[] };
-            add_of(rules, &[&device, elsewhere], Drop);
+            let inner = with_outer.contains(&family).then(|| NotDestination(networks_in(family, OUTER)));
+            add_of(rules, &[&device, inner.as_slice()], Drop);
         }
     }
 }
