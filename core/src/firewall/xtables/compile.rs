@@ -1,14 +1,12 @@
 //! Compiler of typed rules for iptables, which has neither sets nor rules for both families.
 
+use super::spelling::{Spelling, is_asked_twice};
 use super::{
     CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent, built_in,
 };
-use crate::base::net::{Cidr, Family, IfName, Mark};
+use crate::base::net::Family;
 use crate::base::sorted::SortedMap;
-use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
-    NetworksAtInterfaces, Pairing, Pinholes, Set, SetName,
-};
+use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Pinholes};
 
 /// Returns the chains that do the same as `firewall`, for these families. `pinholes` are the rules that
 /// portals needs where the host's own rules would refuse unknown packets.
@@ -55,9 +53,13 @@ fn rules_at(firewall: Option<&Firewall>, chain: Chain) -> Vec<FirewallRule> {
 /// Largest number of lines that stay in the chain of their rule.
 const FEW: usize = 4;
 
-struct Spelling<'a> {
-    sets: Option<&'a SortedMap<SetName, Set>>,
-    family: Family,
+/// Conditions of a rule that take a chain apart from its line.
+enum Apart {
+    Nothing,
+    /// None of these holds: iptables can express "none of these" only with a separate chain.
+    Except(Vec<Vec<Condition>>),
+    /// Conditions with so many alternatives that most packets pass them faster in one line.
+    List(Vec<Condition>),
 }
 
 type Chains = SortedMap<String, Vec<IptablesRule>>;
@@ -97,79 +99,102 @@ impl Spelling<'_> {
             .filter(move |rule| rule.conditions.iter().filter_map(Condition::family).all(|of| of == family))
     }
 
+    /// Returns the lines of a chain, and adds the chains that they lead to.
     fn guard(&self, name: &str, rules: &[&FirewallRule], chains: &mut Chains) -> Vec<IptablesRule> {
         let mut lines = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            let target = if rule.action == Action::Accept {
-                IptablesTarget::Return
-            } else {
-                IptablesTarget::Do(rule.action)
-            };
-            let is_apart = |condition: &Condition| {
-                self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions)
-            };
-            let (mut exceptions, mut conditions, mut has_exceptions) = (Vec::new(), Vec::new(), false);
-            for condition in &rule.conditions {
-                if is_apart(condition) {
-                    exceptions.append(&mut self.alternatives(&condition.opposite()));
-                    has_exceptions = true;
-                } else if !matches!(condition, Condition::Family(_)) {
-                    conditions.push(condition.clone());
+            let (here, apart) = self.parts(rule);
+            match (apart, rule.action) {
+                (Apart::Nothing, action) => self.add_lines(&mut lines, &here, &target_of(action)),
+                (apart, Action::Accept) => {
+                    // The packets that do not end here go on in a chain with the rest of the rules. They do
+                    // not come back.
+                    let rest = new_chain(name, chains);
+                    let behind = self.guard(name, &rules[index + 1..], chains);
+                    if behind.is_empty() {
+                        chains.remove(&rest);
+                        break;
+                    }
+                    chains.insert(rest.clone(), behind);
+                    self.go_on(name, (&here, apart), IptablesTarget::Goto(rest), chains, &mut lines);
+                    return lines;
+                }
+                (apart, action) => {
+                    let aside = new_chain(name, chains);
+                    chains.insert(aside.clone(), self.aside(&here, apart, action));
+                    self.add_lines(&mut lines, &here, &IptablesTarget::Jump(aside));
                 }
             }
-            let (shared, listed) = if has_exceptions { Default::default() } else { self.split(&conditions) };
-            if !has_exceptions && shared.is_empty() {
-                self.add_lines(&mut lines, &conditions, &target);
-                continue;
-            }
-            // iptables can express "none of these" only with a separate chain.
-            let of_exceptions = |target: &IptablesTarget| {
-                let line = |conditions| IptablesRule { conditions, target: target.clone() };
-                exceptions.into_iter().map(line).collect::<Vec<_>>()
-            };
-            if target == IptablesTarget::Return {
-                // The packets that do not end here go on in a chain with the rest of the rules. They do not
-                // come back.
-                let aside = new_chain(name, chains);
-                let rest = self.guard(name, &rules[index + 1..], chains);
-                if rest.is_empty() {
-                    chains.remove(&aside);
-                    break;
-                }
-                chains.insert(aside.clone(), rest);
-                let go_on = IptablesTarget::Goto(aside);
-                let mut excepted = of_exceptions(&go_on);
-                if !has_exceptions {
-                    self.add_lines(&mut excepted, &listed, &target);
-                    excepted.push(IptablesRule { conditions: Vec::new(), target: go_on.clone() });
-                    conditions = shared;
-                }
-                if conditions.is_empty() {
-                    lines.append(&mut excepted);
-                } else {
-                    let apart = new_chain(name, chains);
-                    chains.insert(apart.clone(), excepted);
-                    self.add_lines(&mut lines, &conditions, &IptablesTarget::Goto(apart));
-                    lines.push(IptablesRule { conditions: Vec::new(), target: go_on });
-                }
-                return lines;
-            }
-            let mut apart = of_exceptions(&IptablesTarget::Return);
-            if has_exceptions {
-                apart.push(IptablesRule { conditions: Vec::new(), target });
-            } else {
-                // Some targets need the conditions on the protocol in their own line.
-                let is_verdict = matches!(rule.action, Action::Drop | Action::Reject);
-                self.add_lines(&mut apart, if is_verdict { &listed } else { &conditions }, &target);
-                conditions = shared;
-            }
-            let aside = new_chain(name, chains);
-            chains.insert(aside.clone(), apart);
-            self.add_lines(&mut lines, &conditions, &IptablesTarget::Jump(aside));
         }
         // All packets return at the end of a chain.
         while lines.last().is_some_and(|line| line.target == IptablesTarget::Return) {
             lines.pop();
+        }
+        lines
+    }
+
+    /// Splits the conditions of a rule into those of its line, and those that take a separate chain.
+    fn parts(&self, rule: &FirewallRule) -> (Vec<Condition>, Apart) {
+        let (mut here, mut exceptions, mut has_exceptions) = (Vec::new(), Vec::new(), false);
+        for condition in &rule.conditions {
+            if self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions) {
+                exceptions.append(&mut self.alternatives(&condition.opposite()));
+                has_exceptions = true;
+            } else if !matches!(condition, Condition::Family(_)) {
+                here.push(condition.clone());
+            }
+        }
+        if has_exceptions {
+            return (here, Apart::Except(exceptions));
+        }
+        let (shared, listed) = self.split(&here);
+        if shared.is_empty() { (here, Apart::Nothing) } else { (shared, Apart::List(listed)) }
+    }
+
+    /// Adds the lines of a rule that accepts, where all other packets go on elsewhere.
+    fn go_on(
+        &self,
+        name: &str,
+        (here, apart): (&[Condition], Apart),
+        rest: IptablesTarget,
+        chains: &mut Chains,
+        lines: &mut Vec<IptablesRule>,
+    ) {
+        let mut aside = Vec::new();
+        match apart {
+            Apart::Nothing => {}
+            Apart::Except(exceptions) => aside.extend(excepted(exceptions, &rest)),
+            Apart::List(listed) => {
+                self.add_lines(&mut aside, &listed, &IptablesTarget::Return);
+                aside.push(IptablesRule { conditions: Vec::new(), target: rest.clone() });
+            }
+        }
+        if here.is_empty() {
+            lines.append(&mut aside);
+        } else {
+            let apart = new_chain(name, chains);
+            chains.insert(apart.clone(), aside);
+            self.add_lines(lines, here, &IptablesTarget::Goto(apart));
+            lines.push(IptablesRule { conditions: Vec::new(), target: rest });
+        }
+    }
+
+    /// Returns the lines of the chain for the packets that meet the conditions of a rule's own line. Those
+    /// that the action does not end return.
+    fn aside(&self, here: &[Condition], apart: Apart, action: Action) -> Vec<IptablesRule> {
+        let mut lines = Vec::new();
+        let target = IptablesTarget::Do(action);
+        match apart {
+            Apart::Nothing => {}
+            Apart::Except(exceptions) => {
+                lines.extend(excepted(exceptions, &IptablesTarget::Return));
+                lines.push(IptablesRule { conditions: Vec::new(), target });
+            }
+            // Some targets need the conditions on the protocol in their own line.
+            Apart::List(listed) if !matches!(action, Action::Drop | Action::Reject) => {
+                self.add_lines(&mut lines, &[here, &listed].concat(), &target);
+            }
+            Apart::List(listed) => self.add_lines(&mut lines, &listed, &target),
         }
         lines
     }
@@ -205,147 +230,16 @@ impl Spelling<'_> {
             lines.push(IptablesRule { conditions, target: target.clone() });
         }
     }
-
-    fn places(&self, pairing: Pairing, set: &SetName, length: u8) -> Vec<Vec<Condition>> {
-        let Some(Set::NetworksAtInterfaces(_, places)) = self.set(set) else { return Vec::new() };
-        let address = if pairing.destination { Condition::Destination } else { Condition::Source };
-        let mut alternatives = Vec::new();
-        for (name, first) in places {
-            let network = Cidr::new(*first, length).expect("a length of the set's family");
-            alternatives.push(vec![address(Networks::One(network)), at(pairing, name)]);
-        }
-        alternatives
-    }
-
-    fn marks(&self, pairing: Pairing, marks: &MarksAtInterfaces) -> Vec<Vec<Condition>> {
-        let Some(Set::MarksAtInterfaces(pairs)) = self.set(&marks.set) else { return Vec::new() };
-        let mut alternatives = Vec::new();
-        for (name, value) in pairs {
-            let mark = Mark { value: *value, mask: marks.mask };
-            alternatives.push(vec![at(pairing, name), Condition::ConnectionMarked(mark)]);
-        }
-        alternatives
-    }
-
-    /// Returns the conditions without sets of which one must hold. The conditions of one list hold together.
-    fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
-        match condition {
-            Condition::Way(pairing, marks) => return self.marks(*pairing, marks),
-            Condition::Place(pairing, NetworksAtInterfaces { set, length, .. }) => {
-                return self.places(*pairing, set, *length);
-            }
-            // The tables of a family see no packets of another family.
-            Condition::Family(_) => return vec![Vec::new()],
-            _ => {}
-        }
-        match condition.set() {
-            Some(set) => self.elements(condition, set),
-            None => without_set(condition),
-        }
-    }
-
-    /// Returns the alternatives of a condition that looks at this set: one for each element.
-    fn elements(&self, condition: &Condition, set: &SetName) -> Vec<Vec<Condition>> {
-        let mut alternatives = Vec::new();
-        match self.set(set) {
-            // Sets of pairs are resolved above.
-            None | Some(Set::NetworksAtInterfaces(..) | Set::MarksAtInterfaces(_)) => {}
-            Some(Set::Interfaces(names)) => {
-                for name in names {
-                    alternatives.push(vec![condition.with_interfaces(Interfaces::One(name.clone()))]);
-                }
-            }
-            Some(Set::Devices(devices)) => {
-                for mac in devices {
-                    alternatives.push(vec![Condition::Device(Devices::One(*mac))]);
-                }
-            }
-            Some(Set::Networks(.., networks)) => {
-                for network in networks {
-                    let mut one = self.alternatives(&condition.with_networks(Networks::One(*network)));
-                    alternatives.append(&mut one);
-                }
-            }
-            Some(Set::InterfacePairs(paths)) => {
-                for (from, to) in paths {
-                    alternatives.push(vec![
-                        Condition::Incoming(Interfaces::One(from.clone())),
-                        Condition::Outgoing(Interfaces::One(to.clone())),
-                    ]);
-                }
-            }
-        }
-        alternatives
-    }
-
-    fn set(&self, name: &SetName) -> Option<&Set> {
-        self.sets?.get(name)
-    }
-
-    /// Reports whether the condition is "none of these" with several values.
-    fn excepts_many(&self, condition: &Condition) -> bool {
-        if let Condition::Place(pairing, _) | Condition::Way(pairing, _) = condition {
-            return pairing.negated;
-        }
-        let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
-        several && is_negative(condition)
-    }
 }
 
-/// Returns the alternatives of a condition without a set: one, or none if no packet meets the condition.
-fn without_set(condition: &Condition) -> Vec<Vec<Condition>> {
-    match condition {
-        // iptables does not print a condition that every packet meets.
-        Condition::Source(Networks::One(all)) | Condition::Destination(Networks::One(all))
-            if all.length() == 0 =>
-        {
-            vec![Vec::new()]
-        }
-        Condition::NotSource(Networks::One(all)) | Condition::NotDestination(Networks::One(all))
-            if all.length() == 0 =>
-        {
-            Vec::new()
-        }
-        _ => vec![vec![condition.clone()]],
-    }
+/// Returns the target for an action. Packets that our rules accept return to the host's own rules.
+fn target_of(action: Action) -> IptablesTarget {
+    if action == Action::Accept { IptablesTarget::Return } else { IptablesTarget::Do(action) }
 }
 
-/// Reports whether the condition excludes values of an option that another condition has as well: a line of
-/// iptables has each option once.
-fn is_asked_twice(condition: &Condition, all: &[Condition]) -> bool {
-    let options = options(condition);
-    is_negative(condition) && all.iter().filter(|other| options & self::options(other) != 0).count() > 1
-}
-
-fn is_negative(condition: &Condition) -> bool {
-    matches!(
-        condition,
-        Condition::NotIncoming(_)
-            | Condition::NotOutgoing(_)
-            | Condition::NotSource(_)
-            | Condition::NotDestination(_)
-    )
-}
-
-/// Returns a bit for each option of a condition: `-i`, `-o`, `-s` and `-d`.
-fn options(condition: &Condition) -> u8 {
-    match condition {
-        Condition::Incoming(_) | Condition::NotIncoming(_) => 1,
-        Condition::Outgoing(_) | Condition::NotOutgoing(_) => 2,
-        Condition::Way(pairing, _) if !pairing.negated => 1 + u8::from(pairing.outgoing),
-        Condition::InterfacePair(_) => 1 | 2,
-        Condition::Source(_) | Condition::NotSource(_) => 4,
-        Condition::Place(pairing, _) if !pairing.negated => {
-            (1 + u8::from(pairing.outgoing)) | if pairing.destination { 8 } else { 4 }
-        }
-        Condition::Destination(_) | Condition::NotDestination(_) => 8,
-        _ => 0,
-    }
-}
-
-fn at(pairing: Pairing, interface: &IfName) -> Condition {
-    let at = if pairing.outgoing { Condition::Outgoing } else { Condition::Incoming };
-    at(Interfaces::One(interface.clone()))
+/// Returns lines that send packets away which meet one of several lists of conditions.
+fn excepted(exceptions: Vec<Vec<Condition>>, target: &IptablesTarget) -> impl Iterator<Item = IptablesRule> {
+    exceptions.into_iter().map(|conditions| IptablesRule { conditions, target: target.clone() })
 }
 
 /// Adds an empty chain, and returns its name.
@@ -359,6 +253,7 @@ fn new_chain(name: &str, chains: &mut Chains) -> String {
 mod tests {
     use super::super::text::script;
     use super::*;
+    use crate::firewall::Interfaces;
 
     /// A packet that does not meet the other conditions meets the rest of the rules, too.
     #[test]

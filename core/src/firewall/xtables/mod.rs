@@ -8,6 +8,7 @@
 mod compile;
 pub mod counters;
 pub mod dump;
+mod spelling;
 pub mod text;
 
 pub use compile::compile;
