@@ -79,6 +79,10 @@ fn passes(name: &str, at_once: bool) -> bool {
     let mut out = std::io::stdout().lock();
     let handed_on = printed.rewind().and_then(|()| std::io::copy(&mut printed, &mut out));
     handed_on.and_then(|_| out.flush()).expect("standard output can be written");
+    // A process that was killed has not printed its result.
+    if status.code().is_none() {
+        writeln!(out, "FAIL           {name}: {status}").expect("standard output can be written");
+    }
     status.success()
 }
 
@@ -89,7 +93,7 @@ pub(crate) fn end_in_time(name: &str) {
     let (name, limit) = (name.to_owned(), said.map_or_else(|| seconds(600.0), Duration::from_secs));
     thread::spawn(move || {
         thread::sleep(limit);
-        println!("FAIL {:6.1} s  {name}: has not ended", limit.as_secs_f32());
+        println!("{name}: has not ended after {} s", limit.as_secs());
         let own_group = Pid::from_raw(0);
         kill(own_group, Signal::SIGKILL)
     });
