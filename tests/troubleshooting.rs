@@ -17,8 +17,11 @@ const HEAD: &str = "\
 
 `portals doctor` checks the network file, this machine and its links, and names what is wrong: `✗` is a fault,
 `!` a fact to know, `-` something that could not be checked. `portals trace` follows one flow, and says where
-it stops; with `--both`, it says at which of two sites. The tests make every fault in these tables for real,
-and compare the words. `⟨…⟩` stands for text that differs, and `⋮` for more lines.
+it stops; with `--both`, it says at which of two sites. [Find a fault](diagnosis.md) leads from a symptom to a
+command, and has the messages of other commands.
+
+The tests make every fault in these tables for real, and compare the words. `⟨…⟩` stands for text that
+differs, and `⋮` for more lines.
 ";
 
 #[test]
