@@ -2,6 +2,7 @@
 //! reader learns the dataplane from them. `UPDATE_GOLDEN=1 cargo test --test golden` writes the current
 //! commands; read the difference before you commit it.
 
+mod recipes;
 mod support;
 
 use std::fs;
