@@ -1,5 +1,5 @@
-//! Recipes of the documentation: each network file in `docs/recipes` is right, fits hosts without a fault or a
-//! note, and gives the outcome in the text next to it.
+//! Recipes of the documentation: each network file in `docs/recipes` is right, fits hosts without a fault or
+//! a note, and gives the outcome in the text next to it.
 
 use std::fmt::Write as _;
 use std::fs;
