@@ -48,8 +48,8 @@ pub fn routing(step: &RoutingStep) -> String {
         RoutingStep::RemoveAddress(name, address) => format!("remove address {address} from {name}"),
         RoutingStep::BringUp(name) => format!("bring {name} up"),
         RoutingStep::BringDown(name) => format!("bring {name} down"),
-        RoutingStep::AddRoute(entry) => format!("add route {}", route(entry)),
-        RoutingStep::RemoveRoute(entry) => format!("remove route {}", route(entry)),
+        RoutingStep::AddRoute(entry) => format!("add route {}{}", route_family(entry), route(entry)),
+        RoutingStep::RemoveRoute(entry) => format!("remove route {}{}", route_family(entry), route(entry)),
         RoutingStep::AddRule(entry) => format!("add rule {}", rule(entry)),
         RoutingStep::RemoveRule(entry) => format!("remove rule {}", rule(entry)),
     }
@@ -121,9 +121,20 @@ pub fn route(route: &Route) -> String {
     text
 }
 
+/// Returns the prefix that tells a default route of IPv6 from one of IPv4. Other destinations show their
+/// family.
+fn route_family(route: &Route) -> &'static str {
+    if route.destination.length() == 0 { family(route.destination.family()) } else { "" }
+}
+
+/// Returns the prefix of IPv6; IPv4 has none.
+fn family(family: Family) -> &'static str {
+    if family == Family::V6 { "IPv6 " } else { "" }
+}
+
 /// Returns a rule as `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
 pub fn rule(rule: &Rule) -> String {
-    let family = if rule.family == Family::V6 { "IPv6 " } else { "" };
+    let family = family(rule.family);
     format!("{family}{}: {} {}", rule.priority, SelectorWords(&rule.selector), ActionWords(&rule.action))
 }
 
@@ -232,6 +243,7 @@ pub fn dotted(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::net::Table;
 
     #[test]
     fn a_setting_without_a_former_value_is_only_set() {
@@ -245,5 +257,17 @@ mod tests {
     #[test]
     fn a_dot_in_an_interface_name_becomes_a_slash() {
         assert_eq!(dotted("net/ipv6/conf/eth0.30/accept_ra"), "net.ipv6.conf.eth0/30.accept_ra");
+    }
+
+    #[test]
+    fn a_default_route_tells_its_family() {
+        let adding = |destination: &str| {
+            let destination = destination.parse().unwrap();
+            let target = RouteTarget::Unreachable;
+            routing(&RoutingStep::AddRoute(Route { table: Table(7702), destination, target, metric: None }))
+        };
+        assert_eq!(adding("0.0.0.0/0"), "add route unreachable default table 7702");
+        assert_eq!(adding("::/0"), "add route IPv6 unreachable default table 7702");
+        assert_eq!(adding("fd77::/48"), "add route unreachable fd77::/48 table 7702");
     }
 }
