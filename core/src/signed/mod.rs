@@ -67,9 +67,9 @@ pub fn unsigned(text: &str) -> &str {
     split(text).map_or(text, |(body, _)| body)
 }
 
-/// Signs a network file. The signature takes the place of an earlier one.
+/// Signs a network file. The signature takes the place of earlier ones, also of those above other lines.
 pub fn sign(text: &str, seed: &Secret) -> String {
-    let mut text = unsigned(text).to_owned();
+    let mut text = without_signatures(unsigned(text));
     if !text.ends_with('\n') {
         text.push_str(newline(&text));
     }
@@ -109,6 +109,17 @@ pub(crate) fn newline(text: &str) -> &'static str {
 /// Returns the line with the signature of the lines before it.
 fn line(body: &str, signature: &Signature) -> String {
     LINE.to_owned() + &BASE64.encode(signature.to_bytes()) + newline(body)
+}
+
+/// Returns a text without its lines that are whole signatures: other comments that begin alike stay.
+fn without_signatures(text: &str) -> String {
+    let mut rest = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if split(line).is_none_or(|(_, bytes)| Signature::from_slice(&bytes).is_err()) {
+            rest.push_str(line);
+        }
+    }
+    rest
 }
 
 fn covered(body: &str) -> Vec<u8> {

@@ -14,6 +14,11 @@ fn signed(byte: u8) -> FileStanding {
     FileStanding::Signed(admin_public(&seed(byte)))
 }
 
+/// Last line of a text, with its end.
+fn line_of(text: &str) -> &str {
+    &text[unsigned(text).len()..]
+}
+
 #[test]
 fn a_signature_tells_its_admin() {
     let text = sign(TEXT, &seed(1));
@@ -78,6 +83,42 @@ fn a_signature_goes_even_with_blanks_behind_it() {
         assert_eq!(unsigned(&changed), TEXT);
         assert_eq!(sign(&changed, &seed(1)), text);
     }
+}
+
+#[test]
+fn a_signature_above_appended_lines_goes() {
+    let (portal, phone) = ("\n[site.nyc.portal.tv]\nexit = \"paris\"\n", "\n[phone.mike]\n");
+    for end in ["\n", "\r\n"] {
+        let [text, portal, phone] = [TEXT, portal, phone].map(|text| text.replace('\n', end));
+        let appended = sign(&text, &seed(1)) + &portal;
+        assert_eq!(standing(&appended, &admins(&[1])), FileStanding::Edited);
+        let signed_again = sign(&appended, &seed(1));
+        assert_eq!(unsigned(&signed_again), text.clone() + &portal);
+        assert_eq!(standing(&signed_again, &admins(&[1])), signed(1));
+        // A file that two earlier signatures are in the middle of.
+        let twice = [&sign(&text, &seed(1)), &portal, line_of(&signed_again), &phone].concat();
+        assert_eq!(unsigned(&sign(&twice, &seed(2))), [text, portal, phone].concat());
+    }
+}
+
+#[test]
+fn only_the_last_signature_counts() {
+    let body = sign(TEXT, &seed(1)) + "[site.nyc]\n";
+    let signed_by = |byte| {
+        let key = SigningKey::from_bytes(seed(byte).bytes());
+        body.clone() + &line(&body, &key.sign(&covered(&body)))
+    };
+    assert_eq!(standing(&signed_by(2), &admins(&[1])), FileStanding::Edited);
+    assert_eq!(standing(&signed_by(1), &admins(&[1])), signed(1));
+}
+
+#[test]
+fn a_signature_leaves_other_comments_as_they_are() {
+    let comments = format!(
+        "{LINE}\n{LINE}see the end\n{LINE}AAAA\n {LINE}{0}\n#signature: {0}\n# {LINE}{0}\na = 1 {LINE}{0}\n",
+        BASE64.encode([1; 64])
+    );
+    assert_eq!(unsigned(&sign(&(comments.clone() + TEXT), &seed(1))), comments + TEXT);
 }
 
 #[test]
