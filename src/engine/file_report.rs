@@ -2,7 +2,7 @@
 
 use crate::base::net::PublicKey;
 use crate::config::model::Network;
-use crate::signed::{FileStanding, standing, unsigned};
+use crate::signed::{FileStanding, standing, was_signed};
 
 /// Network file on disk, in a network with admin keys.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl FileReport {
             FileStanding::Unsigned => return None,
             FileStanding::Signed(admin) => FileSignature::By(admin),
             FileStanding::Edited if network.serial == 0 => FileSignature::Awaited,
-            FileStanding::Edited if unsigned(text).len() < text.len() => FileSignature::Outdated,
+            FileStanding::Edited if was_signed(text) => FileSignature::Outdated,
             FileStanding::Edited => FileSignature::Missing,
         };
         Some(Self { serial: network.serial, signature })
@@ -77,6 +77,10 @@ mod tests {
         for (text, signature) in [
             (&signed, FileSignature::By(admin)),
             (&signed.replace("id = 1", "id = 2"), FileSignature::Outdated),
+            (
+                &(signed.clone() + "[site.nyc.portal.tv]\ninterface = \"eth1\"\nexit = \"direct\"\n"),
+                FileSignature::Outdated,
+            ),
             (&foreign, FileSignature::Outdated),
             (&text, FileSignature::Missing),
             (&text.replace("serial = 7", "serial = 0"), FileSignature::Awaited),

@@ -67,6 +67,12 @@ pub fn unsigned(text: &str) -> &str {
     split(text).map_or(text, |(body, _)| body)
 }
 
+/// Reports whether a network file has the line of a signature, which may be an outdated one that other lines
+/// follow.
+pub fn was_signed(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with(LINE))
+}
+
 /// Signs a network file. The signature takes the place of earlier ones, also of those above other lines.
 pub fn sign(text: &str, seed: &Secret) -> String {
     let mut text = without_signatures(unsigned(text));
