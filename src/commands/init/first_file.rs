@@ -53,8 +53,9 @@ fn template(options: &InitCommand, site: &str, own: PublicKey, admin: PublicKey)
     let other_id = if id == 2 { 1 } else { 2 };
     let entrance = options.portal.as_ref().map_or("eth1", |portal| portal.as_str());
     format!(
-        r#"# All sites of the network; every site has the same file. After a change by hand, `portals plan`
-# checks it, and `portals push` signs it and takes it to the other sites.
+        r#"# All sites of the network; every site has the same file. After a change by hand, `portals check`
+# finds faults, `portals plan` shows the changes here, and `portals push` signs the file and takes
+# it to the other sites.
 
 [network]
 name   = {network}
