@@ -334,13 +334,13 @@ fn the_head_of_a_plan_names_portals_and_ports() {
                   cinema: eth2 → rome via paris, DHCP 10.77.1.130–190\n\
                   tv: from 192.168.1.50/32 → paris, else mullvad via paris via oslo, else oslo via paris\n\
                   box: mac 02:00:00:00:00:01 → oslo via paris\n\
-                  own: self → oslo via paris\n";
+                  own: self → oslo via paris\nmike: phone → oslo via paris\n";
     assert_eq!(shown("chain", "nyc", "198.51.100.2/24", "10.77.1.65/26"), format!("{of_nyc}\n"));
     // The endpoint of a site with private addresses is that of the router in front of it.
     let forward =
         "forward UDP 51820, 51822-51823, 52075, 52081-52082 to this box, in the router in front of it";
     assert_eq!(shown("chain", "nyc", "192.168.5.2/24", "10.77.1.65/26"), format!("{of_nyc}{forward}\n\n"));
-    assert_eq!(shown("one-way", "paris", "192.0.2.77/24", "10.77.2.65/26"), "");
+    assert_eq!(shown("chain", "oslo", "192.0.2.5/24", "10.77.3.65/26"), "exit for nyc, paris\n\n");
     let wide = shown("one-way", "nyc", "198.51.100.2/24", "10.77.250.254/22");
     assert_eq!(wide, "guest: eth1 → paris, DHCP 10.77.248.1–10.77.251.254\n\n");
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use super::{ExitStatus, show_notes, show_nothing_to_do, ssh};
 use crate::base::error::Errors;
+use crate::base::sorted::SortedSet;
+use crate::base::text::append;
 use crate::cli::PlanCommand;
 use crate::cli::amounts;
 use crate::cli::output::{self, say};
@@ -51,12 +53,30 @@ pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Erro
     Ok(if options.check && !prepared.steps.is_empty() { ExitStatus::Differs } else { ExitStatus::Done })
 }
 
-/// Returns a line for each portal, and one for the ports that a router in front of this machine must forward.
-/// An empty line follows, unless there are no lines.
+/// Returns a line for each portal and each phone, one for the sites that leave here, and one for the ports
+/// that a router in front of this machine must forward. An empty line follows, unless there are no lines.
 pub fn head(site: &Site) -> String {
     let mut text = String::new();
     for portal in &site.portals {
         add_portal(&mut text, portal);
+    }
+    let mut guests: SortedSet<&str> = SortedSet::new();
+    for tunnel in site.tunnels.values() {
+        for (name, phone) in &tunnel.phones {
+            let _ = writeln!(text, "{name}: phone → {}", phone.exit);
+        }
+        for (name, peer) in &tunnel.peers {
+            if peer.exits_here {
+                guests.insert(name);
+            }
+        }
+    }
+    if !guests.is_empty() {
+        let mut list = String::new();
+        for guest in &guests {
+            append(&mut list, guest);
+        }
+        let _ = writeln!(text, "exit for {list}");
     }
     let ports = site.forwarded_ports();
     if !ports.is_empty() {

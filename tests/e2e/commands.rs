@@ -42,7 +42,7 @@ fn check(world: &mut World) -> Result<()> {
     let output = world.site(NYC).portals(&["plan", "--check"])?;
     let changes = String::from_utf8_lossy(&output.stdout).into_owned();
     let plan = succeeds(world.site(NYC), &["plan"])?;
-    same("plan", plan, format!("way: portal0 → paris\n\n{changes}"))?;
+    same("plan", plan, format!("way: portal0 → paris\nexit for paris\n\n{changes}"))?;
     start(world, &network)?;
     same("status after", status(world.site(NYC), &["plan", "--check"])?, Some(0))?;
     let output = world.site(NYC).portals(&["down"])?;
