@@ -246,23 +246,30 @@ impl Drop for Phone {
     fn drop(&mut self) {
         if let Some((off, app)) = self.app.take() {
             drop(off);
-            let _ = app.join();
+            let end = app.join();
+            // A scenario that has failed already tells its own reason.
+            assert!(thread::panicking() || matches!(end, Ok(Ok(()))), "the app does not end: {end:?}");
         }
     }
 }
 
-/// Applies the file as a WireGuard app does.
+/// Applies the file as a WireGuard app does, and undoes it when the channel closes. If the tunnel outlived the
+/// cable, all its packets would go into itself: the kernel encrypts them again and again, for ever.
 fn run_app(config: &WgQuickFile, up: &Sender<()>, until: &Receiver<()>) -> Result<()> {
     let mut kernel = Linux::open()?;
-    let steps = diff(&tunnel(config)?, &State::default());
-    for outcome in kernel.apply(&steps) {
+    let (on, off) = (tunnel(config)?, State::default());
+    change(&mut kernel, &on, &off)?;
+    let _ = up.send(());
+    let _ = until.recv();
+    change(&mut kernel, &off, &on)
+}
+
+fn change(kernel: &mut Linux, to: &State, from: &State) -> Result<()> {
+    for outcome in kernel.apply(&diff(to, from)) {
         if let Outcome::Failed(error) = outcome {
             return Err(error);
         }
     }
-    let _ = up.send(());
-    // The channel closes when the app must end.
-    let _ = until.recv();
     Ok(())
 }
 
