@@ -253,8 +253,8 @@ impl Drop for Phone {
     }
 }
 
-/// Applies the file as a WireGuard app does, and undoes it when the channel closes. If the tunnel outlived the
-/// cable, all its packets would go into itself: the kernel encrypts them again and again, for ever.
+/// Applies the file as a WireGuard app does, and undoes it when the channel closes. If the tunnel outlived
+/// the cable, all its packets would go into itself: the kernel encrypts them again and again, for ever.
 fn run_app(config: &WgQuickFile, up: &Sender<()>, until: &Receiver<()>) -> Result<()> {
     let mut kernel = Linux::open()?;
     let (on, off) = (tunnel(config)?, State::default());
