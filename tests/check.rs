@@ -75,7 +75,7 @@ fn a_right_file_is_counted() {
     let (status, _, complained) = check(&folder.file());
     assert_eq!(status, Some(0), "{complained}");
     let note = "note: site `oslo` is checked without its provider `mullvad`: ";
-    let end = "/mullvad-ch.conf is not here; only `oslo` needs it\n";
+    let end = "/mullvad-ch.conf is not here; it is needed at `oslo`\n";
     assert!(complained.starts_with(note) && complained.ends_with(end), "{complained}");
 }
 

@@ -314,7 +314,7 @@ fn relayed_link(text: &str) -> RelayedLink {
 }
 
 #[test]
-fn the_head_of_a_plan_names_portals_and_ports() {
+fn the_head_of_a_plan_names_portals_phones_sites_and_ports() {
     let shown = |case: &str, own: &str, uplink: &str, lan: &str| {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
         let (files, _) = site(&case, &case.join(format!("{own}.facts.toml")), Firewall::Nftables);

@@ -49,8 +49,8 @@ fn site(file: &Path, network: &Network, own: &String) -> Result<(), Errors> {
     }
     for name in &missing {
         complain!(
-            "note: site `{own}` is checked without its provider `{name}`: {} is not here; only `{own}` needs \
-             it",
+            "note: site `{own}` is checked without its provider `{name}`: {} is not here; it is needed \
+             at `{own}`",
             folder_of(file).join(&entry.providers[*name].config).display()
         );
     }

@@ -9,7 +9,7 @@ use crate::base::sorted::SortedSet;
 use crate::base::text::append;
 use crate::cli::PlanCommand;
 use crate::cli::amounts;
-use crate::cli::output::{self, say};
+use crate::cli::output;
 use crate::commands::as_commands::Script;
 use crate::engine::apply::prepare;
 use crate::engine::here::Here;
@@ -40,41 +40,49 @@ pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Erro
     } else if prepared.steps.is_empty() {
         show_nothing_to_do(file);
     } else {
-        for step in &prepared.steps {
-            say!("{}", words::step(step));
-        }
-        // The words of these steps do not tell which networks others will see.
-        if prepared.steps.iter().any(|step| matches!(step, Step::Firewall(_))) {
-            for (here, seen_as) in site.translations() {
-                say!("linked sites and phones see {here} as {seen_as}");
-            }
-        }
+        output::print(format_args!("{}", changes(site, &prepared.steps)));
     }
     Ok(if options.check && !prepared.steps.is_empty() { ExitStatus::Differs } else { ExitStatus::Done })
 }
 
-/// Returns a line for each portal and each phone, one for the sites that leave here, and one for the ports
-/// that a router in front of this machine must forward. An empty line follows, unless there are no lines.
+/// Returns a line for each step. Where the firewall changes, a line follows for each network that others see
+/// under another one: the words of the steps do not tell it.
+pub fn changes(site: &Site, steps: &[Step]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        let _ = writeln!(text, "{}", words::step(step));
+    }
+    if steps.iter().any(|step| matches!(step, Step::Firewall(_))) {
+        for (here, seen_as) in site.translations() {
+            let _ = writeln!(text, "linked sites and phones see {here} as {seen_as}");
+        }
+    }
+    text
+}
+
+/// Returns a line for each portal and each phone, one for the sites that use this one as an exit, and one for
+/// the ports that a router in front of this machine must forward. An empty line follows, unless there are no
+/// lines.
 pub fn head(site: &Site) -> String {
     let mut text = String::new();
     for portal in &site.portals {
         add_portal(&mut text, portal);
     }
-    let mut guests: SortedSet<&str> = SortedSet::new();
+    let mut users: SortedSet<&str> = SortedSet::new();
     for tunnel in site.tunnels.values() {
         for (name, phone) in &tunnel.phones {
             let _ = writeln!(text, "{name}: phone → {}", phone.exit);
         }
         for (name, peer) in &tunnel.peers {
             if peer.exits_here {
-                guests.insert(name);
+                users.insert(name);
             }
         }
     }
-    if !guests.is_empty() {
+    if !users.is_empty() {
         let mut list = String::new();
-        for guest in &guests {
-            append(&mut list, guest);
+        for user in &users {
+            append(&mut list, user);
         }
         let _ = writeln!(text, "exit for {list}");
     }

@@ -82,6 +82,7 @@ mod tests {
                 FileSignature::Outdated,
             ),
             (&foreign, FileSignature::Outdated),
+            (&format!("# signature: see the end\n{text}"), FileSignature::Missing),
             (&text, FileSignature::Missing),
             (&text.replace("serial = 7", "serial = 0"), FileSignature::Awaited),
         ] {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crate::base::net::{PublicKey, Secret};
 use crate::config::model::Network;
 use crate::config::{self, edit};
-use crate::signed::{FileStanding, admin_public, hash, sign, standing, unsigned};
+use crate::signed::{FileStanding, admin_public, hash, is_signature, sign, standing, unsigned};
 
 static ADMIN: LazyLock<(Secret, PublicKey)> = LazyLock::new(|| {
     let seed = Secret::new([100; 32]);
@@ -45,9 +45,9 @@ fn sign_and_forge(text: &str, behind: &str) {
     assert!(!has_uniform_ends(text) || has_uniform_ends(&signed));
 }
 
-/// Returns a text without the lines that are or resemble signatures.
+/// Returns a text without its signatures.
 fn other_lines(text: &str) -> String {
-    unsigned(text).split_inclusive('\n').filter(|line| !line.starts_with("# signature: ")).collect()
+    unsigned(text).split_inclusive('\n').filter(|line| !is_signature(line)).collect()
 }
 
 /// Does all edits of one site. Each result is another network in just one place, or has a fault.

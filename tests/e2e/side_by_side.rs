@@ -79,8 +79,8 @@ fn passes(name: &str, at_once: bool) -> bool {
     let mut out = std::io::stdout().lock();
     let handed_on = printed.rewind().and_then(|()| std::io::copy(&mut printed, &mut out));
     handed_on.and_then(|_| out.flush()).expect("standard output can be written");
-    // A process that was killed has not printed its result.
-    if status.code().is_none() {
+    // A process that was killed, or that panicked, has not printed its result.
+    if !matches!(status.code(), Some(0 | 1)) {
         writeln!(out, "FAIL           {name}: {status}").expect("standard output can be written");
     }
     status.success()

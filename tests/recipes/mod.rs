@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use wg_portals::base::sorted::SortedMap;
-use wg_portals::commands::plan::head;
+use wg_portals::commands::plan::{changes, head};
 use wg_portals::config::model::{EndpointHost, Network};
 use wg_portals::plan::plan;
 use wg_portals::site::Site;
 use wg_portals::site::facts::{HostFirewalls, Uplink};
 use wg_portals::state::State;
 use wg_portals::state::diff::diff;
-use wg_portals::state::words;
 
 use super::{entries, support};
 
@@ -60,13 +59,8 @@ fn outcome(recipe: &Path) -> String {
     for own in network.sites.keys() {
         let site = site(&network, own);
         assert_eq!(site.notes, [""; 0], "{name}: {own}");
-        let _ = write!(text, "\n# portals plan, at {own}\n{}", head(&site));
-        for step in diff(&plan(&site), &State::default()) {
-            let _ = writeln!(text, "{}", words::step(&step));
-        }
-        for (here, seen_as) in site.translations() {
-            let _ = writeln!(text, "linked sites and phones see {here} as {seen_as}");
-        }
+        let steps = diff(&plan(&site), &State::default());
+        let _ = write!(text, "\n# portals plan, at {own}\n{}{}", head(&site), changes(&site, &steps));
     }
     text
 }

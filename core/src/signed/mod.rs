@@ -67,10 +67,14 @@ pub fn unsigned(text: &str) -> &str {
     split(text).map_or(text, |(body, _)| body)
 }
 
-/// Reports whether a network file has the line of a signature, which may be an outdated one that other lines
-/// follow.
+/// Reports whether a network file has a signature, which may be an outdated one that other lines follow.
 pub fn was_signed(text: &str) -> bool {
-    text.lines().any(|line| line.starts_with(LINE))
+    unsigned(text).len() < text.len() || text.split_inclusive('\n').any(is_signature)
+}
+
+/// Reports whether a line is a whole signature: other comments that begin alike are none.
+pub fn is_signature(line: &str) -> bool {
+    split(line).is_some_and(|(_, bytes)| Signature::from_slice(&bytes).is_ok())
 }
 
 /// Signs a network file. The signature takes the place of earlier ones, also of those above other lines.
@@ -117,11 +121,11 @@ fn line(body: &str, signature: &Signature) -> String {
     LINE.to_owned() + &BASE64.encode(signature.to_bytes()) + newline(body)
 }
 
-/// Returns a text without its lines that are whole signatures: other comments that begin alike stay.
+/// Returns a text without its lines that are signatures.
 fn without_signatures(text: &str) -> String {
     let mut rest = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        if split(line).is_none_or(|(_, bytes)| Signature::from_slice(&bytes).is_err()) {
+        if !is_signature(line) {
             rest.push_str(line);
         }
     }

@@ -14,8 +14,8 @@ fn signed(byte: u8) -> FileStanding {
     FileStanding::Signed(admin_public(&seed(byte)))
 }
 
-/// Last line of a text, with its end.
-fn line_of(text: &str) -> &str {
+/// Signature of a text, with the end of its line; empty if there is none.
+fn signature_of(text: &str) -> &str {
     &text[unsigned(text).len()..]
 }
 
@@ -96,7 +96,7 @@ fn a_signature_above_appended_lines_goes() {
         assert_eq!(unsigned(&signed_again), text.clone() + &portal);
         assert_eq!(standing(&signed_again, &admins(&[1])), signed(1));
         // A file that two earlier signatures are in the middle of.
-        let twice = [&sign(&text, &seed(1)), &portal, line_of(&signed_again), &phone].concat();
+        let twice = [&sign(&text, &seed(1)), &portal, signature_of(&signed_again), &phone].concat();
         assert_eq!(unsigned(&sign(&twice, &seed(2))), [text, portal, phone].concat());
     }
 }
