@@ -92,6 +92,20 @@ pub fn linked<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, &'a model::
     linked
 }
 
+/// Returns the ends of all links of the network, in the order of their names; of each link, the end with the
+/// lower id comes first.
+pub(super) fn all_links(network: &Network) -> SortedSet<(&Name, &Name)> {
+    let mut links = Vec::new();
+    for (name, site) in &network.sites {
+        for other in site.exits.iter().chain(&site.links) {
+            if let Some(peer) = network.sites.get(other) {
+                links.push(if site.id < peer.id { (name, other) } else { (other, name) });
+            }
+        }
+    }
+    links.into_iter().collect()
+}
+
 fn phone_view(
     network: &Network,
     name: &Name,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::ids::{site_address, site_port};
-use super::links::linked;
+use super::links::{all_links, linked};
 use super::{PeerEndpoint, PeerKnowledge, SiteTunnel};
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -107,21 +107,21 @@ impl HelperPart {
         ports.extend(site.helper_port);
         let (keys, names) = (SortedMap::new(), SortedMap::new());
         let mut part = Self { id: site.id, ports, keys, names, links: Vec::new() };
-        for (name, one) in network.sites.iter().filter(|(name, _)| *name != own) {
-            for (other_name, other) in linked(network, name) {
-                if other_name != own && one.id < other.id {
-                    for (name, site) in [(name, one), (other_name, other)] {
-                        part.keys.insert(site.id, site.public_key);
-                        part.names.insert(site.id, name.clone());
-                    }
-                    part.links.push(HelpedLink {
-                        pair: Pair(one.id, other.id),
-                        ports: [tunnel_port(one, (other_name, other)), tunnel_port(other, (name, one))],
-                        relay_port: relay_port(site.port, one.id, other.id).filter(|_| site.relay),
-                        relays_ipv6,
-                    });
-                }
+        for (name, other_name) in all_links(network) {
+            if name == own || other_name == own {
+                continue;
             }
+            let [one, other] = [name, other_name].map(|name| &network.sites[name]);
+            for (name, site) in [(name, one), (other_name, other)] {
+                part.keys.insert(site.id, site.public_key);
+                part.names.get_or_insert_with(site.id, || name.clone());
+            }
+            part.links.push(HelpedLink {
+                pair: Pair(one.id, other.id),
+                ports: [tunnel_port(one, (other_name, other)), tunnel_port(other, (name, one))],
+                relay_port: relay_port(site.port, one.id, other.id).filter(|_| site.relay),
+                relays_ipv6,
+            });
         }
         Some(part)
     }
