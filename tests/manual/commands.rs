@@ -1,10 +1,10 @@
-//! Man page, generated from the command line. `UPDATE_GOLDEN=1 cargo test --test manual` rewrites it.
+//! The man page portals(8).
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
-use wg_portals::cli::{Argument, CLI, CommandLine, Count};
+use wg_portals::cli::{Argument, CommandLine, Count};
+
+use crate::roff::{self, bold, without_requests};
 
 const FILES: &[(&str, &str)] = &[
     ("network.toml", "The network: the same file on every site."),
@@ -36,37 +36,8 @@ const STATUS: &[(&str, &str)] = &[
     ("3", "portals plan --check found a difference."),
 ];
 
-#[test]
-fn the_man_page_matches_the_command_line() {
-    let made = man_page(CLI);
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/portals.8");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&file, &made).unwrap();
-    }
-    assert!(
-        fs::read_to_string(&file).unwrap_or_default() == made,
-        "docs/portals.8 is out of date: UPDATE_GOLDEN=1 cargo test --test manual rewrites it"
-    );
-}
-
-#[test]
-fn a_shell_takes_examples_as_they_are_meant() {
-    let mut count = 0;
-    let mut open: Vec<&CommandLine> = vec![CLI];
-    while let Some(command) = open.pop() {
-        open.extend(command.commands);
-        for line in command.example.lines() {
-            count += 1;
-            for word in line.split(' ').filter(|word| !matches!(*word, ">" | "|")) {
-                assert!(!word.contains(['<', '>', '|', '&', ';', '$', '*', '?']), "`{word}` in `{line}`");
-            }
-        }
-    }
-    assert!(count > 30, "{count} examples");
-}
-
 /// Returns the whole page, in the macros of man(7).
-fn man_page(program: &CommandLine) -> String {
+pub(crate) fn man_page(program: &CommandLine) -> String {
     let mut page = format!(
         ".TH PORTALS 8 \"\" \"portals {}\" \"System administration\"\n\
          .SH NAME\nportals \\- traffic goes in at one site and comes out at another\n\
@@ -87,13 +58,13 @@ fn man_page(program: &CommandLine) -> String {
         ".SH FILES\nIn /etc/portals; on EdgeOS in /config/portals, on UniFi OS in /data/portals.\n",
     );
     for (name, what) in FILES {
-        item(&mut page, &format!("\\fB{}\\fR", escaped(name)), what);
+        item(&mut page, &bold(name), what);
     }
     page.push_str(".SH EXIT STATUS\n");
     for (status, what) in STATUS {
-        item(&mut page, &format!("\\fB{status}\\fR"), what);
+        item(&mut page, &bold(status), what);
     }
-    page.push_str(".SH SEE ALSO\n.BR wg (8),\n.BR ip\\-rule (8),\n.BR nft (8)\n");
+    page.push_str(".SH SEE ALSO\n.BR portals.toml (5),\n.BR wg (8),\n.BR ip\\-rule (8),\n.BR nft (8)\n");
     page
 }
 
@@ -128,9 +99,9 @@ fn section(page: &mut String, name: &str, command: &CommandLine) {
 
 fn options(page: &mut String, command: &CommandLine) {
     for option in command.arguments.iter().filter(|argument| argument.is_option()) {
-        let mut words = format!("\\fB{}\\fR", escaped(option.name()));
+        let mut words = bold(option.name());
         if !option.other_name.is_empty() {
-            write!(words, ", \\fB{}\\fR", escaped(option.other_name)).unwrap();
+            write!(words, ", {}", bold(option.other_name)).unwrap();
         }
         if option.count != Count::Switch {
             write!(words, " \\fI{}\\fR", escaped(option.value())).unwrap();
@@ -152,15 +123,10 @@ fn item(page: &mut String, what: &str, description: &str) {
     writeln!(page, ".TP\n{what}\n{}", escaped(description)).unwrap();
 }
 
-/// Escapes text for troff: code in bold, hyphens that can be copied as minus signs, and no line that begins
-/// like a request.
+/// Escapes text, with its code in bold.
 fn escaped(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
     let parts = text.split('`').enumerate();
-    let text: String = parts
-        .map(|(at, part)| if at % 2 == 1 { format!("\\fB{part}\\fR") } else { part.to_owned() })
-        .collect();
-    let line =
-        |line: &str| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() };
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
+    let text: String =
+        parts.map(|(at, part)| if at % 2 == 1 { bold(part) } else { roff::escaped(part) }).collect();
+    without_requests(&text)
 }
