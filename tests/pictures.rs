@@ -1,6 +1,9 @@
 //! Golden pictures: the map of a network, and the way of a packet, as text and as a drawing.
 //! `UPDATE_GOLDEN=1 cargo test --test pictures` writes the current ones; look at them in a browser before you
-//! commit them.
+//! commit them. `scripts/record` writes the drawing of the demo.
+
+#[path = "support/recording.rs"]
+mod recording;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,4 +156,20 @@ fn a_map_has_room_for_all_sites() {
         let is_negative = |start: &str| drawing.contains(&format!(" {start}=\"-"));
         assert!(!is_negative("x") && !is_negative("y"), "{number} sites: a card is outside");
     }
+}
+
+#[test]
+fn the_drawing_of_the_demo_shows_its_recording() {
+    let drawing = include_str!("../docs/demo.svg");
+    let drawn: Vec<String> =
+        drawing.lines().filter(|line| line.starts_with("<text")).map(without_tags).collect();
+    let recorded: Vec<String> = recording::lines().into_iter().filter(|line| !line.is_empty()).collect();
+    assert!(recorded.len() > 20, "{recorded:?}");
+    assert_eq!(drawn, recorded, "scripts/record --draw draws docs/demo.svg anew");
+}
+
+/// Returns the words of an element, as a reader sees them.
+fn without_tags(element: &str) -> String {
+    let parts = element.split('<').map(|part| part.split_once('>').map_or(part, |(_, words)| words));
+    parts.collect::<String>().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }

@@ -9,7 +9,7 @@ use wg_portals::state::WireGuardBackend;
 
 use crate::ways::each_other;
 use crate::words::{eventually, portal_of, same, shell, start, succeeds};
-use crate::{Scenario, program};
+use crate::{Scenario, program, recording};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -173,10 +173,28 @@ fn refused(world: &mut World) -> Result<()> {
 fn demo(_: &mut World) -> Result<()> {
     let output = Command::new(program()).arg("demo").output().context(|| "cannot run the demo".to_owned())?;
     let [told, complaints] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    if output.status.success() {
-        return Ok(());
+    if !output.status.success() {
+        return Err(Error::failed(format!("{}\n{told}{complaints}", output.status)));
     }
-    Err(Error::failed(format!("{}\n{told}{complaints}", output.status)))
+    // The first line of the recording is the command.
+    let recorded: Vec<String> = recording::lines().iter().skip(1).map(|line| without_times(line)).collect();
+    let told: Vec<String> = told.lines().map(without_times).collect();
+    for (told, recorded) in told.iter().zip(&recorded) {
+        same("a line of the demo, which scripts/record records anew", told, recorded)?;
+    }
+    same("the number of lines of the demo, which scripts/record records anew", told.len(), recorded.len())
+}
+
+/// Returns the line with `…` in the place of times such as `1.0 s`.
+fn without_times(line: &str) -> String {
+    let is_number = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+    let mut words: Vec<&str> = line.split(' ').collect();
+    for at in 1..words.len() {
+        if matches!(words[at], "s" | "s.") && is_number(words[at - 1]) {
+            words[at - 1] = "…";
+        }
+    }
+    words.join(" ")
 }
 
 fn status(site: &DemoSite, arguments: &[&str]) -> Result<Option<i32>> {

@@ -57,6 +57,8 @@ mod power_cuts;
 mod providers;
 mod questions;
 mod radio;
+#[path = "../support/recording.rs"]
+mod recording;
 mod resolvers;
 mod restore;
 mod rotate;
