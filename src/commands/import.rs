@@ -15,7 +15,7 @@ use crate::cli::output::{self, complain, say};
 use crate::config;
 use crate::engine::wgquick_file;
 use crate::interop::import::{Wishes, exit_name, network_file, preshared_keys};
-use crate::system::disk::{FileOrigin, cannot_write, write_new};
+use crate::system::disk::{FileOrigin, cannot_write, make_folder, write_new};
 use crate::system::key_files;
 use crate::wgquick::Parsed;
 
@@ -69,6 +69,7 @@ fn single(file: &Path, options: &ImportCommand) -> Result<ExitStatus, Errors> {
         output::print(format_args!("{text}"));
         return Ok(ExitStatus::Done);
     };
+    make_folder(&folder_of(output))?;
     if options.keys {
         write_keys(output, file, key, &parsed, &wishes)?;
     }

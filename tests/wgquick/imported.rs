@@ -208,12 +208,13 @@ fn an_import_that_cannot_be_written_leaves_no_key() {
     assert_eq!(done, (Some(0), String::new()));
 }
 
-/// Pre-shared keys of a server's peers reach the files of phones, and phones that are shown have them.
+/// Pre-shared keys of a server's peers reach the files of phones, and phones that are shown have them. The
+/// folder of the output is made for its owner alone.
 #[test]
 fn pre_shared_keys_of_peers_go_into_separate_files() {
     let folder = env::temp_dir().join(format!("portals-import-server-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
-    let (file, output) = (folder.join("wg0.conf"), folder.join("network.toml"));
+    let (file, output) = (folder.join("wg0.conf"), folder.join("new/network.toml"));
     fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import/server.conf"), &file).unwrap();
     fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     let portals = |arguments: &[&str]| {
@@ -222,21 +223,22 @@ fn pre_shared_keys_of_peers_go_into_separate_files() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
-    let import = ["import", "wg0.conf", "--site", "nyc", "--keys", "--output", "network.toml"];
+    let import = ["import", "wg0.conf", "--site", "nyc", "--keys", "--output", "new/network.toml"];
     let (status, _, words) = portals(&import);
     assert_eq!(status, Some(0), "{words}");
     assert!(words.contains("warning: wg0.conf: other users can read the keys in this file"), "{words}");
-    let secret = folder.join("peer-1.psk");
-    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    let secret = folder.join("new/peer-1.psk");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&secret), mode(&folder.join("new"))), (0o600, 0o700));
     let key = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
     assert_eq!(fs::read_to_string(&secret).unwrap().trim(), key);
     assert!(!fs::read_to_string(&output).unwrap().contains(key));
-    let (status, _, words) = portals(&["--config", "network.toml", "export", "nyc", "--to", "out"]);
+    let (status, _, words) = portals(&["--config", "new/network.toml", "export", "nyc", "--to", "out"]);
     assert_eq!(status, Some(0), "{words}");
     let exported = fs::read_to_string(folder.join("out/portals0.conf")).unwrap();
     assert!(exported.contains(&format!("PresharedKey = {key}")), "{exported}");
     fs::remove_file(&secret).unwrap();
-    let (_, _, words) = portals(&["--config", "network.toml", "export", "nyc", "--to", "out"]);
+    let (_, _, words) = portals(&["--config", "new/network.toml", "export", "nyc", "--to", "out"]);
     fs::remove_dir_all(&folder).unwrap();
     assert!(words.contains("put the pre-shared key of phone `peer-1` there, with mode 600"), "{words}");
 }
