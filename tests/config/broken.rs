@@ -34,6 +34,19 @@ fn the_base_of_all_cases_is_valid() {
     assert!(parse(BASE).is_ok());
 }
 
+/// Titles and texts of all cases in these files.
+pub(super) fn cases(names: &[&str]) -> Vec<(String, String)> {
+    let is_named = |path: &PathBuf| names.iter().any(|name| path.ends_with(name));
+    let paths = golden_files().into_iter().filter(is_named);
+    let texts = paths.map(|path| fs::read_to_string(path).expect("a golden file can be read"));
+    texts
+        .flat_map(|text| {
+            let cases = text.split("\n\n").map(Case::new).map(|case| (case.title.to_owned(), case.file()));
+            cases.collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 fn golden_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/broken");
     let entries = fs::read_dir(folder).expect("the folder of golden files can be listed");

@@ -1,8 +1,9 @@
-//! The network file: the content of valid files, and the messages about broken ones.
+//! The network file: the content of valid files, the messages about broken ones, and the schema for editors.
 
 mod broken;
 mod chains;
 mod mutated;
+mod schema;
 mod valid;
 
 /// A small valid network: the broken ones are edits of it.
