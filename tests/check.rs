@@ -5,14 +5,20 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use wg_portals::base::json::Json;
+
 /// Exit status, standard output and standard error of `portals check` for a user without any rights.
 fn check(file: &Path) -> (Option<i32>, String, String) {
+    check_with(&[], file)
+}
+
+fn check_with(options: &[&str], file: &Path) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
-    command.arg("check").arg(file).env_clear().stdin(Stdio::null());
+    command.arg("check").args(options).arg(file).env_clear().stdin(Stdio::null());
     if nix::unistd::Uid::effective().is_root() {
         // A program below a folder of another user can be started by its descriptor only.
         command = Command::new("/proc/self/fd/0");
-        command.arg("check").arg(file).env_clear();
+        command.arg("check").args(options).arg(file).env_clear();
         command.stdin(fs::File::open(env!("CARGO_BIN_EXE_portals")).unwrap()).uid(65534).gid(65534);
     }
     let output = command.output().unwrap();
@@ -114,4 +120,93 @@ fn faults_that_only_a_site_has_name_the_site() {
 fn a_missing_file_is_wrong() {
     let (status, _, complained) = check(Path::new("/nowhere/network.toml"));
     assert_eq!(status, Some(2), "{complained}");
+}
+
+/// Returns the JSON that has the same content as the output for people.
+fn as_json(file: &Path, (status, _, complained): &(Option<i32>, String, String)) -> String {
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    let mut lines = complained.lines();
+    while let Some(line) = lines.next() {
+        let (is_error, words) = match line.strip_prefix("portals: ") {
+            Some(words) => (true, words),
+            None => (false, line.strip_prefix("note: ").unwrap()),
+        };
+        let text = words.split_once(": ").filter(|(site, _)| site.starts_with("site `"));
+        let parts: Vec<&str> = text.map_or(words, |(_, words)| words).splitn(4, ':').collect();
+        let json = match parts[..] {
+            [path, line, column, message] if is_error && column.parse::<usize>().is_ok() => {
+                let help = lines.nth(1).unwrap().split_once("^ ").unwrap().1;
+                entry(Some(path), line, column, message.trim_start(), Some(help))
+            }
+            [path, line, ..] if line.parse::<usize>().is_ok() => {
+                entry(Some(path), line, "null", words.split_once(": ").unwrap().1, None)
+            }
+            _ => entry(None, "null", "null", words, None),
+        };
+        if is_error { &mut errors } else { &mut warnings }.push(json);
+    }
+    format!(
+        "{{\"file\":{},\"valid\":{},\"errors\":[{}],\"warnings\":[{}]}}\n",
+        Json::text(file.to_str().unwrap()),
+        *status == Some(0),
+        errors.join(","),
+        warnings.join(",")
+    )
+}
+
+fn entry(file: Option<&str>, line: &str, column: &str, message: &str, hint: Option<&str>) -> String {
+    let text = |text: Option<&str>| text.map_or("null".to_owned(), |text| Json::text(text).to_string());
+    let (file, message, hint) = (text(file), text(Some(message)), text(hint));
+    format!("{{\"file\":{file},\"line\":{line},\"column\":{column},\"message\":{message},\"hint\":{hint}}}")
+}
+
+/// Compares the JSON with the output for people; returns the JSON.
+fn both(file: &Path) -> String {
+    let for_people = check(file);
+    let (status, said, complained) = check_with(&["--json"], file);
+    assert_eq!(said, as_json(file, &for_people), "{}", for_people.2);
+    assert_eq!((status, complained.as_str()), (for_people.0, ""));
+    said
+}
+
+#[test]
+fn programs_get_the_same_words_as_people() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for entry in fs::read_dir(golden).unwrap() {
+        let case = entry.unwrap().file_name().into_string().unwrap();
+        let folder = Folder::new(&format!("json-{case}"));
+        folder.check(&case);
+        assert!(both(&folder.file()).contains("\"valid\":true,\"errors\":[],"), "{case}");
+    }
+    let folder = Folder::new("json");
+    folder.check("mesh");
+    let right = fs::read_to_string(folder.file()).unwrap();
+    let wrong = right.replace("id         = 2", "id         = 0\ncolour = \"\\\"red\"\nprivate_key = 1");
+    fs::write(folder.file(), &wrong).unwrap();
+    let json = both(&folder.file());
+    assert!(json.contains("\"line\":13,\"column\":14,"), "{json}");
+    assert_eq!(json.matches("\"column\":1,").count(), 2, "{json}");
+    for text in [&b"\xff"[..], b"", b"[network\n", b"[network]\nname = home\n[site.Nyc]\nid = 1.5\n"] {
+        fs::write(folder.file(), text).unwrap();
+        assert!(both(&folder.file()).contains("\"valid\":false,\"errors\":[{\"file\":\""));
+    }
+    assert!(both(Path::new("/nowhere/network.toml")).contains("[{\"file\":null,\"line\":null,"));
+}
+
+#[test]
+fn programs_get_the_places_in_files_of_providers() {
+    let folder = Folder::new("json-provider");
+    folder.check("chain");
+    let provider = folder.0.join("mullvad-ch.conf");
+    let right = fs::read_to_string(&provider).unwrap();
+    let name = Json::text(provider.to_str().unwrap());
+    fs::write(&provider, right.replace("[Peer]", "[Peer]\nColour = red")).unwrap();
+    let json = both(&folder.file());
+    assert!(json.contains(&format!("{{\"file\":{name},\"line\":")), "{json}");
+    fs::write(&provider, right.replace("[Peer]", "PostUp = true\n[Peer]")).unwrap();
+    let json = both(&folder.file());
+    assert!(json.contains(&format!("\"warnings\":[{{\"file\":{name},\"line\":")), "{json}");
+    fs::remove_file(&provider).unwrap();
+    let json = both(&folder.file());
+    assert!(json.contains("\"warnings\":[{\"file\":null,\"line\":null,\"column\":null,"), "{json}");
 }

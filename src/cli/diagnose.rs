@@ -26,6 +26,9 @@ command! {
         example "portals check network.toml",
         status 2 "the file is wrong"
     {
+        /// print the result as JSON
+        pub json: bool = "--json";
+
         /// file to check (default: the network file)
         pub file: Option<PathBuf> = "<file>";
     }

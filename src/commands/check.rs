@@ -1,9 +1,11 @@
 //! `portals check`: all faults of a network file, without a key, without root and without a host.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use super::ExitStatus;
-use crate::base::error::{Error, Errors};
+use crate::base::error::{Error, ErrorKind, Errors, Place};
+use crate::base::json::JsonText;
 use crate::base::path::folder_of;
 use crate::cli::output::{complain, say};
 use crate::config::model::Network;
@@ -11,21 +13,41 @@ use crate::engine::file_report::{FileReport, FileSignature};
 use crate::engine::{network_file, on_paper};
 use crate::state::words::count;
 use crate::system::disk::FileOrigin;
+use crate::wgquick::Remark;
 
-/// Checks the file, then each site as far as that is possible without its host.
-pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
+/// Checks the file; prints errors and notes for people, or all as JSON.
+pub(super) fn run(file: &Path, is_json: bool) -> Result<ExitStatus, Errors> {
+    let mut notes = Vec::new();
+    let checked = check(file, &mut notes);
+    if is_json {
+        return Ok(report(file, &checked, &notes));
+    }
+    for note in &notes {
+        complain!("note: {note}");
+    }
+    say!("{}", checked?);
+    Ok(ExitStatus::Done)
+}
+
+/// Checks the file, then each site as far as that is possible without its host. Returns a line on a right
+/// file.
+fn check(file: &Path, notes: &mut Vec<Error>) -> Result<String, Errors> {
     let (text, network) = network_file::load_from(file, FileOrigin::Named)?;
     let mut errors = Vec::new();
     for own in network.sites.keys() {
-        if let Err(faults) = site(file, &network, own) {
+        if let Err(faults) = site(file, &network, own, notes) {
             for fault in faults {
-                errors.push(Error::wrong(format_args!("site `{own}`: {fault}")));
+                let error = Error::wrong(format_args!("site `{own}`: {fault}"));
+                errors.push(match fault.place() {
+                    Some(place) => error.at(place.clone()),
+                    None => error,
+                });
             }
         }
     }
     Errors::check(errors, ())?;
     let portals = network.sites.values().map(|site| site.portals.len()).sum();
-    say!(
+    Ok(format!(
         "{} is right: network {}, {}, {}, {}{}",
         file.display(),
         network.name,
@@ -33,31 +55,69 @@ pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
         count(portals, "portal"),
         count(network.phones.len(), "phone"),
         signature(&text, &network)
-    );
-    Ok(ExitStatus::Done)
+    ))
 }
 
 /// Checks a site. A site with a provider whose file is elsewhere is left out, with a note.
-fn site(file: &Path, network: &Network, own: &String) -> Result<(), Errors> {
+fn site(file: &Path, network: &Network, own: &String, notes: &mut Vec<Error>) -> Result<(), Errors> {
     let entry = &network.sites[own];
     let (providers, missing) = on_paper::providers(file, entry)?;
     for (name, parsed) in &providers {
-        let path = folder_of(file).join(&entry.providers[name].config);
-        for remark in &parsed.remarks {
-            complain!("note: {}:{}: {}", path.display(), remark.line, remark.message);
+        let path = folder_of(file).join(&entry.providers[name].config).display().to_string();
+        for Remark { line, message } in &parsed.remarks {
+            notes.push(Error::wrong(format_args!("{path}:{line}: {message}")).at(Place {
+                file: path.clone(),
+                line: *line,
+                column: None,
+                message: message.clone(),
+                help: String::new(),
+            }));
         }
     }
     for name in &missing {
-        complain!(
-            "note: site `{own}` is checked without its provider `{name}`: {} is not here; it is needed \
-             at `{own}`",
+        notes.push(Error::wrong(format_args!(
+            "site `{own}` is checked without its provider `{name}`: {} is not here; it is needed at `{own}`",
             folder_of(file).join(&entry.providers[*name].config).display()
-        );
+        )));
     }
     if missing.is_empty() {
         on_paper::site(file, network, own, &providers)?;
     }
     Ok(())
+}
+
+/// Prints the result as JSON.
+fn report(file: &Path, checked: &Result<String, Errors>, notes: &[Error]) -> ExitStatus {
+    let (errors, status) = match checked {
+        Ok(_) => (Vec::new(), ExitStatus::Done),
+        Err(errors) if errors.kind() == ErrorKind::Failed => (errors.iter().collect(), ExitStatus::Failed),
+        Err(errors) => (errors.iter().collect(), ExitStatus::Wrong),
+    };
+    let mut json = JsonText::default();
+    json.begin("", '{');
+    json.text("file", &file.display());
+    json.put("valid", &checked.is_ok());
+    list(&mut json, "errors", errors);
+    list(&mut json, "warnings", notes.iter().collect());
+    json.end('}');
+    say!("{}", json.finish());
+    status
+}
+
+/// Adds a list of errors. One without a place has all its words in `message`.
+fn list(json: &mut JsonText, name: &str, errors: Vec<&Error>) {
+    json.begin(name, '[');
+    for error in errors {
+        let place = error.place();
+        json.begin("", '{');
+        json.text_or_null("file", place.map(|place| &place.file as &dyn Display));
+        json.put_or_null("line", place.map(|place| place.line as u64));
+        json.put_or_null("column", place.and_then(|place| place.column).map(|column| column as u64));
+        json.text("message", place.map_or(error as &dyn Display, |place| &place.message));
+        json.text_or_null("hint", place.filter(|place| !place.help.is_empty()).map(|place| &place.help as _));
+        json.end('}');
+    }
+    json.end(']');
 }
 
 /// Returns the words for the signature, for the end of a line.

@@ -108,7 +108,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Join(options) => join::run(file, options),
         Command::Accept(options) => invite::accept(options),
         Command::Plan(options) => plan::run(file, options),
-        Command::Check(options) => check::run(options.file.as_deref().unwrap_or(file)),
+        Command::Check(options) => check::run(options.file.as_deref().unwrap_or(file), options.json),
         Command::Interfaces(options) => interfaces::run(file, options.json),
         Command::Apply(options) => apply::run(file, options),
         Command::Confirm(options) => confirm::run(file, options),

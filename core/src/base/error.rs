@@ -27,8 +27,25 @@ struct Report {
     message: String,
     /// Words of the underlying cause; empty if there is none.
     cause: String,
+    /// Place in a file, if the error is about one.
+    place: Option<Box<Place>>,
     /// Errors of the same pass that follow this one: only in [`Errors`].
     others: Vec<Error>,
+}
+
+/// Place in a file, with the words on it: for programs. The error itself shows them to a person.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Path of the file.
+    pub file: String,
+    /// Number of the line, counted from 1.
+    pub line: usize,
+    /// Number of the character in the line, counted from 1; `None` = the whole line.
+    pub column: Option<usize>,
+    /// Description of the fault, without a full stop.
+    pub message: String,
+    /// Text to write instead, without a full stop; empty if there is none.
+    pub help: String,
 }
 
 impl Error {
@@ -43,7 +60,19 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: String) -> Self {
-        Self(Box::new(Report { kind, message, cause: String::new(), others: Vec::new() }))
+        Self(Box::new(Report { kind, message, cause: String::new(), place: None, others: Vec::new() }))
+    }
+
+    /// Adds the place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.0.place = Some(Box::new(place));
+        self
+    }
+
+    /// Returns the place in a file, if the error is about one.
+    pub fn place(&self) -> Option<&Place> {
+        self.0.place.as_deref()
     }
 
     /// Adds the underlying cause.

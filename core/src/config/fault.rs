@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::model::Position;
+use crate::base::error::{Error, Place};
 use crate::base::sorted::order;
 
 /// Range of bytes in the file.
@@ -161,6 +162,17 @@ impl Fault {
         let _ = writeln!(out, "{:5} | {}", self.at.line, self.line);
         let _ = write!(out, "      | {}{} {}", self.indent(), "^".repeat(self.width()), self.help);
         out
+    }
+
+    /// Returns the error for this fault of the file at `path`.
+    pub(crate) fn error(&self, path: &Path) -> Error {
+        Error::wrong(self.render(path)).at(Place {
+            file: path.display().to_string(),
+            line: self.at.line,
+            column: Some(self.at.column),
+            message: self.message.clone(),
+            help: self.help.clone(),
+        })
     }
 
     /// Returns the text before the fault as spaces. Tabs stay, so that the marker lines up at any tab width.

@@ -81,5 +81,5 @@ pub fn endpoint_host(text: &str) -> Option<EndpointHost> {
 }
 
 fn errors(path: &Path, faults: &[Fault]) -> Errors {
-    Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect())
+    Errors::all(faults.iter().map(|fault| fault.error(path)).collect())
 }

@@ -135,8 +135,7 @@ pub fn parse_at(path: &Path, bytes: Option<Zeroizing<Vec<u8>>>) -> Result<Parsed
             path.display()
         ))
     })?;
-    parse(&bytes)
-        .map_err(|faults| Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect()))
+    parse(&bytes).map_err(|faults| Errors::all(faults.iter().map(|fault| fault.error(path)).collect()))
 }
 
 /// Content of a file, with remarks for a person.
