@@ -19,7 +19,8 @@ const MANAGERS: [(&str, &str); 5] = [
 const PACKAGE_RECORDS: [(&str, &str); 3] = [
     ("usr/lib/opkg/info/portals.list", "opkg remove portals"),
     ("lib/apk/packages/portals.list", "apk del portals"),
-    ("var/lib/dpkg/info/portals.list", "apt-get remove portals"),
+    // The list of files stays until a removed package is purged.
+    ("var/lib/dpkg/info/portals.prerm", "apt-get remove portals"),
 ];
 
 /// Returns the command that removes the package of portals from the machine whose files are below `root`, if
