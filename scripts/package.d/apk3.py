@@ -18,7 +18,7 @@ BLOCK_ADB, BLOCK_DATA = 0, 2
 INFO = {"name": 1, "version": 2, "description": 4, "arch": 5, "license": 6, "origin": 7}
 HASHES, INSTALLED_SIZE = 3, 12
 # Slots of its scripts.
-SCRIPTS = {"post-install": 3, "pre-deinstall": 4}
+SCRIPTS = {"post-install": 3, "pre-deinstall": 4, "post-upgrade": 7}
 
 
 class Database:
@@ -123,19 +123,10 @@ def block(kind, data):
 
 def contents(data):
     """Mode and contents of each file of a package by path, checked against its database, as an installer would write them."""
-    assert data[:4] == b"ADBd"
-    plain = zlib.decompress(data[4:], -15)
-    assert plain[:8] == struct.pack("<II", 0x2E424441, SCHEMA_PACKAGE)
-    blocks, offset = [], 8
-    while offset < len(plain):
-        (word,) = struct.unpack_from("<I", plain, offset)
-        length = word & 0x3FFFFFFF
-        blocks.append((word >> 30, plain[offset + 4 : offset + length]))
-        offset += length + -length % 8
-    assert [kind for kind, _ in blocks] == [BLOCK_ADB] + [BLOCK_DATA] * (len(blocks) - 1)
-    paths = read_paths(blocks[0][1])
+    database, bodies = blocks(data)
+    paths = read_paths(database)
     found = {}
-    for _, body in blocks[1:]:
+    for body in bodies:
         path, mode, size, digest = paths.pop(struct.unpack_from("<II", body))
         assert len(body) - 8 == size and hashlib.sha256(body[8:]).digest() == digest, path
         found[path] = (mode, body[8:])
@@ -143,22 +134,52 @@ def contents(data):
     return found
 
 
+def script(data, name):
+    """Text of a script of a package."""
+    database, _ = blocks(data)
+    reader = Reader(database)
+    return reader.blob(reader.slots(reader.root[3])[SCRIPTS[name]])
+
+
+def blocks(data):
+    """The database of a package, and the blocks of its files."""
+    assert data[:4] == b"ADBd"
+    plain = zlib.decompress(data[4:], -15)
+    assert plain[:8] == struct.pack("<II", 0x2E424441, SCHEMA_PACKAGE)
+    found, offset = [], 8
+    while offset < len(plain):
+        (word,) = struct.unpack_from("<I", plain, offset)
+        length = word & 0x3FFFFFFF
+        found.append((word >> 30, plain[offset + 4 : offset + length]))
+        offset += length + -length % 8
+    assert [kind for kind, _ in found] == [BLOCK_ADB] + [BLOCK_DATA] * (len(found) - 1)
+    return found[0][1], [body for _, body in found[1:]]
+
+
+class Reader:
+    """Values of a database."""
+
+    def __init__(self, database):
+        self.bytes = database
+        self.root = self.slots(struct.unpack_from("<I", database, 4)[0])
+
+    def slots(self, value):
+        offset = value & 0xFFFFFFF
+        count = struct.unpack_from("<I", self.bytes, offset)[0] if value else 1
+        return [count, *struct.unpack_from(f"<{count - 1}I", self.bytes, offset + 4)]
+
+    def blob(self, value):
+        offset, width = value & 0xFFFFFFF, {0x8: 1, 0x9: 2, 0xA: 4}.get(value >> 28, 0)
+        length = int.from_bytes(self.bytes[offset : offset + width], "little")
+        return self.bytes[offset + width : offset + width + length] if value else b""
+
+
 def read_paths(database):
     """Path, mode, size and hash of each file in the database, by the numbers of its data block."""
-
-    def slots(value):
-        offset = value & 0xFFFFFFF
-        count = struct.unpack_from("<I", database, offset)[0] if value else 1
-        return [count, *struct.unpack_from(f"<{count - 1}I", database, offset + 4)]
-
-    def blob(value):
-        offset, width = value & 0xFFFFFFF, {0x8: 1, 0x9: 2, 0xA: 4}.get(value >> 28, 0)
-        length = int.from_bytes(database[offset : offset + width], "little")
-        return database[offset + width : offset + width + length] if value else b""
-
-    root = slots(struct.unpack_from("<I", database, 4)[0])
+    reader = Reader(database)
+    slots, blob = reader.slots, reader.blob
     files = {}
-    for path_index, folder in enumerate(slots(root[2])[1:], 1):
+    for path_index, folder in enumerate(slots(reader.root[2])[1:], 1):
         folder = slots(folder) + [NULL]
         for file_index, file in enumerate(slots(folder[3])[1:], 1):
             _, name, acl, size, _, digest = slots(file)
