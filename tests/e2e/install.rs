@@ -124,6 +124,7 @@ const PROCD: &str = r#"
 mkdir -p etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d && touch lib/functions/procd.sh
 echo /etc/passwd >lib/upgrade/keep.d/base-files
 cat >etc/rc.common <<'END'
+service_triggers() { :; }
 . "$1"
 procd_open_instance() { command=; }
 procd_set_param() { if [ $1 = command ]; then shift; command=$*; fi; }
@@ -154,6 +155,9 @@ esac
 END
 chmod 755 bin/logread
 "#;
+
+/// Event of netifd: procd runs the commands of the triggers.
+const INTERFACE_UP: &str = r#"[ ! -e /run/trigger ] || sh -c "$(cut -d ' ' -f 3- /run/trigger)""#;
 
 const UNIT: [&str; 4] = [
     "/etc/systemd/system/portals.service",
@@ -290,6 +294,12 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     open(world)?;
     has(&machine.run("/root/portals install")?, "unchanged: the agent runs")?;
     obeys(world, machine, program)?;
+    // An interface that comes up takes no file into force that someone is editing.
+    machine.run(INTERFACE_UP)?;
+    machine.run(&format!("{program} reload"))?;
+    eventually("one reload is logged", || {
+        same("reloads", machine.run(&format!("{program} logs | grep -c reloading || true"))?.trim(), "1")
+    })?;
     // To portals, other bytes are another version.
     machine.run(&format!("cp {program} /tmp/other && echo >>/tmp/other && mv /tmp/other {program}"))?;
     let said = machine.run("/root/portals install")?;
