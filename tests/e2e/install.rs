@@ -9,7 +9,7 @@ use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{NYC, PARIS, SERVER, World};
 
 use crate::Scenario;
-use crate::firmware::Machine;
+use crate::firmware::{Machine, PROCD, SYSTEMCTL, UNITS};
 use crate::ways::each_other;
 use crate::words::{eventually, same, seconds, seen_as, unreachable};
 
@@ -81,80 +81,6 @@ const POST_CONFIG: &str =
 const UDM_BOOT: &str =
     "find -L $data/on_boot.d -mindepth 1 -maxdepth 1 -type f | sort | while read -r hook; do
     if test -x $hook; then $hook; fi; done";
-
-/// Substitute for systemd: runs the commands of the unit once, and returns when the agent is ready. It uses
-/// units as they were when it last read them.
-const SYSTEMCTL: &str = r#"
-mkdir -p etc/systemd/system lib/systemd && touch lib/systemd/systemd
-cat >bin/systemctl <<'END'
-#!/bin/sh
-read=/run/systemd/read pid=$(cat /run/systemd/pid 2>/dev/null)
-case $1 in
-daemon-reload) cp /etc/systemd/system/portals.service $read 2>/dev/null || rm -f $read ;;
-start | restart)
-    if [ $1 = start ] && kill -0 $pid 2>/dev/null; then exit; fi
-    kill $pid 2>/dev/null && while kill -0 $pid 2>/dev/null; do sleep 0.1; done
-    test -e "$(sed -n 's/^ConditionPathExists=//p' $read)" || exit 0
-    setsid $(sed -n 's/^ExecStart=//p' $read) </dev/null >/run/systemd/said 2>&1 &
-    echo $! >/run/systemd/pid
-    until grep -q ready /run/systemd/said; do kill -0 $! || exit; sleep 0.1; done
-    ;;
-stop) kill $pid ;;
-esac
-END
-cat >bin/journalctl <<'END'
-#!/bin/sh
-case $* in
-"--no-pager -n 1000 -u portals.service") cat /run/systemd/said ;;
-"-f -u portals.service") exec tail -F /run/systemd/said ;;
-*) exit 2 ;;
-esac
-END
-chmod 755 bin/systemctl bin/journalctl
-"#;
-
-/// Commands of systemd at boot.
-const UNITS: &str = "mkdir -p /run/systemd/system; systemctl daemon-reload
-    for unit in /etc/systemd/system/multi-user.target.wants/*; do
-        if [ -e $unit ]; then systemctl start ${unit##*/}; fi
-    done";
-
-/// Substitute for procd and its shell library: runs the command of the one instance.
-const PROCD: &str = r#"
-mkdir -p etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d && touch lib/functions/procd.sh
-echo /etc/passwd >lib/upgrade/keep.d/base-files
-cat >etc/rc.common <<'END'
-service_triggers() { :; }
-. "$1"
-procd_open_instance() { command=; }
-procd_set_param() { if [ $1 = command ]; then shift; command=$*; fi; }
-procd_close_instance() {
-    kill -0 $(cat /run/instance 2>/dev/null) 2>/dev/null && return
-    setsid $command </dev/null >/run/said 2>&1 &
-    echo $! >/run/instance
-}
-procd_open_trigger() { :; }
-procd_add_raw_trigger() { echo "$@" >/run/trigger; }
-procd_close_trigger() { :; }
-procd_send_signal() { kill -$3 $(cat /run/instance); }
-case $2 in
-boot | start) if [ $USE_PROCD ]; then start_service && service_triggers; else start; fi ;;
-stop) kill $(cat /run/instance) ;;
-restart) "$1" stop && while kill -0 $(cat /run/instance) 2>/dev/null; do sleep 0.1; done; "$1" start ;;
-reload) reload_service ;;
-esac
-END
-rm -f bin/logread
-cat >bin/logread <<'END'
-#!/bin/sh
-case $* in
-"-e portals") cat /run/said ;;
-"-f -e portals") exec tail -F /run/said ;;
-*) exit 2 ;;
-esac
-END
-chmod 755 bin/logread
-"#;
 
 /// Event of netifd: procd runs the commands of the triggers.
 const INTERFACE_UP: &str = r#"[ ! -e /run/trigger ] || sh -c "$(cut -d ' ' -f 3- /run/trigger)""#;

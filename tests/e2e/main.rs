@@ -35,6 +35,7 @@ mod fastpath;
 mod faults;
 mod files;
 mod filters;
+#[path = "../support/firmware.rs"]
 mod firmware;
 mod forged;
 mod forgery;
@@ -65,6 +66,8 @@ mod rotate;
 mod router;
 mod same_lan;
 mod same_lan_flushes;
+#[path = "../support/shells.rs"]
+mod shells;
 mod side_by_side;
 mod snapshot;
 mod starts;

@@ -11,7 +11,7 @@ use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{DemoSite, NETWORK_FILE, Namespace};
 
 use crate::program;
-use crate::words::{eventually, shell, spawn_at};
+use crate::shells::{eventually, shell, spawn_at};
 
 /// Mount point in its site's namespace, whose file system ends with it.
 const ROOT: &str = "/run/machine";
@@ -41,6 +41,80 @@ const BOOT: &str = r#"
     exec chroot . /bin/sh -c '
         rm -rf /run/* && syslogd -O /var/log/messages && eval "$1" </dev/null && touch /run/booted
         for second in $(seq 900); do sleep 1 & wait; done' init "$HOOKS"
+"#;
+
+/// Substitute for systemd: runs the commands of the unit once, and returns when the agent is ready. It uses
+/// units as they were when it last read them.
+pub(crate) const SYSTEMCTL: &str = r#"
+mkdir -p etc/systemd/system lib/systemd && touch lib/systemd/systemd
+cat >bin/systemctl <<'END'
+#!/bin/sh
+read=/run/systemd/read pid=$(cat /run/systemd/pid 2>/dev/null)
+case $1 in
+daemon-reload) cp /etc/systemd/system/portals.service $read 2>/dev/null || rm -f $read ;;
+start | restart)
+    if [ $1 = start ] && kill -0 $pid 2>/dev/null; then exit; fi
+    kill $pid 2>/dev/null && while kill -0 $pid 2>/dev/null; do sleep 0.1; done
+    test -e "$(sed -n 's/^ConditionPathExists=//p' $read)" || exit 0
+    setsid $(sed -n 's/^ExecStart=//p' $read) </dev/null >/run/systemd/said 2>&1 &
+    echo $! >/run/systemd/pid
+    until grep -q ready /run/systemd/said; do kill -0 $! || exit; sleep 0.1; done
+    ;;
+stop) kill $pid ;;
+esac
+END
+cat >bin/journalctl <<'END'
+#!/bin/sh
+case $* in
+"--no-pager -n 1000 -u portals.service") cat /run/systemd/said ;;
+"-f -u portals.service") exec tail -F /run/systemd/said ;;
+*) exit 2 ;;
+esac
+END
+chmod 755 bin/systemctl bin/journalctl
+"#;
+
+/// Commands of systemd at boot.
+pub(crate) const UNITS: &str = "mkdir -p /run/systemd/system; systemctl daemon-reload
+    for unit in /etc/systemd/system/multi-user.target.wants/*; do
+        if [ -e $unit ]; then systemctl start ${unit##*/}; fi
+    done";
+
+/// Substitute for procd and its shell library: runs the command of the one instance.
+pub(crate) const PROCD: &str = r#"
+mkdir -p etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d && touch lib/functions/procd.sh
+echo /etc/passwd >lib/upgrade/keep.d/base-files
+cat >etc/rc.common <<'END'
+service_triggers() { :; }
+. "$1"
+procd_open_instance() { command=; }
+procd_set_param() { if [ $1 = command ]; then shift; command=$*; fi; }
+procd_close_instance() {
+    kill -0 $(cat /run/instance 2>/dev/null) 2>/dev/null && return
+    setsid $command </dev/null >/run/said 2>&1 &
+    echo $! >/run/instance
+}
+procd_open_trigger() { :; }
+procd_add_raw_trigger() { echo "$@" >/run/trigger; }
+procd_close_trigger() { :; }
+procd_send_signal() { kill -$3 $(cat /run/instance); }
+case $2 in
+boot | start) if [ $USE_PROCD ]; then start_service && service_triggers; else start; fi ;;
+stop) kill $(cat /run/instance) ;;
+restart) "$1" stop && while kill -0 $(cat /run/instance) 2>/dev/null; do sleep 0.1; done; "$1" start ;;
+reload) reload_service ;;
+esac
+END
+rm -f bin/logread
+cat >bin/logread <<'END'
+#!/bin/sh
+case $* in
+"-e portals") cat /run/said ;;
+"-f -e portals") exec tail -F /run/said ;;
+*) exit 2 ;;
+esac
+END
+chmod 755 bin/logread
 "#;
 
 /// A machine in place of a site's router.
@@ -75,7 +149,10 @@ impl Machine {
     /// Switches the machine on; `hooks` are the last commands of the firmware's init, which must end soon.
     pub(crate) fn boot(&mut self, hooks: &str) -> Result<()> {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--fork", "sh", "-ec", BOOT]).env("ROOT", ROOT).env("HOOKS", hooks);
+        command
+            .args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", BOOT])
+            .env("ROOT", ROOT)
+            .env("HOOKS", hooks);
         // Messages of this shell about signals are irrelevant.
         command.stdin(Stdio::null()).stderr(Stdio::null());
         let child = spawn_at(&self.router, &mut command).context(|| "cannot boot".to_owned())?;
