@@ -2,8 +2,8 @@
 
 use wg_portals::cli::{CLI, Cli, EarlyExit};
 
+use crate::lines::{arguments_of_portals, commands};
 use crate::pages::{Block, pages};
-use crate::words::{arguments_of_portals, commands};
 
 /// Words that stand for a value, with a value.
 const PLACEHOLDERS: [(&str, &str); 23] = [

@@ -1,0 +1,86 @@
+//! Command lines that no story runs, each with the reason.
+
+use std::collections::VecDeque;
+
+use crate::pages::{Page, pages};
+use crate::stories::PAGES;
+
+/// Reason of a line that copies files or runs a command at another machine, over SSH.
+const SSH: &str = "needs an SSH server at another machine";
+
+/// Reason of a line that builds from the sources.
+const BUILD: &str = "builds from the sources, as scripts/test does";
+
+/// Reason of a line about containers.
+const DOCKER: &str = "needs Docker; tests/e2e/containers.rs runs what such a container runs";
+
+/// Pages, command lines or their beginnings before `…`, and reasons.
+const NOT_RUN: [(&str, &str, &str); 28] = [
+    ("README.md", "cargo run --release -- demo …", BUILD),
+    ("README.md", "./scripts/test …", BUILD),
+    ("docs/joining.md", "scp portals root@paris:…", SSH),
+    ("docs/joining.md", "ssh -t root@paris portals join …", SSH),
+    ("docs/joining.md", "ssh root@nyc portals invite paris --no-qr | …", SSH),
+    ("docs/joining.md", "scp root@nyc:/etc/portals/admin.key …", SSH),
+    ("docs/joining.md", "ssh root@nyc rm /etc/portals/admin.key", SSH),
+    ("docs/joining.md", "scp network.toml root@nyc:…", SSH),
+    ("docs/joining.md", "ssh root@nyc portals push", SSH),
+    ("docs/platforms/containers.md", "scripts/build x86_64", BUILD),
+    ("docs/platforms/containers.md", "docker build …", DOCKER),
+    ("docs/platforms/containers.md", "docker run --rm …", DOCKER),
+    ("docs/platforms/containers.md", "docker run --detach …", DOCKER),
+    ("docs/platforms/containers.md", "docker exec …", DOCKER),
+    ("docs/platforms/edgerouter.md", "scp dist/portals-mipsel …", SSH),
+    ("docs/platforms/edgerouter.md", "ssh ubnt@192.168.1.1", SSH),
+    ("docs/platforms/openrc.md", "scp dist/portals-x86_64 …", SSH),
+    ("docs/platforms/openrc.md", "ssh root@box", SSH),
+    ("docs/platforms/openwrt.md", "scp -O dist/portals-mipsel …", SSH),
+    ("docs/platforms/openwrt.md", "ssh root@192.168.1.1", SSH),
+    ("docs/platforms/openwrt.md", "scp -O dist/packages/portals_*_mipsel_24kc.ipk …", SSH),
+    ("docs/platforms/openwrt.md", "ssh root@192.168.1.1 opkg …", SSH),
+    ("docs/platforms/openwrt.md", "scp -O dist/packages/portals-*-mipsel_24kc.apk …", SSH),
+    ("docs/platforms/openwrt.md", "ssh root@192.168.1.1 apk …", SSH),
+    ("docs/platforms/systemd.md", "scp dist/portals-x86_64 …", SSH),
+    ("docs/platforms/systemd.md", "ssh root@box", SSH),
+    ("docs/platforms/unifi.md", "scp dist/portals-aarch64 …", SSH),
+    ("docs/platforms/unifi.md", "ssh root@192.168.1.1", SSH),
+];
+
+/// Returns the command lines of a page that a story must run, each with the number of the first line of its
+/// block.
+pub(crate) fn lines_to_run(page: &Page) -> VecDeque<(usize, String)> {
+    let mut lines = VecDeque::new();
+    for block in page.blocks() {
+        for line in block.commands() {
+            if !NOT_RUN.iter().any(|(name, words, _)| *name == page.name && is(&line, words)) {
+                lines.push_back((block.line, line));
+            }
+        }
+    }
+    lines
+}
+
+/// Reports whether a command line is this one, or begins as this one does before `…`.
+fn is(line: &str, words: &str) -> bool {
+    words.strip_suffix('…').map_or(line == words, |begin| line.starts_with(begin))
+}
+
+#[test]
+fn each_page_with_commands_has_one_story() {
+    let mut has_story: Vec<&str> = PAGES.concat();
+    has_story.sort_unstable();
+    let pages = pages();
+    let with_lines: Vec<&str> =
+        pages.iter().filter(|page| !lines_to_run(page).is_empty()).map(|page| page.name.as_str()).collect();
+    assert_eq!(has_story, with_lines);
+}
+
+#[test]
+fn each_line_that_is_not_run_is_in_its_page() {
+    let pages = pages();
+    for (name, words, reason) in NOT_RUN {
+        let page = pages.iter().find(|page| page.name == name).expect("a page");
+        let is_there = page.blocks().iter().any(|block| block.commands().iter().any(|line| is(line, words)));
+        assert!(is_there, "{name} has no line `{words}`, which the test does not run ({reason})");
+    }
+}
