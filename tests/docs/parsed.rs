@@ -1,9 +1,11 @@
 //! Command lines of portals in the documentation: the program's own parser takes each of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use wg_portals::cli::{CLI, Cli, EarlyExit};
 
 use crate::lines::{arguments_of_portals, commands};
-use crate::pages::{Block, pages};
+use crate::pages::{Block, Page, pages};
 
 /// Words that stand for a value, with a value.
 const PLACEHOLDERS: [(&str, &str); 23] = [
@@ -79,6 +81,39 @@ fn the_program_knows_every_command_in_a_sentence() {
 }
 
 #[test]
+fn the_page_of_commands_names_every_option() {
+    let page = Page::read("docs/commands.md");
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, span) in page.spans() {
+        let words: Vec<&str> = span.split([' ', '[', ']']).filter(|word| !word.is_empty()).collect();
+        if let ["portals", rest @ ..] = words.as_slice() {
+            let (path, _) = command_of(rest);
+            let options = rest.iter().filter(|word| word.starts_with("--")).map(|word| (*word).to_owned());
+            named.entry(path).or_default().extend(options);
+        }
+    }
+    let mut missing = Vec::new();
+    let mut open = vec![(String::new(), CLI)];
+    while let Some((path, line)) = open.pop() {
+        let is_there = named.get(&path);
+        if line.commands.is_empty() && is_there.is_none() {
+            missing.push(format!("portals {path}"));
+        }
+        for argument in line.arguments.iter().filter(|argument| argument.is_option() && line.name != CLI.name)
+        {
+            if !is_there.is_some_and(|options| options.contains(argument.name())) {
+                missing.push(format!("portals {path} {}", argument.name()));
+            }
+        }
+        for command in line.commands {
+            open.push((format!("{path} {}", command.name).trim().to_owned(), command));
+        }
+    }
+    missing.sort();
+    assert_eq!(missing, Vec::<String>::new(), "commands and options that docs/commands.md does not name");
+}
+
+#[test]
 fn unknown_commands_and_options_are_found() {
     for wrong in ["portals dance", "portals plan --chekc", "portals invite NAME [--uses]", "portals apply 5"]
     {
@@ -98,12 +133,17 @@ fn parse(words: &[&str]) -> Result<(), String> {
 
 /// Reports whether words are a command and nothing else, as where a sentence names the command.
 fn names_a_command(words: &[&str]) -> bool {
-    let mut line = CLI;
+    command_of(words).1 == words.len()
+}
+
+/// Returns the command at the beginning of words, such as `phone add`, and the number of its words.
+fn command_of(words: &[&str]) -> (String, usize) {
+    let (mut line, mut count) = (CLI, 0);
     for word in words {
-        let Some(command) = line.commands.iter().find(|command| command.name == *word) else { return false };
-        line = command;
+        let Some(command) = line.commands.iter().find(|command| command.name == *word) else { break };
+        (line, count) = (command, count + 1);
     }
-    true
+    (words[..count].join(" "), count)
 }
 
 /// Returns a command line with values in place of the words that stand for one, and without the brackets of

@@ -4,6 +4,7 @@
 use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, OSLO, PARIS, Plot};
 
+use crate::pages::Page;
 use crate::shells::{eventually, same};
 use crate::stage::{EDGEOS, Kind, LINUX, OPENRC, OPENWRT, SYSTEMD, Stage, UNIFI, tell};
 
@@ -50,6 +51,12 @@ fn two_sites() {
         stage.run(README, PARIS, "portals join")?;
         stage.guest_is_at(PARIS, NYC)?;
         stage.at(NYC, OPEN_PORTAL)?;
+        let file = stage.at(NYC, "cat /etc/portals/network.toml")?;
+        let shown = Page::read(README).blocks().into_iter().find(|block| block.language == "toml");
+        for line in shown.expect("the portal").lines {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            same(&format!("`{line}` in\n{file}"), file.lines().any(|other| other == line), true)?;
+        }
         stage.at(NYC, "portals plan && portals push")?;
         stage.guest_is_at(NYC, PARIS)?;
 
