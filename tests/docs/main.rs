@@ -9,6 +9,7 @@ mod lines;
 mod namespace;
 mod pages;
 mod parsed;
+mod remote;
 #[allow(dead_code, reason = "the end-to-end scenarios also have limits of their own")]
 #[path = "../support/shells.rs"]
 mod shells;

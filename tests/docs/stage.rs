@@ -10,6 +10,7 @@ use crate::firmware::{Machine, PROCD, SYSTEMCTL, UNITS};
 use crate::namespace;
 use crate::pages::Page;
 use crate::program;
+use crate::remote::{self, is_remote};
 use crate::shells::{eventually, same, seconds, shell, within};
 use crate::shown;
 use crate::unrun;
@@ -144,13 +145,24 @@ impl Stage {
 
     /// Runs the rest of the current block in a folder.
     pub(crate) fn run_in(&mut self, folder: &str, page: &str, plot: Plot, words: &str) -> Result<String> {
-        let mut script = self.take(page, words)?;
+        let (block, line) = self.take(page, words)?;
+        let mut block_lines = vec![line];
         let lines = self.lines.get_mut(page).expect("a page of this story");
-        while lines.front().is_some_and(|(block, _)| *block == script.0) {
-            script.1 += "\n";
-            script.1 += &lines.pop_front().expect("a line").1;
+        while lines.front().is_some_and(|(other, _)| *other == block) {
+            block_lines.extend(lines.pop_front().map(|(_, line)| line));
         }
-        self.at(plot, &format!("cd {folder}\n{}", script.1))
+        if !block_lines.iter().any(|line| is_remote(line)) {
+            return self.at(plot, &format!("cd {folder}\n{}", block_lines.join("\n")));
+        }
+        let mut told = String::new();
+        for line in block_lines {
+            told += &if is_remote(&line) {
+                remote::run(self, folder, plot, &line)?
+            } else {
+                self.at(plot, &format!("cd {folder}\n{line}"))?
+            };
+        }
+        Ok(told)
     }
 
     /// Runs one command line of the current block.
@@ -231,6 +243,11 @@ impl Stage {
             Some((block, line)) if line.starts_with(words) => Ok((block, line)),
             next => Err(Error::failed(format!("{page}: the next line is {next:?}, and not `{words}`"))),
         }
+    }
+
+    /// Returns the places of the machines of this scene.
+    pub(crate) fn plots(&self) -> impl Iterator<Item = Plot> {
+        self.machines.iter().map(|(plot, _)| *plot)
     }
 
     /// Returns the machine at a place of the world.

@@ -5,6 +5,7 @@ use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, OSLO, PARIS, Plot};
 
 use crate::pages::Page;
+use crate::remote;
 use crate::shells::{eventually, same};
 use crate::stage::{EDGEOS, Kind, LINUX, OPENRC, OPENWRT, SYSTEMD, Stage, UNIFI, tell};
 
@@ -77,9 +78,15 @@ fn two_sites() {
 #[test]
 fn sites_join() {
     tell(&[JOINING], |stage| {
-        stage.scene(&[(NYC, LINUX), (PARIS, LINUX)])?;
-        stage.at(NYC, "portals init --site nyc --endpoint nyc.example.net && portals install")?;
+        begin_with_endpoint(stage)?;
         stage.run(JOINING, NYC, "portals invite paris")?;
+        stage.run(JOINING, NYC, "ssh -t root@paris portals join")?;
+        begin_with_endpoint(stage)?;
+        stage.run(JOINING, PARIS, "ssh root@nyc portals invite paris --no-qr | portals join -")?;
+        stage.guest_is_at(PARIS, NYC)?;
+
+        begin_with_endpoint(stage)?;
+        stage.at(NYC, "portals invite paris")?;
         stage.run(JOINING, NYC, "portals invites")?;
         stage.begin_at(NYC, "portals invite paris --confirm --no-qr")?;
         stage.copied(NYC, "p1.")?;
@@ -99,14 +106,14 @@ fn sites_join() {
         stage.ended(PARIS)?;
         stage.run(JOINING, NYC, "portals push")?;
 
-        // A laptop has the admin key, and a copy of the file that was edited.
-        stage.at(
-            NYC,
-            "mkdir laptop && cp /etc/portals/admin.key /etc/portals/network.toml laptop
-            sed -i '/^.network.$/a mtu = 1380' laptop/network.toml",
-        )?;
-        stage.run_in("/laptop", JOINING, NYC, "portals sign network.toml")?;
-        stage.run_in("/laptop", JOINING, NYC, "portals sign --create --key spare.key")?;
+        // Oslo plays the laptop.
+        stage.at(OSLO, "mkdir /laptop")?;
+        stage.run_in("/laptop", JOINING, OSLO, "scp root@nyc:/etc/portals/admin.key")?;
+        stage.at(OSLO, "sed -i '/^.network.$/a mtu = 1380' /laptop/network.toml")?;
+        stage.run_in("/laptop", JOINING, OSLO, "portals sign network.toml")?;
+        let file = stage.at(PARIS, "cat /etc/portals/network.toml")?;
+        same(&file, file.contains("\nmtu = 1380\n"), true)?;
+        stage.run_in("/laptop", JOINING, OSLO, "portals sign --create --key spare.key")?;
         // A network without an admin key.
         stage.at(OSLO, "portals init --site oslo && rm /etc/portals/admin.key")?;
         stage.at(OSLO, "sed -i '/^serial/d; /^admins/d; /^# signature/d' /etc/portals/network.toml")?;
@@ -115,6 +122,7 @@ fn sites_join() {
         stage.run(JOINING, OSLO, "portals import nyc.conf")?;
         let signed = stage.at(OSLO, "tail -n 1 /root/mesh/rome/network.toml")?;
         same(&signed, signed.starts_with("# signature: "), true)?;
+        remote::run(stage, "/laptop", OSLO, "scp admin.key root@nyc:/etc/portals/")?;
         stage.at(NYC, "wg genkey >/root/rome.key")?;
         stage.run_line(JOINING, NYC, "portals site add rome")?;
         // Rome runs no portals, so it does not take the file.
@@ -126,11 +134,16 @@ fn sites_join() {
     });
 }
 
+/// Makes nyc the first site of a network, with an endpoint; paris is a machine without a network.
+fn begin_with_endpoint(stage: &mut Stage) -> Result<()> {
+    stage.scene(&[(NYC, LINUX), (PARIS, LINUX)])?;
+    stage.at(NYC, "portals init --site nyc --endpoint nyc.example.net && portals install").map(drop)
+}
+
 #[test]
 fn diagnosis() {
     tell(&[DIAGNOSIS], |stage| {
-        stage.scene(&[(NYC, LINUX), (PARIS, LINUX)])?;
-        stage.at(NYC, "portals init --site nyc --endpoint nyc.example.net && portals install")?;
+        begin_with_endpoint(stage)?;
         stage.at(NYC, "portals invite paris --use")?;
         stage.at(PARIS, "portals join p1.…")?;
         stage.at(NYC, &format!("printf '{TELEVISION}' >>/etc/portals/network.toml && portals push"))?;
@@ -160,8 +173,7 @@ const FORWARD: &str = "nft 'add table inet mine
 #[test]
 fn recipes() {
     tell(&[RECIPES], |stage| {
-        stage.scene(&[(NYC, LINUX), (PARIS, LINUX)])?;
-        stage.at(NYC, "portals init --site nyc --endpoint nyc.example.net && portals install")?;
+        begin_with_endpoint(stage)?;
         stage.at(NYC, "portals invite paris --use")?;
         stage.at(PARIS, "portals join p1.…")?;
         stage.at(NYC, OPEN_PORTAL)?;
