@@ -23,7 +23,7 @@ const FURNISH: &str = r#"
     mkdir -p bin dev/net etc proc root run sbin sys tmp usr/bin usr/sbin var/log
     ln -s ../run var/run
     cp "$(command -v busybox)" bin/busybox
-    for applet in $(bin/busybox --list); do ln -s busybox bin/$applet 2>/dev/null || true; done
+    bin/busybox --install bin 2>/dev/null || true
     cp "$PROGRAM" root/portals
     for library in $(ldd "$PROGRAM" bin/busybox 2>/dev/null | grep -o '[[:space:]]/[^ ]*'); do
         mkdir -p ./${library%/*} && cp -L $library ./$library
