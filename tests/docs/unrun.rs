@@ -14,10 +14,16 @@ const BUILD: &str = "builds from the sources, as scripts/test does";
 /// Reason of a line about containers.
 const DOCKER: &str = "needs Docker; tests/e2e/containers.rs runs what such a container runs";
 
+/// Reason of a line about the files of a release.
+const RELEASE: &str = "needs a release; scripts/release --check and scripts/test.d/installer run it with one";
+
 /// Pages, command lines or their beginnings before `…`, and reasons.
-const NOT_RUN: [(&str, &str, &str); 22] = [
+const NOT_RUN: [(&str, &str, &str); 25] = [
     ("README.md", "cargo run --release -- demo …", BUILD),
     ("README.md", "./scripts/test …", BUILD),
+    ("docs/install.md", "curl -fsSL \"$PORTALS_URL/install.sh\" …", RELEASE),
+    ("docs/install.md", "ssh-keygen -Y verify …", RELEASE),
+    ("docs/install.md", "sha256sum --check …", RELEASE),
     ("docs/joining.md", "scp portals root@paris:…", SSH),
     ("docs/platforms/containers.md", "scripts/build x86_64", BUILD),
     ("docs/platforms/containers.md", "docker build …", DOCKER),
