@@ -97,7 +97,13 @@ fetcher() {
 }
 
 by_copy() { cp "${url#file://}/$1" "$folder/$1" || failed "$1"; }
-by_curl() { curl -fsSL -o "$folder/$1" "$url/$1" || failed "$1"; }
+by_curl() {
+    # No redirection leads from https to an address that anyone on the way can answer for.
+    case $url in
+    https:*) curl -fsSL --proto =https -o "$folder/$1" "$url/$1" || failed "$1" ;;
+    *) curl -fsSL -o "$folder/$1" "$url/$1" || failed "$1" ;;
+    esac
+}
 by_wget() { wget -q -O "$folder/$1" "$url/$1" || failed "$1"; }
 by_uclient_fetch() { uclient-fetch -q -O "$folder/$1" "$url/$1" || failed "$1"; }
 

@@ -10,7 +10,6 @@ use log::LevelFilter;
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
 use nix::unistd::geteuid;
-use wg_portals::base::error::ErrorKind;
 use wg_portals::cli::output;
 use wg_portals::cli::{Cli, Command, EarlyExit};
 use wg_portals::commands::{self, ExitStatus};
@@ -55,10 +54,7 @@ fn main() -> ExitCode {
                     output::print_fault(&text);
                 }
             }
-            match errors.kind() {
-                ErrorKind::Failed => ExitStatus::Failed.into(),
-                ErrorKind::Wrong => ExitStatus::Wrong.into(),
-            }
+            ExitStatus::from(errors.kind()).into()
         }
     }
 }

@@ -190,6 +190,8 @@ fn programs_get_the_same_words_as_people() {
         fs::write(folder.file(), text).unwrap();
         assert!(both(&folder.file()).contains("\"valid\":false,\"errors\":[{\"file\":\""));
     }
+    assert_eq!(check(&folder.0).0, Some(1), "a folder cannot be read");
+    assert!(both(&folder.0).contains("\"valid\":false,\"errors\":[{\"file\":null,"));
     assert!(both(Path::new("/nowhere/network.toml")).contains("[{\"file\":null,\"line\":null,"));
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::ExitStatus;
-use crate::base::error::{Error, ErrorKind, Errors, Place};
+use crate::base::error::{Error, Errors, Place};
 use crate::base::json::JsonText;
 use crate::base::path::folder_of;
 use crate::cli::output::{complain, say};
@@ -15,7 +15,7 @@ use crate::state::words::count;
 use crate::system::disk::FileOrigin;
 use crate::wgquick::Remark;
 
-/// Checks the file; prints errors and notes for people, or all as JSON.
+/// Checks the file. Prints the notes and a line on a right file, or, with `is_json`, everything as JSON.
 pub(super) fn run(file: &Path, is_json: bool) -> Result<ExitStatus, Errors> {
     let mut notes = Vec::new();
     let checked = check(file, &mut notes);
@@ -90,8 +90,7 @@ fn site(file: &Path, network: &Network, own: &String, notes: &mut Vec<Error>) ->
 fn report(file: &Path, checked: &Result<String, Errors>, notes: &[Error]) -> ExitStatus {
     let (errors, status) = match checked {
         Ok(_) => (Vec::new(), ExitStatus::Done),
-        Err(errors) if errors.kind() == ErrorKind::Failed => (errors.iter().collect(), ExitStatus::Failed),
-        Err(errors) => (errors.iter().collect(), ExitStatus::Wrong),
+        Err(errors) => (errors.iter().collect(), errors.kind().into()),
     };
     let mut json = JsonText::default();
     json.begin("", '{');

@@ -38,7 +38,7 @@ mod wifi;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::error::{Context as _, Error, ErrorKind, Errors, Result};
 use crate::cli::output::{complain, say};
 use crate::cli::shell::{command_for, default_file, is_of_platform, shell_word, start_command};
 use crate::cli::{Cli, Command};
@@ -61,6 +61,15 @@ pub enum ExitStatus {
     Wrong,
     /// 3: `plan --check` found a difference.
     Differs,
+}
+
+impl From<ErrorKind> for ExitStatus {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Failed => Self::Failed,
+            ErrorKind::Wrong => Self::Wrong,
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {

@@ -37,8 +37,9 @@ fn the_base_of_all_cases_is_valid() {
 /// Titles and texts of all cases in these files.
 pub(super) fn cases(names: &[&str]) -> Vec<(String, String)> {
     let is_named = |path: &PathBuf| names.iter().any(|name| path.ends_with(name));
-    let paths = golden_files().into_iter().filter(is_named);
-    let texts = paths.map(|path| fs::read_to_string(path).expect("a golden file can be read"));
+    let paths: Vec<PathBuf> = golden_files().into_iter().filter(is_named).collect();
+    assert_eq!(paths.len(), names.len(), "a file has another name");
+    let texts = paths.into_iter().map(|path| fs::read_to_string(path).expect("a golden file can be read"));
     texts
         .flat_map(|text| {
             let cases = text.split("\n\n").map(Case::new).map(|case| (case.title.to_owned(), case.file()));

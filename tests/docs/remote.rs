@@ -31,6 +31,7 @@ pub(crate) fn run(stage: &mut Stage, folder: &str, plot: Plot, line: &str) -> Re
     if receiver.is_empty() {
         return Ok(told);
     }
+    let told = told.replace('\'', r"'\''");
     stage.at(plot, &format!("cd {folder}\nprintf '%s' '{told}' |{receiver}"))
 }
 

@@ -195,7 +195,8 @@ impl Stage {
     pub(crate) fn begin_at(&mut self, plot: Plot, line: &str) -> Result<()> {
         // Nothing of the shell in the background holds the output of the shell in front open.
         let script = format!("( {line} ) >/tmp/told 2>/tmp/complained && :; echo $? >/tmp/status");
-        self.at(plot, &format!("rm -f /tmp/status\n{{ {script}\n}} </dev/null >/dev/null 2>&1 &")).map(drop)
+        self.at(plot, &format!("rm -f /tmp/status /tmp/told\n{{ {script}\n}} </dev/null >/dev/null 2>&1 &"))
+            .map(drop)
     }
 
     /// Waits until the command that began last at a machine has ended well.

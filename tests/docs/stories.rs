@@ -216,11 +216,11 @@ fn wg_quick() {
 }
 
 /// Runs the steps of a platform's page: at one machine it joins a network, at another one it begins one.
-fn platform(stage: &mut Stage, page: &str, kind: Kind, root: &str) -> Result<()> {
+fn platform(stage: &mut Stage, page: &str, kind: Kind, sudo: &str) -> Result<()> {
     stage.scene(&[(NYC, LINUX), (PARIS, kind), (OSLO, kind)])?;
     stage.at(NYC, "portals init --site nyc --endpoint nyc.example.net && portals install")?;
     stage.at(NYC, "portals invite paris")?;
-    let begin = |line: &str| format!("{root}/tmp/portals {line}");
+    let begin = |line: &str| format!("{sudo}/tmp/portals {line}");
     let (join, init) = (begin("join"), begin("init"));
     if page == ON_UNIFI {
         stage.run(page, PARIS, "chmod +x /tmp/portals")?;
@@ -239,7 +239,7 @@ fn platform(stage: &mut Stage, page: &str, kind: Kind, root: &str) -> Result<()>
     works(stage, OSLO)
 }
 
-/// Checks that the agent of a machine runs, and ends it as a page says.
+/// Checks that the agent of a machine runs, and removes it.
 fn works(stage: &mut Stage, plot: Plot) -> Result<()> {
     let told = stage.at(plot, "portals status")?;
     same(&told, told.contains("agent running"), true)?;

@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 use crate::pages::{Page, pages};
 use crate::stories::PAGES;
 
-/// Reason of a line that copies the program to another machine, or installs a package or logs in there.
+/// Reason of a line that copies the program to another machine, or logs in there.
 const SSH: &str = "needs another machine: the stage has copied the program";
+
+/// Reason of a line about a package for OpenWrt.
+const PACKAGE: &str = "needs opkg or apk; scripts/package --check reads the packages";
 
 /// Reason of a line that builds from the sources.
 const BUILD: &str = "builds from the sources, as scripts/test does";
@@ -36,10 +39,10 @@ const NOT_RUN: [(&str, &str, &str); 25] = [
     ("docs/platforms/openrc.md", "ssh root@box", SSH),
     ("docs/platforms/openwrt.md", "scp -O dist/portals-mipsel …", SSH),
     ("docs/platforms/openwrt.md", "ssh root@192.168.1.1", SSH),
-    ("docs/platforms/openwrt.md", "scp -O dist/packages/portals_*_mipsel_24kc.ipk …", SSH),
-    ("docs/platforms/openwrt.md", "ssh root@192.168.1.1 opkg …", SSH),
-    ("docs/platforms/openwrt.md", "scp -O dist/packages/portals-*-mipsel_24kc.apk …", SSH),
-    ("docs/platforms/openwrt.md", "ssh root@192.168.1.1 apk …", SSH),
+    ("docs/platforms/openwrt.md", "scp -O dist/packages/portals_*_mipsel_24kc.ipk …", PACKAGE),
+    ("docs/platforms/openwrt.md", "ssh root@192.168.1.1 opkg …", PACKAGE),
+    ("docs/platforms/openwrt.md", "scp -O dist/packages/portals-*-mipsel_24kc.apk …", PACKAGE),
+    ("docs/platforms/openwrt.md", "ssh root@192.168.1.1 apk …", PACKAGE),
     ("docs/platforms/systemd.md", "scp dist/portals-x86_64 …", SSH),
     ("docs/platforms/systemd.md", "ssh root@box", SSH),
     ("docs/platforms/unifi.md", "scp dist/portals-aarch64 …", SSH),

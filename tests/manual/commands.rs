@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = &[
         "network.toml.confirmed, .unconfirmed, .undone",
         "The file in force, one that waits to be confirmed, and one that was undone, mode 0600.",
     ),
+    ("network.toml.site", "The site that this machine is, so that a swapped key is noticed."),
     ("network.toml.clock", "The time of day that was last known to be right."),
     ("network.toml.lock", "Empty: commands that change the file wait for each other."),
 ];
@@ -39,7 +40,7 @@ const STATUS: &[(&str, &str)] = &[
 /// Returns the whole page, in the macros of man(7).
 pub(crate) fn man_page(program: &CommandLine) -> String {
     let mut page = format!(
-        ".TH PORTALS 8 \"\" \"portals {}\" \"System administration\"\n\
+        ".TH PORTALS 8 \"\" \"portals {}\" \"System administration\"\n.nh\n\
          .SH NAME\nportals \\- traffic goes in at one site and comes out at another\n\
          .SH SYNOPSIS\n.B portals\n[\\fB\\-\\-config\\fR \\fIFILE\\fR] [\\fB\\-\\-verbose\\fR] \
          \\fICOMMAND\\fR [\\fIARGUMENT\\fR ...]\n\

@@ -14,7 +14,7 @@ pub(crate) fn man_page(markdown: &str) -> String {
     let mut page = Page::default();
     writeln!(
         page.done,
-        ".TH PORTALS.TOML 5 \"\" \"portals {}\" \"File formats\"\n\
+        ".TH PORTALS.TOML 5 \"\" \"portals {}\" \"File formats\"\n.nh\n\
          .SH NAME\nportals.toml \\- network.toml, the network file of portals\n\
          .SH SYNOPSIS\n/etc/portals/network.toml",
         env!("CARGO_PKG_VERSION")
@@ -25,7 +25,7 @@ pub(crate) fn man_page(markdown: &str) -> String {
     }
     page.done.push_str(
         ".SH SEE ALSO\n.BR portals (8)\n.PP\n\
-         Names in parentheses that end in .md are pages of the documentation, in the folder docs of its \
+         Names in parentheses that end in .md, and portals.schema.json, are in the folder docs of the \
          sources.\n",
     );
     page.done
@@ -122,12 +122,12 @@ impl Page {
         self.follows_heading = true;
     }
 
-    /// Writes the name of another page after the text that leads to it, and forbids troff to divide it.
+    /// Writes the name of another page after the text that leads to it, unless the text is that name.
     fn end_link(&mut self) {
         let target = take(&mut self.target);
-        let page = target.split('#').next().unwrap_or_default();
-        if !page.is_empty() {
-            write!(self.text, " (\\%{})", escaped(page)).unwrap();
+        let page = escaped(target.split('#').next().unwrap_or_default());
+        if !page.is_empty() && !self.text.ends_with(&page) {
+            write!(self.text, " ({page})").unwrap();
         }
     }
 

@@ -44,7 +44,7 @@ pub struct Place {
     pub column: Option<usize>,
     /// Description of the fault, without a full stop.
     pub message: String,
-    /// Text to write instead, without a full stop; empty if there is none.
+    /// Advice on what to write instead, without a full stop; empty if there is none.
     pub help: String,
 }
 

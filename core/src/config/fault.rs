@@ -28,8 +28,8 @@ struct Finding {
     words: FaultWords,
 }
 
-/// Words on a fault: a message that names the fault, and help, the text to write instead. Neither ends in a
-/// full stop. The size of a pointer keeps the results of readers small.
+/// Words on a fault: a message that names the fault, and help, advice on what to write instead. Neither ends
+/// in a full stop. The size of a pointer keeps the results of readers small.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FaultWords(Box<[String; 2]>);
 
@@ -75,8 +75,8 @@ impl Words for Arguments<'_> {
 }
 
 impl Findings {
-    /// Records a fault: `message` names the fault, `help` the text to write instead. Neither ends in a full
-    /// stop.
+    /// Records a fault: `message` names the fault, `help` advises what to write instead. Neither ends in a
+    /// full stop.
     pub(crate) fn add(&mut self, span: &Span, message: impl Words, help: impl Words) {
         self.record(span, FaultWords::new(message, help));
     }

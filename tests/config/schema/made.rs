@@ -16,8 +16,9 @@ const LENGTH: &str = "/0*(3[0-2]|[12]?[0-9])";
 const LENGTH6: &str = "/0*(12[0-8]|1[01][0-9]|[1-9]?[0-9])";
 const INTERFACE: &str = "[A-Za-z0-9._@+-]{1,15}";
 const KEY: &str = "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=";
+const PORT: &str = "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 /// Labels of a host name. The last one is not a number.
-const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?";
+const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 const LAST_LABEL: &str = "[0-9]*([A-Za-z]|[0-9]-+[A-Za-z0-9])([A-Za-z0-9-]*[A-Za-z0-9])?";
 /// Text without control characters.
 const PLAIN: &str = r"[^\u0000-\u001f\u007f-\u009f]";
@@ -142,7 +143,7 @@ fn text(section: &str, key: &str) -> Json {
         (_, "lan") => format!("({network}|\\s*{network}\\s+as\\s+{network}\\s*)"),
         (_, "from" | "to" | "except") => network,
         (_, "mac") => "[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}".to_owned(),
-        (_, "ports") => "(tcp|udp)/[0-9]+(-[0-9]+)?".to_owned(),
+        (_, "ports") => format!("(tcp|udp)/{PORT}(-{PORT})?"),
         (_, "uplink" | "interface" | "parent") => INTERFACE.to_owned(),
         (_, "hook" | "dyndns" | "config" | "passphrase_file" | "preshared_key_file") => format!("{PLAIN}+"),
         ("wifi", "ssid") => format!("{PLAIN}{{1,32}}"),

@@ -216,7 +216,9 @@ fn what_the_parser_refuses_does_not_fit_the_schema() {
     let mut refused = 0;
     let mut cases = broken::cases(&["02-keys.txt", "03-types.txt", "04-values.txt"]);
     let of_entrances = broken::cases(&["09-entrances.txt"]).into_iter();
+    let number = cases.len() + OF_ENTRANCES.len();
     cases.extend(of_entrances.filter(|(title, _)| OF_ENTRANCES.contains(&title.as_str())));
+    assert_eq!(cases.len(), number, "a case of entrances has another title");
     for (title, text) in cases {
         assert!(parse(&text).is_err() && DeTable::parse(&text).is_ok(), "{title}");
         if validator::faults(&made::SCHEMA, &text).is_empty() {

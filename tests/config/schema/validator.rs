@@ -37,7 +37,6 @@ fn validate(schema: &Json, value: &DeValue<'_>, path: &str, found: &mut Vec<Stri
             "minimum" => number(value).is_none_or(|number| number >= wanted.number().into()),
             "maximum" => number(value).is_none_or(|number| number <= wanted.number().into()),
             "pattern" => value.as_str().is_none_or(|text| matches(wanted.text(), text)),
-            "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= wanted.number()),
             "minItems" => value.as_array().is_none_or(|list| list.len() as u64 >= wanted.number()),
             "maxItems" => value.as_array().is_none_or(|list| list.len() as u64 <= wanted.number()),
             "uniqueItems" => value.as_array().is_none_or(|list| {
@@ -87,7 +86,7 @@ fn properties(schema: &Json, value: &DeValue<'_>, path: &str, found: &mut Vec<St
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
-    /// Patterns are compiled once: the build for tests takes long for it.
+    /// Each pattern is compiled once: that is slow without optimisation.
     static COMPILED: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     let compiled = compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).unwrap());

@@ -56,7 +56,7 @@ pub(super) fn description(section: &str, key: &str) -> String {
         panic!("{file} has no `{key}` in the table of [{section}]");
     });
     match default.as_str() {
-        "" | "none" | "required" | "exactly one entrance" => sentence(meaning),
+        "" | "none" | "required" => sentence(meaning),
         default => format!("{} Default: {default}.", sentence(meaning)),
     }
 }

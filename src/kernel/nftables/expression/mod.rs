@@ -209,7 +209,7 @@ impl<'a> Expression<'a> {
                 (found, wanted) => wanted.is_none() || found == wanted,
             }
         };
-        // Most are the same to the byte, which is found much faster.
+        // Most expressions are equal byte for byte, and this comparison is much faster.
         let is_equal = || self.data.iter().eq(ours.data.iter());
         self.step == ours.step && (is_equal() || (0..ALL_ATTRIBUTES).all(is_same))
     }
