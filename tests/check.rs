@@ -1,6 +1,7 @@
 //! `portals check`: no key, no root, no host.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -190,8 +191,10 @@ fn programs_get_the_same_words_as_people() {
         fs::write(folder.file(), text).unwrap();
         assert!(both(&folder.file()).contains("\"valid\":false,\"errors\":[{\"file\":\""));
     }
-    assert_eq!(check(&folder.0).0, Some(1), "a folder cannot be read");
-    assert!(both(&folder.0).contains("\"valid\":false,\"errors\":[{\"file\":null,"));
+    fs::set_permissions(folder.file(), PermissionsExt::from_mode(0o000)).unwrap();
+    let (status, said, _) = check_with(&["--json"], &folder.file());
+    assert_eq!(status, Some(1), "a file that may not be read: {said}");
+    assert!(said.contains("\"valid\":false,\"errors\":[{\"file\":null,"), "{said}");
     assert!(both(Path::new("/nowhere/network.toml")).contains("[{\"file\":null,\"line\":null,"));
 }
 
