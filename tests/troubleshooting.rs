@@ -1,14 +1,14 @@
 //! Page of faults, and of the words with which a command names them. The scenarios make each of these faults
 //! for real. `UPDATE_GOLDEN=1 cargo test --test troubleshooting` rewrites the page.
 
+#[path = "support/generated.rs"]
+mod generated;
 #[allow(dead_code, reason = "the scenarios make the faults")]
 #[path = "support/troubles/mod.rs"]
 mod troubles;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 use troubles::{ALL, Trouble};
 
@@ -26,15 +26,7 @@ differs, and `⋮` for more lines.
 
 #[test]
 fn the_page_has_the_words_of_the_table() {
-    let page = page();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&file, &page).unwrap();
-    }
-    assert!(
-        fs::read_to_string(&file).unwrap_or_default() == page,
-        "docs/troubleshooting.md is old: UPDATE_GOLDEN=1 cargo test --test troubleshooting rewrites it"
-    );
+    generated::compare("docs/troubleshooting.md", &page(), "troubleshooting");
 }
 
 #[test]

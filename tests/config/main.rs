@@ -2,6 +2,8 @@
 
 mod broken;
 mod chains;
+#[path = "../support/generated.rs"]
+mod generated;
 mod mutated;
 mod schema;
 mod valid;

@@ -78,60 +78,75 @@ fn two_sites() {
 #[test]
 fn sites_join() {
     tell(&[JOINING], |stage| {
-        begin_with_endpoint(stage)?;
-        stage.run(JOINING, NYC, "portals invite paris")?;
-        stage.run(JOINING, NYC, "ssh -t root@paris portals join")?;
-        begin_with_endpoint(stage)?;
-        stage.run(JOINING, PARIS, "ssh root@nyc portals invite paris --no-qr | portals join -")?;
-        stage.guest_is_at(PARIS, NYC)?;
-
-        begin_with_endpoint(stage)?;
-        stage.at(NYC, "portals invite paris")?;
-        stage.run(JOINING, NYC, "portals invites")?;
-        stage.begin_at(NYC, "portals invite paris --confirm --no-qr")?;
-        stage.copied(NYC, "p1.")?;
-        stage.begin_at(PARIS, "portals join p1.…")?;
-        eventually("paris waits for a yes", || {
-            let listed = stage.at(NYC, "portals invites")?;
-            same(&listed, listed.contains("waits for a yes"), true)
-        })?;
-        stage.run(JOINING, NYC, "portals invites")?;
-        stage.ended(PARIS)?;
-
-        stage.scene(&[(NYC, LINUX), (PARIS, LINUX), (OSLO, LINUX)])?;
-        stage.at(NYC, "portals init --site nyc && portals install && portals invite paris")?;
-        stage.begin(JOINING, PARIS, "portals join p1.… --endpoint")?;
-        stage.copied(PARIS, "a1.")?;
-        stage.run(JOINING, NYC, "portals accept")?;
-        stage.ended(PARIS)?;
-        stage.run(JOINING, NYC, "portals push")?;
-
-        // Oslo plays the laptop.
-        stage.at(OSLO, "mkdir /laptop")?;
-        stage.run_in("/laptop", JOINING, OSLO, "scp root@nyc:/etc/portals/admin.key")?;
-        stage.at(OSLO, "sed -i '/^.network.$/a mtu = 1380' /laptop/network.toml")?;
-        stage.run_in("/laptop", JOINING, OSLO, "portals sign network.toml")?;
-        let file = stage.at(PARIS, "cat /etc/portals/network.toml")?;
-        same(&file, file.contains("\nmtu = 1380\n"), true)?;
-        stage.run_in("/laptop", JOINING, OSLO, "portals sign --create --key spare.key")?;
-        // A network without an admin key.
-        stage.at(OSLO, "portals init --site oslo && rm /etc/portals/admin.key")?;
-        stage.at(OSLO, "sed -i '/^serial/d; /^admins/d; /^# signature/d' /etc/portals/network.toml")?;
-        stage.run(JOINING, OSLO, "portals sign --create")?;
-        stage.at(OSLO, FILES_OF_A_MESH)?;
-        stage.run(JOINING, OSLO, "portals import nyc.conf")?;
-        let signed = stage.at(OSLO, "tail -n 1 /root/mesh/rome/network.toml")?;
-        same(&signed, signed.starts_with("# signature: "), true)?;
-        remote::run(stage, "/laptop", OSLO, "scp admin.key root@nyc:/etc/portals/")?;
-        stage.at(NYC, "wg genkey >/root/rome.key")?;
-        stage.run_line(JOINING, NYC, "portals site add rome")?;
-        // Rome runs no portals, so it does not take the file.
-        stage.run_with(1, JOINING, NYC, "portals push")?;
-        let file = stage.run_line(JOINING, NYC, "portals export rome")?;
-        same(&file, file.contains("\n[Peer]\n"), true)?;
-        let list = stage.run_line(JOINING, NYC, "portals site list")?;
-        same(&list, list.contains("rome"), true)
+        sites_are_invited(stage)?;
+        sites_accept(stage)?;
+        a_laptop_signs(stage)?;
+        a_mesh_is_taken_over(stage)
     });
+}
+
+fn sites_are_invited(stage: &mut Stage) -> Result<()> {
+    begin_with_endpoint(stage)?;
+    stage.run(JOINING, NYC, "portals invite paris")?;
+    stage.run(JOINING, NYC, "ssh -t root@paris portals join")?;
+    begin_with_endpoint(stage)?;
+    stage.run(JOINING, PARIS, "ssh root@nyc portals invite paris --no-qr | portals join -")?;
+    stage.guest_is_at(PARIS, NYC)?;
+
+    begin_with_endpoint(stage)?;
+    stage.at(NYC, "portals invite paris")?;
+    stage.run(JOINING, NYC, "portals invites")?;
+    stage.begin_at(NYC, "portals invite paris --confirm --no-qr")?;
+    stage.copied(NYC, "p1.")?;
+    stage.begin_at(PARIS, "portals join p1.…")?;
+    eventually("paris waits for a yes", || {
+        let listed = stage.at(NYC, "portals invites")?;
+        same(&listed, listed.contains("waits for a yes"), true)
+    })?;
+    stage.run(JOINING, NYC, "portals invites")?;
+    stage.ended(PARIS)
+}
+
+fn sites_accept(stage: &mut Stage) -> Result<()> {
+    stage.scene(&[(NYC, LINUX), (PARIS, LINUX), (OSLO, LINUX)])?;
+    stage.at(NYC, "portals init --site nyc && portals install && portals invite paris")?;
+    stage.begin(JOINING, PARIS, "portals join p1.… --endpoint")?;
+    stage.copied(PARIS, "a1.")?;
+    stage.run(JOINING, NYC, "portals accept")?;
+    stage.ended(PARIS)?;
+    stage.run(JOINING, NYC, "portals push").map(drop)
+}
+
+/// Signs files at oslo, which plays the laptop of the scene before.
+fn a_laptop_signs(stage: &mut Stage) -> Result<()> {
+    stage.at(OSLO, "mkdir /laptop")?;
+    stage.run_in("/laptop", JOINING, OSLO, "scp root@nyc:/etc/portals/admin.key")?;
+    stage.at(OSLO, "sed -i '/^.network.$/a mtu = 1380' /laptop/network.toml")?;
+    stage.run_in("/laptop", JOINING, OSLO, "portals sign network.toml")?;
+    let file = stage.at(PARIS, "cat /etc/portals/network.toml")?;
+    same(&file, file.contains("\nmtu = 1380\n"), true)?;
+    stage.run_in("/laptop", JOINING, OSLO, "portals sign --create --key spare.key")?;
+    // A network without an admin key.
+    stage.at(OSLO, "portals init --site oslo && rm /etc/portals/admin.key")?;
+    stage.at(OSLO, "sed -i '/^serial/d; /^admins/d; /^# signature/d' /etc/portals/network.toml")?;
+    stage.run(JOINING, OSLO, "portals sign --create").map(drop)
+}
+
+/// Imports files at oslo, and adds rome, which runs no portals, to the network of the scene before.
+fn a_mesh_is_taken_over(stage: &mut Stage) -> Result<()> {
+    stage.at(OSLO, FILES_OF_A_MESH)?;
+    stage.run(JOINING, OSLO, "portals import nyc.conf")?;
+    let signed = stage.at(OSLO, "tail -n 1 /root/mesh/rome/network.toml")?;
+    same(&signed, signed.starts_with("# signature: "), true)?;
+    remote::run(stage, "/laptop", OSLO, "scp admin.key root@nyc:/etc/portals/")?;
+    stage.at(NYC, "wg genkey >/root/rome.key")?;
+    stage.run_line(JOINING, NYC, "portals site add rome")?;
+    // Rome does not take the file.
+    stage.run_with(1, JOINING, NYC, "portals push")?;
+    let file = stage.run_line(JOINING, NYC, "portals export rome")?;
+    same(&file, file.contains("\n[Peer]\n"), true)?;
+    let list = stage.run_line(JOINING, NYC, "portals site list")?;
+    same(&list, list.contains("rome"), true)
 }
 
 /// Makes nyc the first site of a network, with an endpoint; paris is a machine without a network.

@@ -2,37 +2,22 @@
 //! `UPDATE_GOLDEN=1 cargo test --test manual` rewrites both.
 
 mod commands;
+#[path = "../support/generated.rs"]
+mod generated;
 mod network_file;
 mod roff;
 
-use std::fs;
-use std::path::Path;
-
 use wg_portals::cli::{CLI, CommandLine};
-
-fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default()
-}
-
-/// Compares a man page with its file, or writes the file.
-fn compare(file: &str, page: &str) {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), page).unwrap();
-    }
-    assert!(
-        read(file) == page,
-        "{file} is out of date: UPDATE_GOLDEN=1 cargo test --test manual rewrites it"
-    );
-}
 
 #[test]
 fn the_man_page_matches_the_command_line() {
-    compare("docs/portals.8", &commands::man_page(CLI));
+    generated::compare("docs/portals.8", &commands::man_page(CLI), "manual");
 }
 
 #[test]
 fn the_man_page_of_the_network_file_matches_its_description() {
-    compare("docs/portals.toml.5", &network_file::man_page(&read("docs/configuration.md")));
+    let page = network_file::man_page(include_str!("../../docs/configuration.md"));
+    generated::compare("docs/portals.toml.5", &page, "manual");
 }
 
 #[test]

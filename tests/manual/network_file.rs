@@ -1,6 +1,5 @@
-//! The man page portals.toml(5).
-//!
-//! It takes the Markdown that docs/configuration.md uses, and panics at any other.
+//! Man page portals.toml(5), made of the Markdown that docs/configuration.md uses. Any other Markdown is a
+//! panic.
 
 use std::fmt::Write as _;
 use std::mem::take;
@@ -37,9 +36,9 @@ struct Page {
     done: String,
     /// Text of the present block.
     text: String,
-    /// Whether the present block is a heading.
+    /// Set while the present block is a heading.
     is_heading: bool,
-    /// Whether the last line of `done` is a heading, which is a paragraph's beginning as well.
+    /// Set if the last line of `done` is a heading, which is a paragraph's beginning as well.
     follows_heading: bool,
     /// Target of the present link.
     target: String,

@@ -15,7 +15,7 @@ use wg_portals::base::net::Secret;
 use wg_portals::config::{edit, parse};
 use wg_portals::signed::{self, sign};
 
-use crate::broken;
+use crate::{broken, generated};
 
 const EVERYTHING: &str = include_str!("../everything.toml");
 
@@ -112,15 +112,7 @@ fn is_absence(fault: &str) -> bool {
 
 #[test]
 fn the_schema_matches_the_parser() {
-    let made = format!("{}\n", *made::SCHEMA);
-    let file = root().join("docs/portals.schema.json");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&file, &made).unwrap();
-    }
-    assert!(
-        fs::read_to_string(&file).unwrap_or_default() == made,
-        "docs/portals.schema.json is out of date: UPDATE_GOLDEN=1 cargo test --test config rewrites it"
-    );
+    generated::compare("docs/portals.schema.json", &format!("{}\n", *made::SCHEMA), "config");
 }
 
 #[test]

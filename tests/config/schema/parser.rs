@@ -3,10 +3,10 @@
 use wg_portals::config::Fault;
 use wg_portals::config::parse;
 
-/// A word that resembles no key, so that the parser names all keys.
+/// Word that resembles no key, so that the parser names all keys.
 const STRANGER: &str = "qqqqqqqqqqqqqqqqqqqqqqqq";
 
-/// The type of a single value.
+/// Type of a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     Number,
@@ -15,7 +15,7 @@ pub(super) enum Type {
     Table,
 }
 
-/// Whether a key takes a value, a list, or either.
+/// Form of the value of a key: a single value, a list, or either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     Single,
