@@ -149,6 +149,11 @@ fn change_from_the_fast_path() {
 }
 
 #[test]
+fn removal_of_the_fast_path() {
+    fails_at_every_step(&golden("fast-path"), &State::default(), "gone");
+}
+
+#[test]
 fn change_of_everything() {
     fails_at_every_step(&golden("settings"), &golden("mesh"), "change");
 }

@@ -107,7 +107,7 @@ fn choices(site: &Site, number: usize) -> ExitChoices {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn homes_with_the_same_network_do_not_meet(network in networks()) {

@@ -4,14 +4,15 @@ use crate::base::net::IfName;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::Firewall;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
-use crate::state::{FORWARDING6, Peer, Rule, RuleAction, State, Tunnel};
+use crate::state::{FORWARDING6, Link, Peer, Rule, RuleAction, State, Tunnel};
 
 /// Returns the steps that lead from `have` to `want`; no steps if the two are equal.
 ///
 /// The first steps remove objects that would collide with new ones. Then the firewall changes, so that no
 /// path is open before the firewall guards it. Then new objects follow, from the interfaces up to the rules
 /// that send traffic there; then the removals, from the rules down. Firewalls that are removed as a whole
-/// come last. The flowtable of the firewall takes in a new interface when that exists.
+/// come last. The flowtable of the firewall takes in a new interface when that exists, and gives up an
+/// interface before that goes.
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
     let (mut steps, mut guards_that_go) = (Vec::new(), Vec::new());
     let have = clear_the_way(&mut steps, want, have);
@@ -51,15 +52,17 @@ fn clear_the_way(steps: &mut Vec<Step>, want: &State, have: &State) -> State {
     let has_wanted_port = |tunnel: &Tunnel| {
         tunnel.port.is_some() && want.tunnels.values().any(|wanted| wanted.port == tunnel.port)
     };
+    let is_in_the_way = |(name, link): &(&IfName, &Link)| match want.links.get(name) {
+        Some(wanted) => wanted.kind != link.kind,
+        None => have.tunnels.get(name).is_some_and(has_wanted_port),
+    };
+    let in_the_way: Vec<&IfName> = have.links.iter().filter(is_in_the_way).map(|(name, _)| name).collect();
     let mut cleared = have.clone();
-    for (name, link) in &have.links {
-        let is_in_the_way = match want.links.get(name) {
-            Some(wanted) => wanted.kind != link.kind,
-            None => have.tunnels.get(name).is_some_and(has_wanted_port),
-        };
-        if is_in_the_way {
-            remove_link_whole(steps, name, &mut cleared);
-        }
+    let goes = |name: &IfName| have.links.contains_key(name) && !want.links.contains_key(name);
+    let goes_first = |name: &IfName| in_the_way.contains(&name) || want.firewall.is_none() && goes(name);
+    leave_flowtable(steps, &goes_first, &mut cleared);
+    for name in in_the_way {
+        remove_link_whole(steps, name, &mut cleared);
     }
     for (name, tunnel) in cleared.tunnels.iter_mut() {
         let keeps_port = want.tunnels.get(name).is_some_and(|wanted| wanted.port == tunnel.port);
@@ -71,6 +74,22 @@ fn clear_the_way(steps: &mut Vec<Step>, want: &State, have: &State) -> State {
         }
     }
     cleared
+}
+
+/// Takes interfaces that go before the firewall changes out of its flowtable. Without this step, the inverses
+/// would restore a flowtable of interfaces that do not exist yet.
+fn leave_flowtable(steps: &mut Vec<Step>, goes_first: &dyn Fn(&IfName) -> bool, have: &mut State) {
+    let Some(devices) = have.firewall.as_ref().and_then(|firewall| firewall.flows.as_ref()) else {
+        return;
+    };
+    if devices.iter().any(goes_first) {
+        let from = have.firewall.clone();
+        if let Some(devices) = have.firewall.as_mut().and_then(|firewall| firewall.flows.as_mut()) {
+            devices.retain(|name| !goes_first(name));
+        }
+        let to = have.firewall.clone();
+        steps.push(Step::Firewall(FirewallStep::ChangeFirewall { from, to }));
+    }
 }
 
 /// Removes an interface, and each object that depends on it with its own step, so that the inverses restore

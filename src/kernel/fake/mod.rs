@@ -160,9 +160,12 @@ impl FakeKernel {
         Ok(())
     }
 
-    /// Removes an interface with its addresses, routes and settings.
+    /// Removes an interface with its addresses, routes and settings, and from the flowtable.
     fn remove_link(&mut self, name: &IfName) -> Result<(), Errno> {
         self.state.links.remove(name).ok_or(Errno::ENODEV)?;
+        if let Some(flows) = self.state.firewall.as_mut().and_then(|firewall| firewall.flows.as_mut()) {
+            flows.remove(name);
+        }
         self.state.tunnels.remove(name);
         self.state.addresses.retain(|(interface, _)| interface != name);
         self.state.up.remove(name);
