@@ -309,10 +309,8 @@ fn main() -> ExitCode {
     let of = |lists: &[&'static [Scenario]]| -> Vec<&'static str> {
         lists.concat().into_iter().map(|scenario| scenario.name).filter(|name| is_chosen(name)).collect()
     };
-    let (mut names, mut skipped) = (of(CORE), 0);
-    if !core_only {
-        names.extend(of(AT_LENGTH));
-    }
+    // The slow ones come first, so that none of them runs on its own at the end.
+    let (mut names, mut skipped) = (if core_only { Vec::new() } else { of(AT_LENGTH) }, 0);
     for Needy { lists, need, is_met, .. } in NEEDY.iter().filter(|needy| needy.core || !core_only) {
         if is_met() {
             names.extend(of(lists));
@@ -323,6 +321,8 @@ fn main() -> ExitCode {
             skipped += 1;
         }
     }
+    names.extend(of(CORE));
+    println!("{} scenarios", names.len());
     let of_alone = of(&ALONE);
     let (alone, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| of_alone.contains(name));
     let failed = side_by_side::run(&names, side_by_side::jobs()) + side_by_side::run(&alone, 1);
