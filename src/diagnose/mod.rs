@@ -8,6 +8,7 @@ pub mod finding;
 mod firewall;
 mod helpers;
 mod host;
+#[cfg(target_has_atomic = "64")]
 mod knocks;
 mod links;
 mod managers;
@@ -59,6 +60,7 @@ const OF_SITE: &[fn(&mut Live, &mut Findings)] = &[
     reach::mappings,
     reach::seen,
     links::links,
+    #[cfg(target_has_atomic = "64")]
     knocks::unknown_keys,
     mtu::paths,
     mtu::segments,

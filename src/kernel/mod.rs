@@ -1,9 +1,19 @@
 //! The layer that touches the machine: it observes the machine and carries out steps. The layer is thin,
 //! because every difficult decision was made before.
 
+#![cfg_attr(
+    not(target_has_atomic = "64"),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the built-in WireGuard uses them, and the check for unknown keys"
+    )
+)]
+
 pub mod address;
 mod attributes;
 mod batch;
+#[cfg_attr(not(target_has_atomic = "64"), path = "no_builtin.rs")]
 pub mod builtin;
 mod checksum;
 pub mod conntrack;
@@ -16,6 +26,7 @@ pub mod generic;
 pub mod host_rule;
 pub mod inject;
 pub mod iptables;
+#[cfg(target_has_atomic = "64")]
 pub mod knocks;
 pub mod link;
 pub mod linux;

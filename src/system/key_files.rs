@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use defguard_wireguard_rs::key::Key;
 use zeroize::Zeroizing;
 
 use crate::base::error::{Context as _, Error, Result};
@@ -19,7 +18,9 @@ pub const NETWORK_SECRET_FILE: &str = "network.secret";
 
 /// Generates a private key from the kernel's random numbers.
 pub fn generate() -> Secret {
-    clamped(&Secret::new(Key::generate().as_array()))
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes).expect("the kernel has random bytes");
+    clamped(&Secret::new(*bytes))
 }
 
 /// Returns random bytes: the middle of a new key, of which only the first and the last byte are not random.
