@@ -185,6 +185,9 @@ fn portal_json(json: &mut JsonText, portal: &PortalReport, known: Option<&TimedS
     if let Some(obstacle) = &portal.obstacle {
         json.text("reason", obstacle);
     }
+    if !portal.exits.is_empty() {
+        json.texts("exits", &portal.exits);
+    }
     if let Some(stations) = &portal.stations {
         wifi::json(json, stations);
     }

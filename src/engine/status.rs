@@ -143,6 +143,10 @@ fn portals(site: &Site, kernel: &mut dyn Kernel, links: &[LinkReport]) -> Result
     let mut portals = Vec::new();
     for portal in &site.portals {
         let is_up = |wanted: &IfName| links.iter().any(|link| link.interface == *wanted && link.up);
+        let mut exits = Vec::new();
+        if portal.can_fail_over() {
+            exits.extend(portal.exits.iter().map(Exit::to_string));
+        }
         let state = match &portal.exit {
             Exit::Tunnel { interface, .. } if !is_up(interface) => PortalState::Blocked,
             exit => PortalState::of(exit, &portal.exits),
@@ -156,6 +160,7 @@ fn portals(site: &Site, kernel: &mut dyn Kernel, links: &[LinkReport]) -> Result
             // The agent may know more than the tunnel.
             exit_address: None,
             hops: site.chain(&portal.exit).map(|chain| chain.hops.clone()).unwrap_or_default(),
+            exits,
             state,
             obstacle: portal.obstacle.clone(),
             // The list of a network that is off is empty.

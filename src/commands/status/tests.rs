@@ -48,6 +48,15 @@ fn chains_are_shown_where_they_begin_and_where_they_go_on() {
 }
 
 #[test]
+fn json_lists_the_exits_that_a_portal_can_choose_from() {
+    let mut report = Report::example();
+    report.portals[0].exits = ["paris", "oslo via paris", "direct"].map(str::to_owned).into();
+    let json = json(&report);
+    assert!(json.contains(r#""state":"open","exits":["paris","oslo via paris","direct"]}"#), "{json}");
+    assert!(!json.contains(r#""hops""#), "the exit in use is no chain: {json}");
+}
+
+#[test]
 fn portals_show_an_ipv6_address_if_they_have_one() {
     let mut report = Report::example();
     report.portals[0].address6 = Some("fd77:1:2:101::1/64".parse().unwrap());

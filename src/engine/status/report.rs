@@ -130,6 +130,8 @@ pub struct PortalReport {
     /// Names of the sites on the way and of the place where traffic leaves, if the exit in use is a chain;
     /// otherwise empty.
     pub hops: Vec<String>,
+    /// Names of the exits in the portal's list, in its order, if it has several; otherwise empty.
+    pub exits: Vec<String>,
     /// State of the portal's traffic.
     pub state: PortalState,
     /// Obstacle that blocks the portal, although its exits may be up.
@@ -196,6 +198,7 @@ impl Report {
             exit: "paris".to_owned(),
             exit_address: None,
             hops: Vec::new(),
+            exits: Vec::new(),
             state: PortalState::Open,
             obstacle: None,
             stations: None,
