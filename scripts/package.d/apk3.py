@@ -16,7 +16,7 @@ BLOCK_ADB, BLOCK_DATA = 0, 2
 
 # Slots of a package's info, from 1 on; the missing ones stay empty.
 INFO = {"name": 1, "version": 2, "description": 4, "arch": 5, "license": 6, "origin": 7}
-HASHES, INSTALLED_SIZE = 3, 12
+HASHES, INSTALLED_SIZE, DEPENDS = 3, 12, 15
 # Slots of its scripts.
 SCRIPTS = {"post-install": 3, "pre-deinstall": 4, "post-upgrade": 7}
 
@@ -66,8 +66,10 @@ def number(value):
     return INT | value
 
 
-def package(info, scripts, files):
-    """Bytes of a package. `files`: contents and mode by path; all belong to root, and have no time."""
+def package(info, scripts, files, depends=()):
+    """Bytes of a package. `files`: contents and mode by path; all belong to root, and have no time. `depends`:
+    names of packages.
+    """
     database = Database()
 
     def owned(mode):
@@ -86,6 +88,8 @@ def package(info, scripts, files):
     size = sum(len(data) for data, _ in files.values())
     fields = {INFO[key]: database.blob(value) for key, value in info.items()}
     fields |= {HASHES: database.blob(bytes(20)), INSTALLED_SIZE: number(size)}
+    # A reader may search the list: apk sorts it, too.
+    fields[DEPENDS] = database.slots(ARRAY, (database.object({1: database.blob(name)}) for name in sorted(depends)))
     root = {
         1: database.object(fields),
         2: database.slots(ARRAY, map(folder, folders)),
@@ -139,6 +143,15 @@ def script(data, name):
     database, _ = blocks(data)
     reader = Reader(database)
     return reader.blob(reader.slots(reader.root[3])[SCRIPTS[name]])
+
+
+def dependencies(data):
+    """Names of the packages that a package depends on."""
+    database, _ = blocks(data)
+    reader = Reader(database)
+    info = reader.slots(reader.root[1])
+    listed = reader.slots(info[DEPENDS])[1:] if len(info) > DEPENDS else []
+    return [reader.blob(reader.slots(dependency)[1]).decode() for dependency in listed]
 
 
 def blocks(data):
