@@ -197,9 +197,11 @@ impl InstallTarget {
     /// Returns the words about a network file that is missing.
     pub(super) fn no_network(&self) -> String {
         let Layout { folder, program, .. } = &self.layout;
+        // A package has its program at another place.
+        let program = if is_there(&self.path(program)) { program } else { "portals" };
         format!(
-            "{folder}/{NETWORK_FILE} does not exist yet; `{program} init --help` explains how to \
-             create it; then run `{program} install` again, which starts the agent"
+            "{folder}/{NETWORK_FILE} does not exist yet: `{program} init` begins a network, and `{program} \
+             install` then starts the agent; `{program} join TOKEN` joins a network, and starts the agent"
         )
     }
 

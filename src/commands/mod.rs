@@ -139,7 +139,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Test(options) => test::run(file, options),
         Command::Doctor(options) => Ok(doctor::run(file, options)),
         Command::Trace(options) => trace::run(file, options),
-        Command::Install(options) => install::run(options),
+        Command::Install(options) => service::install(options),
         Command::Uninstall(options) => uninstall::run(options),
         Command::Start(_) => service::order(ServiceAction::Start),
         Command::Stop(_) => service::order(ServiceAction::Stop),

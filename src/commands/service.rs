@@ -1,12 +1,25 @@
-//! `portals start`, `stop`, `restart` and `logs`: orders to the service manager of this platform.
+//! `portals start`, `stop`, `restart` and `logs`, and `install` for the program of a package: orders to the
+//! service manager of this platform.
 
-use super::install::{InstallTarget, need_root, run_program};
-use super::{ExitStatus, has_agent};
+use std::fs;
+
+use super::install::{self, InstallTarget, need_root, run_program};
+use super::{ExitStatus, THIS_PROGRAM, has_agent};
 use crate::base::error::{Error, Errors, Result};
-use crate::cli::LogsCommand;
 use crate::cli::output::say;
+use crate::cli::{InstallCommand, LogsCommand};
 use crate::engine::journal::Journal;
+use crate::system::packages;
 use crate::system::platform::{self, ServiceAction};
+
+/// Installs this program and starts the agent. A package has installed its program already.
+pub(super) fn install(options: &InstallCommand) -> Result<ExitStatus, Errors> {
+    let is_packaged = || fs::read_link(THIS_PROGRAM).is_ok_and(|program| packages::has_brought(&program));
+    if options.root.is_none() && !options.no_start && is_packaged() {
+        return order(ServiceAction::Start);
+    }
+    install::run(options)
+}
 
 /// Starts or ends the agent that is installed.
 pub(super) fn order(order: ServiceAction) -> Result<ExitStatus, Errors> {

@@ -23,10 +23,18 @@ const PACKAGE_RECORDS: [(&str, &str); 3] = [
     ("var/lib/dpkg/info/portals.prerm", "apt-get remove portals"),
 ];
 
+/// Paths of the program in packages.
+const PROGRAMS: [&str; 2] = ["/usr/bin/portals", "/usr/sbin/portals"];
+
 /// Returns the command that removes the package of portals from the machine whose files are below `root`, if
 /// portals is installed as a package there.
 pub fn removal_command(root: &Path) -> Option<&'static str> {
     PACKAGE_RECORDS.iter().find(|(path, _)| root.join(path).exists()).map(|(_, command)| *command)
+}
+
+/// Reports whether a package of portals has brought the program at this path.
+pub fn has_brought(program: &Path) -> bool {
+    PROGRAMS.iter().any(|path| program == Path::new(path)) && removal_command(Path::new("/")).is_some()
 }
 
 /// Looks for the package manager of this machine.

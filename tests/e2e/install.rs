@@ -49,6 +49,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &SYSTEMD),
     },
+    Scenario { name: "install starts the agent of a package", plots: &[NYC, PARIS], run: packaged },
     Scenario { name: "install --root puts the program into an image", plots: &[NYC], run: image },
 ];
 
@@ -311,6 +312,37 @@ fn image(world: &mut World) -> Result<()> {
     machine.outside("touch /run/packaged/usr/lib/opkg/info/portals.list")?;
     let packaged = "/run/machine/root/portals uninstall --root /run/packaged 2>&1 || true";
     has(&machine.outside(packaged)?, "use `opkg remove portals`")
+}
+
+fn packaged(world: &mut World) -> Result<()> {
+    world.install(&world.network(each_other))?;
+    world.site(PARIS).start_agent()?;
+    let mut machine = Machine::new(world.site(NYC), OPENWRT.skeleton[0])?;
+    machine.boot(OPENWRT.boot[0])?;
+    let program = OPENWRT.program;
+    machine.configure(OPENWRT.folder)?;
+    // Before the installation, no path leads to the program.
+    has(
+        &machine.run("/root/portals init")?,
+        "another site:\n  /root/portals install\n  portals invite NAME\n",
+    )?;
+    // The package has these files at the same places, and no others.
+    machine.run("rm /etc/portals/network.toml && /root/portals install && mkdir -p /usr/lib/opkg/info")?;
+    machine.run("touch /usr/lib/opkg/info/portals.list")?;
+    for command in ["install", "start"] {
+        let said = machine.run(&format!("{program} {command} 2>&1 || true"))?;
+        has(&said, &format!("network.toml does not exist yet: `{program} init` begins a network"))?;
+    }
+    machine.configure(OPENWRT.folder)?;
+    has(
+        &machine.run(&format!("{program} init"))?,
+        "another site:\n  portals start\n  portals invite NAME\n",
+    )?;
+    // Another program than that of the package would be an upgrade without the package manager.
+    has(&machine.run("/root/portals install 2>&1 || true")?, "use `opkg remove portals`")?;
+    has(&machine.run(&format!("{program} install"))?, "started the agent")?;
+    open(world)?;
+    has(&machine.run(&format!("{program} install"))?, "nothing to do: the agent runs")
 }
 
 fn open(world: &mut World) -> Result<()> {

@@ -6,7 +6,7 @@ mod questions;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{ExitStatus, command_for, is_of_platform, wait_for_random_numbers};
+use super::{ExitStatus, THIS_PROGRAM, command_for, shell_word, start_command, wait_for_random_numbers};
 use crate::base::error::{Context as _, Errors, Result};
 use crate::base::keys;
 use crate::base::net::{PublicKey, Secret};
@@ -151,14 +151,16 @@ fn say_portal(file: &Path, portal: &str, obstacle: Option<String>) {
 
 /// Names the next steps.
 fn say_next(file: &Path) {
-    let (start, stays) = if is_of_platform(file) {
-        ("portals install", "")
-    } else {
-        ("portals run", ", which stays in the foreground")
-    };
+    let mut start = start_command(file);
+    if start == "portals install"
+        && let Ok(program) = fs::read_link(THIS_PROGRAM)
+    {
+        // The installation puts the program into a folder of PATH; until then it may be anywhere.
+        start = [&shell_word(&program), " install"].concat();
+    }
+    let stays = if start.starts_with("portals run") { ", which stays in the foreground" } else { "" };
     say!(
-        "Next, start the agent{stays}, and bring in another site:\n  {}\n  {}",
-        command_for(start, file),
+        "Next, start the agent{stays}, and bring in another site:\n  {start}\n  {}",
         command_for("portals invite NAME", file)
     );
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::invite::{pasted, site_name};
 use super::push::agent_status;
-use super::{ExitStatus, command_for, has_agent, install, is_of_platform, wait_for_random_numbers};
+use super::{
+    ExitStatus, command_for, has_agent, is_of_platform, service, start_command, wait_for_random_numbers,
+};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys::public_key;
 use crate::base::net::{PublicKey, Secret};
@@ -175,11 +177,10 @@ fn start(file: &Path, options: &JoinCommand) -> Result<bool, Errors> {
         return Ok(true);
     }
     if options.no_start || !is_of_platform(file) {
-        let run = if is_of_platform(file) { "portals install" } else { "portals run" };
-        say!("Next, start the agent, which gets the network file:\n  {}", command_for(run, file));
+        say!("Next, start the agent, which gets the network file:\n  {}", start_command(file));
         return Ok(false);
     }
-    install::run(&InstallCommand { root: None, no_start: false })?;
+    service::install(&InstallCommand { root: None, no_start: false })?;
     Ok(has_agent()?)
 }
 
