@@ -52,6 +52,7 @@ fn portal(name: &str, exits: Vec<ExitRef>, entrance: EntranceConfig) -> PortalCo
         ntp: true,
         router: None,
         inbound: false,
+        page: false,
         position: ANYWHERE,
     }
 }
@@ -74,6 +75,7 @@ fn guest() -> PortalConfig {
         dns: resolvers(),
         router: Some(true),
         inbound: true,
+        page: true,
         ..portal(
             "guest",
             [to_paris(), vec![mullvad, ExitRef::Direct]].concat(),

@@ -1,7 +1,8 @@
-//! Keys that are derived from others: public halves, and the pre-shared keys of links.
+//! Keys that are derived from others: public halves, the pre-shared keys of links, and keyed hashes.
 
-use blake2::Digest as _;
 use blake2::digest::consts::U32;
+use blake2::digest::{KeyInit as _, Mac as _};
+use blake2::{Blake2sMac256, Digest as _};
 use zeroize::Zeroizing;
 
 use crate::base::net::{PublicKey, Secret};
@@ -32,6 +33,15 @@ pub fn preshared_key(secret: &Secret, one: PublicKey, other: PublicKey) -> Secre
         hash.update("\n");
     }
     Secret::new(hash.finalize().into())
+}
+
+/// Returns BLAKE2s-256 over a text in several parts, with a key of up to 32 bytes.
+pub fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    let mut mac = Blake2sMac256::new_from_slice(key).expect("a key of up to 32 bytes");
+    for part in parts {
+        mac.update(part);
+    }
+    Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 #[cfg(test)]

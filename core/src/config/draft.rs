@@ -99,6 +99,7 @@ pub(super) struct PortalDraft {
     pub ntp: Option<At<bool>>,
     pub router: Option<At<bool>>,
     pub inbound: Option<At<bool>>,
+    pub page: Option<At<bool>>,
 }
 
 /// A `[site.NAME.exit.NAME]` section.
@@ -247,6 +248,7 @@ impl PortalDraft {
             dhcp: self.dhcp.map(|dhcp| dhcp.value),
             router: self.router.map(|router| router.value),
             inbound: self.inbound.is_some_and(|inbound| inbound.value),
+            page: self.page.is_some_and(|page| page.value),
             dns: values(self.dns),
             ntp: self.ntp.is_none_or(|ntp| ntp.value),
             position: lines.position(self.span.start),

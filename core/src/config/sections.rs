@@ -139,7 +139,7 @@ fn mtu(value: &DeValue<'_>) -> Result<Mtu, ValueFault> {
     if value.as_str() == Some("auto") { Ok(Mtu::Measured) } else { number(576..=1500)(value).map(Mtu::Fixed) }
 }
 
-const PORTAL_KEYS: [&str; 16] = [
+const PORTAL_KEYS: [&str; 17] = [
     "exit",
     "interface",
     "vlan",
@@ -156,6 +156,7 @@ const PORTAL_KEYS: [&str; 16] = [
     "ntp",
     "router",
     "inbound",
+    "page",
 ];
 
 fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PortalDraft {
@@ -176,6 +177,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         ntp: section.optional("ntp", "false", &flag, found),
         router: section.optional("router", "true", &flag, found),
         inbound: section.optional("inbound", "true", &flag, found),
+        page: section.optional("page", "true", &flag, found),
     }
 }
 

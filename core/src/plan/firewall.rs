@@ -22,7 +22,7 @@ use crate::plan::sets::{
 };
 use crate::plan::{
     chains, classifier, connection_marks, devices, dns, exempt, fastpath, home_names, inbound, ingress,
-    marks, mss, nat, ntp, phones, relayed_links, relays, router_access, strays, translation,
+    marks, mss, nat, ntp, pages, phones, relayed_links, relays, router_access, strays, translation,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -61,7 +61,7 @@ const CHAINS: &[(Chain, &[Part])] = &[
     (Chain::Output, &[output]),
     (Chain::RelayedTo, &[relayed_links::destinations]),
     (Chain::RelayedFrom, &[relayed_links::sources]),
-    (Chain::Prerouting, &[dns::prerouting, translation::prerouting]),
+    (Chain::Prerouting, &[dns::prerouting, pages::prerouting, translation::prerouting]),
     (Chain::Postrouting, &[chains::source_nat, nat::rules]),
     (Chain::Marks, &[marks::incoming, ingress::rules]),
     (Chain::OwnMarks, &[marks::outgoing, ntp::marks]),
@@ -79,6 +79,7 @@ const SETS: &[fn(&mut Sets, &Site)] = &[
     chains::sets,
     relays::sets,
     router_access::sets,
+    pages::sets,
     inbound::sets,
     ingress::sets,
     connection_marks::sets,
@@ -247,6 +248,8 @@ fn to_internet(rules: &mut Rules, site: &Site, leaving: &Condition) {
 }
 
 fn input(rules: &mut Rules, site: &Site) {
+    // Neighbours of an uplink whose network this site shares may reach the LANs of portals.
+    pages::input(rules, site);
     // The tunnels' own packets come in on the uplink.
     let is_early = leads_to_no_devices(site);
     if is_early {

@@ -18,6 +18,7 @@ mod mss;
 mod nat;
 mod ntp;
 mod observed;
+mod pages;
 mod phones;
 mod pinholes;
 mod priorities;

@@ -5,12 +5,12 @@ use crate::base::net::{Family, IfName};
 use crate::firewall::{
     Action::Accept,
     Chain,
-    Condition::{Device, Established, Icmp, UdpPort},
+    Condition::{Device, Established, Icmp, TcpPort, UdpPort},
     Devices, Pinholes,
 };
 use crate::plan::sets::{Rules, add, coming, from, in_chains, leaving};
 use crate::plan::{dns, relayed_links};
-use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
+use crate::site::{Entrance, Exit, PAGE_PORT, Portal, RESOLVER_PORT, Site, Vlan};
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
 const DHCP_SERVER: u16 = 67;
@@ -35,7 +35,7 @@ fn input(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Adds the pinholes for DHCP and DNS, as far as the portal serves them.
+/// Adds the pinholes for DHCP, DNS and the page, as far as the portal serves them.
 fn asked(rules: &mut Rules, portal: &Portal) {
     let Some(interface) = portal.entrance_interface() else { return };
     let mut asked = Vec::new();
@@ -48,6 +48,9 @@ fn asked(rules: &mut Rules, portal: &Portal) {
     }
     if portal.resolver().next().is_some() {
         asked.extend(dns::at(RESOLVER_PORT));
+    }
+    if portal.page {
+        asked.push(TcpPort(PAGE_PORT, PAGE_PORT));
     }
     for port in asked {
         add(rules, [coming(interface), port], Accept);

@@ -22,6 +22,11 @@ const CHAIN_TABLE_BASE: u32 = TABLE_BASE + 1000;
 /// the host that takes port 53 on all addresses does no harm.
 pub const RESOLVER_PORT: u16 = 5053;
 
+/// TCP port of the page of a portal, at the address of this router in the portal's LAN, and of the page of
+/// this router. A process needs no capability to listen there, and the kernel gives it to no outgoing
+/// connection (`ip_local_port_range` begins at 32768).
+pub const PAGE_PORT: u16 = 10_077;
+
 /// Returns the address of the site with this id on all its tunnels.
 pub(super) fn site_address(network: &Network, id: u8) -> IpAddr {
     site_subnet(network, id).nth(1).expect("a /24 has a first address")

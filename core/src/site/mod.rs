@@ -44,7 +44,7 @@ pub use exchange::{ExchangePart, ExchangePeer, links_of};
 pub use exit::Exit;
 pub use guard::Guard;
 pub use host_view::HostView;
-pub use ids::{RESOLVER_PORT, SHARED_INTERFACE, TABLE_BASE};
+pub use ids::{PAGE_PORT, RESOLVER_PORT, SHARED_INTERFACE, TABLE_BASE};
 pub use inputs::{Inputs, PeerKnowledge};
 pub use kernel_settings::KernelSettings;
 pub use links::{address, linked, networks_of, tunnels};

@@ -16,6 +16,7 @@ pub type ExitChoices = Vec<(Name, Exit)>;
 
 /// Portal of this site.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent answers")]
 pub struct Portal {
     /// Name of the portal.
     pub name: Name,
@@ -46,6 +47,8 @@ pub struct Portal {
     pub asks_by_exit: bool,
     /// Services of this router that the portal's devices reach.
     pub router: RouterAccess,
+    /// Set if browsers of the portal's devices show its exits. The portal has a LAN then.
+    pub page: bool,
     /// Way of devices' answers to hosts that reached them via the uplink.
     pub answers: ReplyPath,
     /// Destinations that enter; empty = all.

@@ -106,6 +106,7 @@ impl PortalInputs<'_> {
             resolvers: if asks_by_exit { resolvers_at(&exit, self.tunnels) } else { entry.dns.clone() },
             asks_by_exit,
             obstacle: None,
+            page: entry.page && has_lan,
             answers: if entry.inbound { ReplyPath::ByUplink } else { ReplyPath::ByExit },
             router: if entry.router.unwrap_or(!has_lan) { RouterAccess::All } else { RouterAccess::Basics },
             exit,

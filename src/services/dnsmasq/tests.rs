@@ -16,6 +16,7 @@ fn portal() -> Portal {
         is_here: true,
         obstacle: None,
         router: RouterAccess::Basics,
+        page: false,
         answers: ReplyPath::ByExit,
         exits: vec![Exit::Direct],
         exit: Exit::Direct,

@@ -16,7 +16,8 @@ pub(super) fn without(draft: &NetworkDraft, found: &mut Findings) {
         let address = portal.address.as_ref().map(|address| &address.span);
         let dhcp = portal.dhcp.as_ref().filter(|dhcp| dhcp.value).map(|dhcp| &dhcp.span);
         let dns = portal.dns.first().filter(|_| !entrance.has_devices()).map(|dns| &dns.span);
-        for (key, span) in [("address", address), ("dhcp", dhcp), ("dns", dns)] {
+        let page = portal.page.as_ref().filter(|page| page.value).map(|page| &page.span);
+        for (key, span) in [("address", address), ("dhcp", dhcp), ("dns", dns), ("page", page)] {
             let Some(span) = span else { continue };
             let message = format_args!("a `{}` portal has no LAN, and so no `{key}`", entrance.key());
             found.add(span, message, help);

@@ -32,6 +32,8 @@ pub struct PortalConfig {
     pub router: Option<bool>,
     /// `inbound`: answers to connections that reached a device via the uplink leave via the uplink.
     pub inbound: bool,
+    /// `page`: browsers of the portal's devices show its exits, and choose one of them.
+    pub page: bool,
     /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
     /// `ntp`: this router asks for the time via its uplink, where its own traffic enters.

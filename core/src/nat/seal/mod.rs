@@ -8,14 +8,13 @@
 #[cfg(test)]
 mod tests;
 
-use blake2::Blake2sMac256;
-use blake2::digest::{KeyInit as _, Mac as _};
-use chacha20poly1305::aead::AeadInOut as _;
+use chacha20poly1305::aead::{AeadInOut as _, KeyInit as _};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce, Tag};
 use x25519_dalek::x25519;
 use zeroize::Zeroizing;
 
 use super::packet::{HEADER, Header, Message, TAG};
+pub(crate) use crate::base::keys::keyed_hash;
 use crate::base::net::{PublicKey, Secret};
 
 /// Text that the key of a pair is derived from.
@@ -76,13 +75,4 @@ pub(crate) fn decrypt(key: &[u8; 32], open: &[u8], body: &mut [u8], tag: &[u8; T
 /// Returns BLAKE2s-256 over a text, with a key.
 pub(super) fn mac(key: &[u8; 32], text: &[u8]) -> Zeroizing<[u8; 32]> {
     keyed_hash(key, &[text])
-}
-
-/// Returns BLAKE2s-256 over a text in several parts, with a key of up to 32 bytes.
-pub(crate) fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-    let mut mac = Blake2sMac256::new_from_slice(key).expect("a key of up to 32 bytes");
-    for part in parts {
-        mac.update(part);
-    }
-    Zeroizing::new(mac.finalize().into_bytes().into())
 }
