@@ -98,6 +98,7 @@ pub fn netlink(bytes: &[u8]) {
     let filter = conntrack::ConnectionFilter {
         by_source: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
         by_mark: [crate::state::TUNNELED].into(),
+        spared: [Ipv4Addr::BROADCAST.into()].into(),
         by_path: [((Ipv4Addr::LOCALHOST, 1).into(), 2)].into(),
         by_lack: conntrack::LackingTranslations {
             destinations: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),

@@ -11,13 +11,10 @@ use crate::base::error::{Error, Result};
 use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::config::model::{FailoverDelays, Name};
-use crate::control::TimedState;
+use crate::control::{BY_HAND, TimedState};
 use crate::engine::status::PortalState;
 use crate::kernel::Kernel;
 use crate::site::{Exit, ExitChoices, Portal, Site};
-
-/// Reason for an exit that a person has chosen.
-const BY_HAND: &str = "chosen by hand";
 
 /// Exits that are in a list of several, and the portals with such lists.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ mod hook;
 mod legacy_tables;
 mod monitor;
 mod nat;
+mod pages;
 mod path_mtu;
 mod pending_moves;
 mod probe;

@@ -158,6 +158,7 @@ impl Agent {
         self.sources.helper_ports.follow(&mut *self.kernel, site, now);
         let moves = self.sources.exits.follow(site);
         self.sources.path_mtus.follow(site, now);
+        self.sources.pages.follow(site);
         self.take_note(moves);
     }
 

@@ -49,6 +49,7 @@ impl Agent {
                 reported(self.drop_changes().and_then(|()| self.exchange(Exchange::pull)))
             }
             ControlRequest::Exit { portal, exit } => reported(self.choose_exit(&portal, exit.as_ref())),
+            ControlRequest::Page(request) => return self.answer_page(request, client),
         };
         log_errors(&answer);
         self.sources.control.tell(client, &answer);
@@ -79,7 +80,8 @@ impl Agent {
         Ok(Applied::default())
     }
 
-    fn choose_exit(&mut self, portal: &str, exit: Option<&Name>) -> Result<Applied, Errors> {
+    /// Moves a portal to an exit that a person has chosen. Without one, the agent chooses again.
+    pub(super) fn choose_exit(&mut self, portal: &str, exit: Option<&Name>) -> Result<Applied, Errors> {
         self.sources.exits.choose_by_hand(portal, exit.map(String::as_str))?;
         match exit {
             Some(exit) => log::info!("portal {portal}: {exit} was chosen by hand"),

@@ -18,6 +18,7 @@ use super::hook::Hook;
 use super::legacy_tables::LegacyTables;
 use super::monitor::Monitor;
 use super::nat::{HelperPorts, LinkPaths};
+use super::pages::Pages;
 use super::path_mtu::PathMtus;
 use super::retry::Retry;
 use super::sessions::Sessions;
@@ -110,6 +111,8 @@ sources! {
     hook: Hook = Hook::default(),
     /// Services such as dnsmasq and hostapd.
     services: Supervisor = Supervisor::open(folder)?,
+    /// Pages of portals.
+    pages: Pages = Pages::default(),
     /// Control socket.
     control: ControlListener = control,
 }

@@ -71,6 +71,9 @@ impl SiteFile {
     }
 }
 
+/// Reason for an exit that a person has chosen.
+pub const BY_HAND: &str = "chosen by hand";
+
 /// State of a portal or an exit, and its age.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TimedState {

@@ -5,6 +5,7 @@
 mod agent_status;
 mod invitation;
 mod link_path;
+mod page;
 pub(crate) mod request;
 #[cfg(test)]
 mod tests;
@@ -29,9 +30,10 @@ use crate::system::disk;
 use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::wait::poll_until;
-pub use agent_status::{AgentStatus, HelperStatus, SessionStatus, SiteFile, TimedState};
+pub use agent_status::{AgentStatus, BY_HAND, HelperStatus, SessionStatus, SiteFile, TimedState};
 pub use invitation::{InvitationStatus, Stage};
 pub use link_path::{LinkPath, LinkPathStatus, PathKind};
+pub use page::{PAGE_SOCKET, PageRequest, PageStatus};
 pub use request::{ChangeReport, ControlRequest};
 use request::{decode_answer, encode_answer};
 
@@ -80,7 +82,7 @@ pub fn ask_status() -> Option<AgentStatus> {
     AgentStatus::from_fields(&ask_within(&ControlRequest::Status, STATUS_TIMEOUT).ok()?).ok()
 }
 
-/// Asks the agent that listens at a path, and waits for its answer for up to `limit`.
+/// Asks the agent, or another process that listens at a path, and waits for its answer for up to `limit`.
 pub(crate) fn ask_at(path: &Path, request: &ControlRequest, limit: Duration) -> Answer {
     let stream =
         connect(path).context(|| format!("an agent runs, but does not answer at {}", path.display()))?;
@@ -136,6 +138,10 @@ pub struct ControlListener {
     closed_until: Option<Instant>,
     /// Rate limit on log lines about clients.
     complaints: RateLimit,
+    /// User that may ask besides root and the user of this process.
+    user: Option<u32>,
+    /// Decodes the requests that clients may make.
+    decode: fn(&[u8]) -> Option<ControlRequest>,
 }
 
 /// Connected client.
@@ -152,11 +158,26 @@ impl ControlListener {
     /// Listens at a path. The caller holds the agent's place on this machine: a socket that exists already
     /// belongs to a dead agent.
     pub fn at(path: &Path) -> Result<Self> {
+        Self::open(path, 0o600, None, ControlRequest::decode)
+    }
+
+    /// Listens at a path for a process that shows pages, which runs as this user. It can make only the
+    /// requests of [`PageRequest`].
+    pub fn for_pages(path: &Path, user: u32) -> Result<Self> {
+        Self::open(path, 0o666, Some(user), ControlRequest::decode_page)
+    }
+
+    fn open(
+        path: &Path,
+        mode: u32,
+        user: Option<u32>,
+        decode: fn(&[u8]) -> Option<ControlRequest>,
+    ) -> Result<Self> {
         // A socket that does not exist is no error.
         let _ = fs::remove_file(path);
         let listen = || {
             let listener = UnixListener::bind(path)?;
-            fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
             listener.set_nonblocking(true)?;
             Ok::<_, io::Error>(listener)
         };
@@ -167,6 +188,8 @@ impl ControlListener {
             clients: Vec::new(),
             closed_until: None,
             complaints: RateLimit::default(),
+            user,
+            decode,
         })
     }
 
@@ -203,7 +226,7 @@ impl ControlListener {
                 continue;
             }
             match client.read() {
-                Ok(true) => match ControlRequest::decode(&client.received) {
+                Ok(true) => match (self.decode)(&client.received) {
                     Some(request) => asked = Some((request, WaitingClient(client.stream))),
                     None => {
                         self.tell(WaitingClient(client.stream), &Err(Error::failed(UNKNOWN_REQUEST).into()));
@@ -231,7 +254,7 @@ impl ControlListener {
         }
     }
 
-    /// Returns the next client that runs as root or as the user of this process.
+    /// Returns the next client that may ask.
     fn accept(&mut self) -> Option<ControlClient> {
         if self.closed_until.is_some_and(|until| !has_come(until)) {
             return None;
@@ -256,7 +279,7 @@ impl ControlListener {
         };
         let user = getsockopt(&stream, PeerCredentials).ok()?.uid();
         stream.set_nonblocking(true).ok()?;
-        let is_allowed = user == 0 || user == geteuid().as_raw();
+        let is_allowed = user == 0 || user == geteuid().as_raw() || Some(user) == self.user;
         is_allowed.then(|| ControlClient {
             stream,
             received: Vec::new(),

@@ -59,6 +59,8 @@ pub struct ConnectionFilter {
     pub by_source: SortedSet<Cidr>,
     /// Marks that the connections carry.
     pub by_mark: SortedSet<Mark>,
+    /// Addresses that answer connections which stay, whatever their source and their mark.
+    pub spared: SortedSet<IpAddr>,
     /// Addresses from which packets of the connections come in one of their directions, and the UDP ports to
     /// which these packets go.
     pub by_path: Vec<(SocketAddr, u16)>,
@@ -178,9 +180,10 @@ pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Messa
     let is_marked = |known: &Mark| mark.is_some_and(|mark| mark & known.mask == known.value);
     // A connection that an answer of this host began has the path in its replies.
     let is_path = |path| is_on(path, entry, ORIGINAL) || is_on(path, entry, REPLY);
-    let is_chosen = filter.by_source.iter().any(|network| network.contains(original.0))
+    let has_moved = filter.by_source.iter().any(|network| network.contains(original.0))
+        || filter.by_mark.iter().any(is_marked);
+    let is_chosen = has_moved && !reply.is_some_and(|(answering, _)| filter.spared.contains(&answering))
         || filter.by_path.iter().any(is_path)
-        || filter.by_mark.iter().any(is_marked)
         || reply.is_some_and(|reply| filter.by_lack.chooses(original, reply));
     let family = family_of(frame.payload).filter(|_| frame.kind == NEW && is_chosen)?;
     Some(request(DELETE, 0, family, &|writer| write_name(entry, writer)))

@@ -25,6 +25,12 @@ pub const NET_ADMIN: u8 = 12;
 /// Capability to open raw sockets (CAP_NET_RAW of linux/capability.h).
 pub const NET_RAW: u8 = 13;
 
+/// Capability to change the groups of a process (CAP_SETGID of linux/capability.h).
+pub const SETGID: u8 = 6;
+
+/// Capability to change the user of a process (CAP_SETUID of linux/capability.h).
+pub const SETUID: u8 = 7;
+
 /// Returns the path of a program, if it is installed.
 pub fn path_of(program: &str) -> Option<PathBuf> {
     let searched = env::var_os("PATH").unwrap_or_default();

@@ -13,6 +13,7 @@ pub mod open_files;
 pub mod packages;
 pub mod platform;
 pub mod port_mapping;
+pub mod privileges;
 pub mod resolver;
 pub(crate) mod threads;
 pub mod wait;

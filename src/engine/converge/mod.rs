@@ -51,7 +51,7 @@ pub fn converge(
             "devices that are silent when the agent next starts will not be known by their addresses: {error}"
         );
     }
-    if let Some(connections) = untranslated::add(moved.connections(), lacking) {
+    if let Some(connections) = untranslated::add(moved.connections(site), lacking) {
         forget(kernel, &connections);
     }
     wake_up(kernel, site, &steps);

@@ -51,12 +51,17 @@ impl Moved {
         self
     }
 
-    /// Returns the connections to forget; none if no portal has moved.
-    pub(super) fn connections(self) -> Option<ConnectionFilter> {
-        let is_empty = self.sources.is_empty() && self.marks.is_empty();
-        (!is_empty).then_some(ConnectionFilter {
+    /// Returns the connections to forget; none if no portal has moved. Connections to pages of portals stay:
+    /// they take no exit, and the answer to the browser that has moved the portal keeps its translation.
+    pub(super) fn connections(self, site: &Site) -> Option<ConnectionFilter> {
+        if self.sources.is_empty() && self.marks.is_empty() {
+            return None;
+        }
+        let with_page = site.portals.iter().filter(|portal| portal.page);
+        Some(ConnectionFilter {
             by_source: self.sources,
             by_mark: self.marks,
+            spared: with_page.filter_map(|portal| Some(portal.address?.address)).collect(),
             ..ConnectionFilter::default()
         })
     }
@@ -238,6 +243,14 @@ mod tests {
     }
 
     #[test]
+    fn connections_to_the_page_of_a_portal_stay() {
+        let site = site(&NETWORK.replace("interface = \"eth1\"", "interface = \"eth1\"\npage = true"));
+        let own = site.portals[0].address.unwrap().address;
+        let filter = Moved::portals(&site, ["guests"]).connections(&site).unwrap();
+        assert_eq!(filter.spared, [own].into());
+    }
+
+    #[test]
     fn an_edited_exit_moves_its_portal_alone() {
         for to in ["\"oslo\"", "\"direct\""] {
             let desk = edited("desk", "\"paris\"", to);
@@ -286,7 +299,7 @@ mod tests {
         let site = site(NETWORK);
         let want = plan(&site);
         let flushed = State { rules: SortedSet::new(), ..want.clone() };
-        assert!(Moved::default().with_changes(&site, &flushed, &want).connections().is_none());
+        assert!(Moved::default().with_changes(&site, &flushed, &want).connections(&site).is_none());
         // A first attempt to move the portal has left its firewall behind.
         let known = Moved::portals(&site, ["guests"]);
         assert_eq!(known.clone().with_changes(&site, &flushed, &want), known);

@@ -1,0 +1,157 @@
+//! Pages of portals: the requests of the process that shows them, and the answers. That process has no
+//! privileges; each request is checked here.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Agent;
+use super::source::{Source, Task, Turn};
+use crate::base::error::{Error, Errors, Result};
+use crate::base::moment::{after, is_due};
+use crate::config::model::Name;
+use crate::control::{Answer, ControlListener, PAGE_SOCKET, PageRequest, PageStatus, WaitingClient};
+use crate::engine::status::PortalState;
+use crate::site::Site;
+use crate::system::logging as log;
+use crate::system::privileges::PAGE_USER;
+
+/// Time between two choices of an exit by the pages of a portal. Each choice changes routes and firewall.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// Pages of this site's portals.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    /// Socket for the process that shows the pages; `None` while no portal has a page.
+    listener: Option<ControlListener>,
+    portals: Vec<ShownPortal>,
+}
+
+/// Portal with a page.
+#[derive(Debug)]
+struct ShownPortal {
+    name: Name,
+    status: PageStatus,
+    /// End of the pause after a choice.
+    paused_until: Option<Instant>,
+}
+
+impl Pages {
+    /// Takes over the portals with pages, and the exits that they use.
+    pub(super) fn follow(&mut self, site: &Site) {
+        let old = std::mem::take(&mut self.portals);
+        for portal in site.portals.iter().filter(|portal| portal.page) {
+            let known = old.iter().find(|known| known.name == portal.name);
+            let state = PortalState::of(&portal.exit, &portal.exits).as_str();
+            self.portals.push(ShownPortal {
+                name: portal.name.clone(),
+                status: PageStatus::of(portal, &portal.exit.to_string(), state),
+                paused_until: known.and_then(|known| known.paused_until),
+            });
+        }
+        if self.portals.is_empty() {
+            self.listener = None;
+        } else if self.listener.is_none() {
+            match ControlListener::for_pages(Path::new(PAGE_SOCKET), PAGE_USER) {
+                Ok(listener) => self.listener = Some(listener),
+                Err(error) => log::error!("{error}"),
+            }
+        }
+    }
+
+    /// Returns the portal of this name, if it has a page.
+    fn shown(&mut self, name: &str) -> Result<&mut ShownPortal, Errors> {
+        let shown = self.portals.iter_mut().find(|portal| portal.name == name);
+        shown.ok_or_else(|| Error::wrong("this portal has no page").into())
+    }
+}
+
+impl ShownPortal {
+    /// Begins the pause after a choice, unless the last one goes on.
+    fn begin_choice(&mut self, now: Instant) -> Result<()> {
+        if self.paused_until.is_some() && !is_due(self.paused_until, now) {
+            return Err(Error::failed("this portal has another exit since a moment ago: try again"));
+        }
+        self.paused_until = Some(after(now, PAUSE));
+        Ok(())
+    }
+}
+
+impl Source for Pages {
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        if let Some(listener) = &self.listener {
+            listener.descriptors(all);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.listener.as_ref().and_then(ControlListener::deadline)
+    }
+
+    fn turn(&mut self, _: Turn) -> Result<Task> {
+        let heard = self.listener.as_mut().and_then(ControlListener::hear);
+        Ok(heard.map_or(Task::Nothing, |(request, client)| Task::Answer(request, client)))
+    }
+}
+
+impl Agent {
+    /// Answers a request for a page. Refusals are not logged: a device may cause any number of them.
+    pub(super) fn answer_page(&mut self, request: PageRequest, client: WaitingClient) {
+        let answer = match request {
+            PageRequest::Portal(portal) => self.page_status(&portal),
+            PageRequest::Choose { portal, exit } => self.choose_on_page(&portal, exit.as_ref()),
+            PageRequest::Local(_) => Err(Error::wrong("only root sees the page of this router").into()),
+        };
+        if let Some(listener) = &mut self.sources.pages.listener {
+            listener.tell(client, &answer);
+        }
+    }
+
+    fn page_status(&mut self, portal: &str) -> Answer {
+        let (portals, exits) = self.sources.exits.tell(Instant::now());
+        let status = &mut self.sources.pages.shown(portal)?.status;
+        status.learn(portal, &portals, &exits);
+        Ok(status.to_fields())
+    }
+
+    fn choose_on_page(&mut self, portal: &str, exit: Option<&Name>) -> Answer {
+        self.sources.pages.shown(portal)?.begin_choice(Instant::now())?;
+        self.choose_exit(portal, exit).map(|_| Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest() -> ShownPortal {
+        let status = PageStatus {
+            exit: "paris".to_owned(),
+            state: "open".to_owned(),
+            since: 0,
+            why: String::new(),
+            obstacle: String::new(),
+            exits: vec![("paris".to_owned(), String::new())],
+        };
+        ShownPortal { name: "guest".to_owned(), status, paused_until: None }
+    }
+
+    #[test]
+    fn only_portals_with_a_page_are_shown() {
+        let mut pages = Pages::default();
+        pages.portals.push(guest());
+        assert!(pages.shown("guest").is_ok());
+        for other in ["tv", "", "guest "] {
+            assert_eq!(pages.shown(other).unwrap_err().to_string(), "this portal has no page", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_choice_is_followed_by_a_pause() {
+        let (mut guest, now) = (guest(), Instant::now());
+        assert!(guest.begin_choice(now).is_ok());
+        assert!(guest.begin_choice(now).is_err() && guest.begin_choice(now + PAUSE / 2).is_err());
+        assert!(guest.begin_choice(now + PAUSE).is_ok(), "a refused choice does not prolong the pause");
+        assert!(guest.begin_choice(now + PAUSE).is_err());
+    }
+}
