@@ -30,3 +30,4 @@ pub mod interop;
 pub mod kernel;
 pub mod services;
 pub mod system;
+pub mod web;

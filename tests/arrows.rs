@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Top modules from the bottom up. The first thirteen are the crate `portals-core`.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "base", "signed", "nat", "wifi", "config", "exchange", "join", "wgquick", "firewall", "state", "site",
-    "plan", "map", "system", "kernel", "control", "services", "interop", "cli", "engine", "agent", "demo",
-    "diagnose", "commands",
+    "plan", "map", "system", "kernel", "control", "web", "services", "interop", "cli", "engine", "agent",
+    "demo", "diagnose", "commands",
 ];
 
 /// Modules of the crate `portals-core`, which is built without `nix`.

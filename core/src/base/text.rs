@@ -10,6 +10,22 @@ pub fn push_all(text: &mut String, parts: &[&str]) {
     }
 }
 
+/// Adds a text to markup of XML or HTML. The text stays a text, also as the value of an attribute in double
+/// quotes; its control characters, which XML forbids, become blanks.
+#[inline(never)]
+pub fn push_escaped(markup: &mut String, text: &str) {
+    for letter in text.chars() {
+        match letter {
+            '&' => markup.push_str("&amp;"),
+            '<' => markup.push_str("&lt;"),
+            '>' => markup.push_str("&gt;"),
+            '"' => markup.push_str("&quot;"),
+            letter if letter.is_control() => markup.push(' '),
+            letter => markup.push(letter),
+        }
+    }
+}
+
 /// Adds an item to a list with commas.
 #[inline(never)]
 pub fn append(list: &mut String, item: &dyn Display) {

@@ -1,5 +1,7 @@
 //! Writer of SVG drawings.
 
+use crate::base::text::push_escaped;
+
 /// Colours and strokes, in light and in dark.
 const STYLE: &str = "<style>\
 svg{--back:#f6f8fb;--card:#fff;--edge:#d5dce6;--ink:#16202e;--soft:#5d6b7e;--link:#d3dae4;--up:#2f9e5f;\
@@ -51,7 +53,7 @@ impl Svg {
                     numbers = others;
                 }
                 ('~', _, [text, others @ ..]) => {
-                    self.escape(text);
+                    push_escaped(&mut self.0, text);
                     texts = others;
                 }
                 _ => self.0.push(letter),
@@ -71,19 +73,6 @@ impl Svg {
             &at,
             &[beginning, others],
         );
-    }
-
-    fn escape(&mut self, text: &str) {
-        for letter in text.chars() {
-            match letter {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                letter if letter.is_control() => self.0.push(' '),
-                letter => self.0.push(letter),
-            }
-        }
     }
 
     /// Returns the drawing.

@@ -1,0 +1,194 @@
+//! Tests of the whole process with real sockets, up to the socket of the agent.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+use crate::base::error::Errors;
+use crate::control::{Answer, ControlListener, ControlRequest, PageRequest, PageStatus};
+
+/// Browser, the page of a portal, and an agent that answers for it.
+struct Stage {
+    at: SocketAddr,
+    asked: Mutex<Vec<PageRequest>>,
+}
+
+impl Stage {
+    /// Plays a scene while the page is shown.
+    fn play(name: &str, scene: impl FnOnce(&Self)) {
+        let socket: PathBuf =
+            std::env::temp_dir().join(format!("portals-web-{name}-{}.sock", std::process::id()));
+        let mut agent = ControlListener::for_pages(&socket, PAGE_USER).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let stage = Self { at: listener.local_addr().unwrap(), asked: Mutex::default() };
+        let door = Door::Portal { name: "guest".to_owned(), lan: "127.0.0.1/8".parse().unwrap() };
+        let now = Instant::now();
+        let mut server = Server {
+            doors: vec![(door, listener)],
+            connections: Vec::new(),
+            rates: Rates::new(now),
+            desk: Desk::new(socket, now),
+        };
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    server.turn().unwrap();
+                }
+            });
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    match agent.hear() {
+                        Some((ControlRequest::Page(request), client)) => {
+                            let answer = answer_to(&request);
+                            stage.asked.lock().unwrap().push(request);
+                            agent.tell(client, &answer);
+                        }
+                        Some((other, _)) => panic!("{other:?}"),
+                        None => thread::sleep(Duration::from_millis(1)),
+                    }
+                }
+            });
+            scene(&stage);
+            is_over.store(true, Ordering::SeqCst);
+            // The server looks up when somebody comes.
+            drop(TcpStream::connect(stage.at));
+        });
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.at).unwrap()
+    }
+
+    /// Sends a request, and returns the whole answer.
+    fn send(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
+    }
+
+    fn post(&self, more: &str, body: &str) -> String {
+        let length = body.len();
+        let kind = "application/x-www-form-urlencoded";
+        self.send(&format!(
+            "POST /exit HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+             {more}\r\n{body}"
+        ))
+    }
+
+    fn token(&self) -> String {
+        let page = self.get("/");
+        let token = page.split("name=\"token\" value=\"").nth(1).expect("a form");
+        token.split('"').next().unwrap().to_owned()
+    }
+
+    fn choices(&self) -> Vec<Option<String>> {
+        let asked = self.asked.lock().unwrap();
+        let choice = |request: &PageRequest| match request {
+            PageRequest::Choose { exit, .. } => Some(exit.clone()),
+            _ => None,
+        };
+        asked.iter().filter_map(choice).collect()
+    }
+}
+
+fn answer_to(request: &PageRequest) -> Answer {
+    match request {
+        PageRequest::Choose { exit, .. } if exit.as_deref() == Some("mars") => {
+            Err(Errors::from(Error::wrong("`mars` is no exit of portal `guest`")))
+        }
+        PageRequest::Choose { .. } => Ok(Vec::new()),
+        _ => Ok(PageStatus {
+            exit: "paris".to_owned(),
+            state: "open".to_owned(),
+            since: 3,
+            why: "it is the first exit that is up".to_owned(),
+            obstacle: String::new(),
+            exits: ["paris", "oslo via paris"].map(|exit| (exit.to_owned(), "up".to_owned())).into(),
+        }
+        .to_fields()),
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).expect("an answer")
+}
+
+#[test]
+fn a_browser_sees_the_page_and_chooses_another_exit() {
+    Stage::play("page", |stage| {
+        let page = stage.get("/");
+        assert_eq!(status(&page), "200");
+        assert!(page.contains("comes out at <span class=\"open\">paris</span>"), "{page}");
+        assert!(stage.get("/style.css").contains("prefers-color-scheme"));
+        let token = stage.token();
+        let answer = stage.post("", &format!("token={token}&exit=oslo+via+paris"));
+        assert!(status(&answer) == "303" && answer.contains("\r\nLocation: /\r\n"), "{answer}");
+        assert_eq!(status(&stage.post("", &format!("token={token}&exit=auto"))), "303");
+        assert_eq!(stage.choices(), [Some("oslo via paris".to_owned()), None]);
+        let refused = stage.post("", &format!("token={token}&exit=mars"));
+        assert!(status(&refused) == "409" && refused.contains("`mars` is no exit"), "{refused}");
+        for other in ["/favicon.ico", "/exit", "/../etc/passwd"] {
+            assert_eq!(status(&stage.get(other)), "404", "{other}");
+        }
+    });
+}
+
+#[test]
+fn other_sites_change_nothing() {
+    Stage::play("foreign", |stage| {
+        let token = stage.token();
+        let body = format!("token={token}&exit=paris");
+        for more in ["Origin: http://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"]
+        {
+            assert_eq!(status(&stage.post(more, &body)), "403", "{more}");
+        }
+        for body in ["exit=paris", "token=&exit=paris", "token=0123456789abcdef0123456789abcdef&exit=paris"] {
+            assert_eq!(status(&stage.post("Origin: http://127.0.0.1\r\n", body)), "403", "{body}");
+        }
+        let rebound = "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+        assert_eq!(status(&stage.send(rebound)), "421");
+        assert!(stage.choices().is_empty());
+    });
+}
+
+#[test]
+fn a_silent_browser_holds_up_no_other_one_and_is_let_go() {
+    Stage::play("slow", |stage| {
+        let mut slow = stage.connect();
+        slow.write_all(b"GET / HTTP/1.1\r\nHo").unwrap();
+        assert_eq!(status(&stage.get("/")), "200");
+        assert_eq!(slow.read(&mut [0; 16]).unwrap_or(0), 0, "the time is over, without an answer");
+    });
+}
+
+#[test]
+fn one_browser_has_a_limited_number_of_connections() {
+    Stage::play("crowd", |stage| {
+        let crowd: Vec<TcpStream> = (0..MOST_OF_ONE).map(|_| stage.connect()).collect();
+        let mut one_more = stage.connect();
+        assert_eq!(one_more.read(&mut [0; 16]).unwrap_or(0), 0, "it is closed at once");
+        drop(crowd);
+    });
+}
+
+#[test]
+fn a_browser_that_asks_without_end_is_refused() {
+    Stage::play("flood", |stage| {
+        let answers: Vec<String> = (0..200).map(|_| stage.get("/style.css")).collect();
+        assert!(answers.iter().any(|answer| status(answer) == "429"));
+        assert_eq!(status(&answers[0]), "200");
+    });
+}
