@@ -105,6 +105,14 @@ impl Value for u8 {
     }
 }
 
+impl Value for u16 {
+    type Fault = &'static str;
+
+    fn parse(text: &str) -> Result<Self, Self::Fault> {
+        text.parse().map_err(|_| "this number is not possible")
+    }
+}
+
 impl Value for Duration {
     type Fault = &'static str;
 

@@ -19,6 +19,7 @@ pub mod shell;
 mod site;
 pub mod style;
 mod trace;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use site::{
     PullCommand, PushCommand, RotateCommand, SignCommand, SiteAction, SiteAdd, SiteList, SiteRemove,
 };
 pub use trace::TraceCommand;
+pub use web::WebCommand;
 
 /// Parsed command line.
 #[derive(Debug)]
@@ -106,6 +108,8 @@ commands! {
         Exit(ExitCommand),
         /// `portals phone`
         Phone(PhoneAction),
+        /// `portals web`
+        Web(WebCommand),
         /// `portals start`
         Start(StartCommand),
         /// `portals stop`

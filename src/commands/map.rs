@@ -48,6 +48,14 @@ pub(super) fn run(file: &Path, options: &MapCommand) -> Result<ExitStatus, Error
     Ok(ExitStatus::Done)
 }
 
+/// Returns the map as a drawing, with the state of this site's links and portals.
+pub(super) fn drawing(file: &Path) -> Result<String, Errors> {
+    let (_, network) = network_file::load(file)?;
+    let mut map = Map::new(&network);
+    add_state(&mut map, file);
+    Ok(map::picture(&map))
+}
+
 /// Returns the way of a packet from a portal, `PORTAL` or `SITE/PORTAL`. Without a site, it is a portal of
 /// the site `own`, or of the only site that has one of that name.
 fn packet_path(

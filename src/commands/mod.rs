@@ -33,6 +33,7 @@ mod status;
 mod test;
 mod trace;
 mod uninstall;
+mod web;
 mod wifi;
 
 use std::path::Path;
@@ -139,6 +140,7 @@ fn run_command(command: &Command, file: &Path, is_verbose: bool) -> Result<ExitS
         Command::Test(options) => test::run(file, options),
         Command::Doctor(options) => Ok(doctor::run(file, options)),
         Command::Trace(options) => trace::run(file, options),
+        Command::Web(options) => web::run(file, options),
         Command::Install(options) => service::install(options),
         Command::Uninstall(options) => uninstall::run(options),
         Command::Start(_) => service::order(ServiceAction::Start),

@@ -86,10 +86,27 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<ExitStatus, Errors> {
 
 /// Shows the file of an existing phone again.
 fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
+    let phone_file = kept(file, &options.name)?;
+    phone_file.write(options.output.as_deref())?;
+    write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())?;
+    if options.output.is_none() {
+        phone_file.print(options.no_qr);
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Returns the QR code of an existing phone whose key was kept.
+pub(super) fn kept_code(file: &Path, name: &str) -> Result<Picture, Errors> {
+    Ok(kept(file, name)?.code)
+}
+
+/// Returns the file of an existing phone whose key was kept.
+fn kept(file: &Path, name: &str) -> Result<PhoneFile, Errors> {
     let (_, network) = network_file::load(file)?;
     let folder = folder_of(file);
-    let name = &options.name;
-    let Some(phone) = network.phones.get(name) else { return Err(unknown(file, name, &network).into()) };
+    let Some((name, phone)) = network.phones.iter().find(|(known, _)| *known == name) else {
+        return Err(unknown(file, name, &network).into());
+    };
     let path = key_file(&folder, name);
     let way_out = || {
         format!("to create a new key, remove [phone.{name}] from {} and add the phone again", file.display())
@@ -111,13 +128,7 @@ fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
         ))
         .into());
     }
-    let phone_file = PhoneFile::new(&folder, &network, name, key)?;
-    phone_file.write(options.output.as_deref())?;
-    write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())?;
-    if options.output.is_none() {
-        phone_file.print(options.no_qr);
-    }
-    Ok(ExitStatus::Done)
+    Ok(PhoneFile::new(&folder, &network, name, key)?)
 }
 
 /// Lists the phones in the order of their ids.

@@ -7,6 +7,7 @@ mod inadyn;
 mod keeper;
 pub mod leases;
 mod names;
+mod pages;
 mod process;
 mod supervisor;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use crate::system::packages;
 use dnsmasq::PortalPath;
 pub use supervisor::Supervisor;
 
-/// Program of another vendor.
+/// Program of a service: another vendor's, or this one.
 #[derive(Debug)]
 pub struct Program {
     /// Name of its file, without a folder.
@@ -115,10 +116,11 @@ pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
     if let Some(file) = &site.agent.dyndns {
         services.push(inadyn::service(file, run_folder));
     }
+    services.extend(pages::of(site, run_folder));
     services
 }
 
-/// Returns the programs of a site's services, and the number of services of each.
+/// Returns the programs of other vendors that a site's services need, and the number of services of each.
 pub fn programs(site: &Site) -> Vec<(&'static Program, usize)> {
     let lans = site.portals.iter().filter(|portal| dnsmasq::is_needed(portal)).count();
     let resolvers = lans + usize::from(names::is_needed(site));

@@ -1,0 +1,24 @@
+//! Command line of `portals web`.
+
+use std::path::PathBuf;
+
+use super::fields::command;
+
+command! {
+    /// Show a page about this router in the browser, until Ctrl-C: map, links, portals, the findings of
+    /// `doctor`, and phones with their QR codes. Only this machine reaches the page, at an address with a key
+    /// that is made anew each time.
+    pub struct WebCommand = "web",
+        example "portals web",
+        note "From another machine, bring the port there by SSH: ssh -L 10077:127.0.0.1:10077 root@ROUTER. \
+            The pages in the LANs of portals need no command: `page = true` in the network file turns them \
+            on."
+    {
+        /// TCP port; 10077 by default
+        pub port: Option<u16> = "--port <port>";
+
+        /// show the pages that are listed in this folder, without privileges: the agent starts this for
+        /// portals with `page = true`
+        pub serve: Option<PathBuf> = "--serve <folder>";
+    }
+}
