@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use crate::base::net::{Cidr, Family, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::config;
-use crate::control::{AgentStatus, ChangeReport, ControlRequest, request};
+use crate::control::{AgentStatus, ChangeReport, ControlRequest, PageStatus, request};
 use crate::engine::journal::Claims;
 use crate::firewall::edit::edits;
 use crate::firewall::xtables::{counters, dump::Dump};
@@ -38,6 +38,7 @@ use crate::nat::mapping;
 use crate::services::leases;
 use crate::state::Rule;
 use crate::system::resolver::{files, message};
+use crate::web::request::{self as web_request, Received};
 use crate::wgquick;
 use crate::wifi::card::Card;
 
@@ -186,12 +187,36 @@ pub fn control(bytes: &[u8]) {
     if let Some(asked) = ControlRequest::decode(bytes) {
         assert_eq!(ControlRequest::decode(&asked.encode()), Some(asked));
     }
+    if let Some(asked) = ControlRequest::decode_page(bytes) {
+        assert_eq!(ControlRequest::decode_page(&asked.encode()), Some(asked.clone()));
+        assert!(matches!(asked, ControlRequest::Page(_)));
+    }
     if let Ok(fields) = request::decode_answer(bytes) {
+        if let Ok(shown) = PageStatus::from_fields(fields.clone()) {
+            assert_eq!(PageStatus::from_fields(shown.to_fields()).ok(), Some(shown));
+        }
         if let Ok(told) = AgentStatus::from_fields(&fields) {
             let again = AgentStatus::from_fields(&told.to_fields());
             assert_eq!(again.ok(), AgentStatus::from_fields(&fields).ok());
         }
         let _ = ChangeReport::from_fields(fields);
+    }
+}
+
+/// Requests of browsers, whole and in parts: a request that is whole says the same whatever comes behind it,
+/// and none of its parts breaks an answer.
+pub fn web(bytes: &[u8]) {
+    for length in [bytes.len() / 2, bytes.len()] {
+        let Received::Whole(request) = web_request::parse(&bytes[..length]) else { continue };
+        assert!(request.path.starts_with('/') && request.path.bytes().all(|byte| byte.is_ascii_graphic()));
+        let longer = [&bytes[..length], b"GET / HTTP/1.1\r\n"].concat();
+        assert_eq!(web_request::parse(&longer), Received::Whole(request));
+    }
+    if let Received::Whole(request) = web_request::parse(bytes) {
+        for name in ["exit", "token", "portal"] {
+            let value = request.field(name).unwrap_or_default();
+            assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -".contains(&byte)));
+        }
     }
 }
 
