@@ -16,7 +16,6 @@ use crate::control::{Answer, ControlRequest, PageRequest, PageStatus, ask_at};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Desk at which all requests end.
-#[derive(Debug)]
 pub(super) struct Desk {
     socket: PathBuf,
     tokens: Tokens,

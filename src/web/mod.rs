@@ -72,7 +72,6 @@ pub fn serve(folder: &Path) -> Result<()> {
 }
 
 /// Pages and their browsers.
-#[derive(Debug)]
 struct Server {
     /// Pages, each with its listener.
     doors: Vec<(Door, TcpListener)>,

@@ -18,6 +18,17 @@ struct Stage {
     asked: Mutex<Vec<PageRequest>>,
 }
 
+/// End of a scene, also of one that fails.
+struct End<'a>(&'a AtomicBool, SocketAddr);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+        // The server looks up when somebody comes.
+        drop(TcpStream::connect(self.1));
+    }
+}
+
 impl Stage {
     /// Plays a scene while the page is shown.
     fn play(name: &str, scene: impl FnOnce(&Self)) {
@@ -55,10 +66,8 @@ impl Stage {
                     }
                 }
             });
+            let _end = End(&is_over, stage.at);
             scene(&stage);
-            is_over.store(true, Ordering::SeqCst);
-            // The server looks up when somebody comes.
-            drop(TcpStream::connect(stage.at));
         });
     }
 

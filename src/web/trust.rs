@@ -34,7 +34,6 @@ pub(super) fn is_foreign(request: &Request) -> bool {
 
 /// Tokens of forms. A page of another site cannot read the form, and so does not know the token. Nothing is
 /// kept for a browser: a token is a keyed hash of the browser's address.
-#[derive(Debug)]
 pub(super) struct Tokens {
     key: [u8; 16],
     begun: Instant,

@@ -51,6 +51,7 @@ mod many;
 mod names;
 mod nat;
 mod oracle;
+mod pages;
 mod peers;
 mod phones;
 mod port_mapping;
@@ -117,6 +118,7 @@ const CORE: &[&[Scenario]] = &[
     entrances::SCENARIOS,
     uplink::SCENARIOS,
     router::SCENARIOS,
+    pages::SCENARIOS,
     inbound::SCENARIOS,
     forged::SCENARIOS,
     lans::SCENARIOS,
