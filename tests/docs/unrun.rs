@@ -17,11 +17,14 @@ const BUILD: &str = "builds from the sources, as scripts/test does";
 /// Reason of a line about containers.
 const DOCKER: &str = "needs Docker; tests/e2e/containers.rs runs what such a container runs";
 
+/// Reason of a line that shows a page until Ctrl-C.
+const BROWSER: &str = "shows a page until Ctrl-C; scripts/test.d/web looks at it in a browser";
+
 /// Reason of a line about the files of a release.
 const RELEASE: &str = "needs a release; scripts/release --check and scripts/test.d/installer run it with one";
 
 /// Pages, command lines or their beginnings before `…`, and reasons.
-const NOT_RUN: [(&str, &str, &str); 26] = [
+const NOT_RUN: [(&str, &str, &str); 28] = [
     ("README.md", "cargo run --release -- demo …", BUILD),
     ("README.md", "./scripts/test …", BUILD),
     ("docs/install.md", "export PORTALS_URL=…", RELEASE),
@@ -48,6 +51,8 @@ const NOT_RUN: [(&str, &str, &str); 26] = [
     ("docs/platforms/systemd.md", "ssh root@box", SSH),
     ("docs/platforms/unifi.md", "scp dist/portals-aarch64 …", SSH),
     ("docs/platforms/unifi.md", "ssh root@192.168.1.1", SSH),
+    ("docs/web.md", "portals web", BROWSER),
+    ("docs/web.md", "ssh -L …", SSH),
 ];
 
 /// Returns the command lines of a page that a story must run, each with the number of the first line of its
