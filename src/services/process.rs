@@ -31,7 +31,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 const PID_FILE: &str = "pid";
 
 /// Advice if another program has the port.
-const PORT_TAKEN: &str = " (another program has taken that port on all interfaces; `ss -lnup` shows which: \
+const PORT_TAKEN: &str = " (another program has taken that port on all interfaces; `ss -lntup` shows which: \
                           if it is a dnsmasq of this host, the line `bind-dynamic` in its configuration \
                           makes it share the port)";
 
