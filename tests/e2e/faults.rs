@@ -37,7 +37,7 @@ pub(crate) const TIMED: &[Scenario] =
 /// Seconds that a repair may take, with half a second for the check.
 const SOON: f64 = 1.5;
 
-/// Number of times that a fault is caused at most: a machine that is busy with other work delays a repair, too.
+/// Number of times that a fault is caused at most: other work on a machine delays a repair, too.
 const ATTEMPTS: usize = 5;
 
 /// A fault at nyc.
