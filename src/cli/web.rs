@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::fields::command;
 
 command! {
-    /// Show a page about this router in the browser, until Ctrl-C: map, links, portals, the findings of
-    /// `doctor`, and phones with their QR codes. Only this machine reaches the page, at an address with a key
-    /// that is made anew each time.
+    /// Show a page about this router in the browser, with its links and portals, the map, the findings of
+    /// `doctor`, and phones with their QR codes, until Ctrl-C. Only this machine reaches the page, at an
+    /// address with a key that is made anew each time.
     pub struct WebCommand = "web",
         example "portals web",
         note "From another machine, bring the port there by SSH: ssh -L 10077:127.0.0.1:10077 root@ROUTER. \
