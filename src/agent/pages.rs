@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Agent;
 use super::source::{Source, Task, Turn};
+use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::base::moment::{after, is_due};
 use crate::config::model::Name;
@@ -67,10 +67,13 @@ impl Pages {
 }
 
 impl ShownPortal {
-    /// Begins the pause after a choice, unless the last one goes on.
-    fn begin_choice(&mut self, now: Instant) -> Result<()> {
+    /// Begins the pause after a choice of an exit of the list, unless the last one goes on.
+    fn begin_choice(&mut self, exit: Option<&Name>, now: Instant) -> Result<()> {
+        if exit.is_some_and(|exit| self.status.exits.iter().all(|(known, _)| known != exit)) {
+            return Err(Error::wrong("this portal has no such exit"));
+        }
         if self.paused_until.is_some() && !is_due(self.paused_until, now) {
-            return Err(Error::failed("this portal has another exit since a moment ago: try again"));
+            return Err(Error::failed("the exit of this portal has just changed: try again in 3 seconds"));
         }
         self.paused_until = Some(after(now, PAUSE));
         Ok(())
@@ -115,8 +118,15 @@ impl Agent {
     }
 
     fn choose_on_page(&mut self, portal: &str, exit: Option<&Name>) -> Answer {
-        self.sources.pages.shown(portal)?.begin_choice(Instant::now())?;
-        self.choose_exit(portal, exit).map(|_| Vec::new())
+        self.sources.pages.shown(portal)?.begin_choice(exit, Instant::now())?;
+        match self.choose_exit(portal, exit) {
+            Ok(_) => Ok(Vec::new()),
+            // Its words are for the person who runs the router.
+            Err(errors) => {
+                log_errors::<()>(&Err(errors));
+                Err(Error::failed("the router could not move this portal: its log tells why").into())
+            }
+        }
     }
 }
 
@@ -131,6 +141,7 @@ mod tests {
             since: 0,
             why: String::new(),
             obstacle: String::new(),
+            is_part: false,
             exits: vec![("paris".to_owned(), String::new())],
         };
         ShownPortal { name: "guest".to_owned(), status, paused_until: None }
@@ -149,9 +160,11 @@ mod tests {
     #[test]
     fn a_choice_is_followed_by_a_pause() {
         let (mut guest, now) = (guest(), Instant::now());
-        assert!(guest.begin_choice(now).is_ok());
-        assert!(guest.begin_choice(now).is_err() && guest.begin_choice(now + PAUSE / 2).is_err());
-        assert!(guest.begin_choice(now + PAUSE).is_ok(), "a refused choice does not prolong the pause");
-        assert!(guest.begin_choice(now + PAUSE).is_err());
+        let (paris, oslo) = ("paris".to_owned(), "oslo".to_owned());
+        assert!(guest.begin_choice(Some(&oslo), now).is_err(), "it is no exit of the list");
+        assert!(guest.begin_choice(Some(&paris), now).is_ok(), "a wrong exit begins no pause");
+        assert!(guest.begin_choice(None, now).is_err() && guest.begin_choice(None, now + PAUSE / 2).is_err());
+        assert!(guest.begin_choice(None, now + PAUSE).is_ok(), "a refused choice does not prolong the pause");
+        assert!(guest.begin_choice(None, now + PAUSE).is_err());
     }
 }

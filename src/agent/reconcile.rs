@@ -124,6 +124,8 @@ impl Agent {
         site.notes.extend(services::missing(&services));
         self.sources.services.follow(services, Instant::now());
         let steps = steps?;
+        // Pages tell of exits in force.
+        self.sources.pages.follow(&site);
         self.sources.sessions.dial_moved(&mut *self.kernel, &site);
         self.sources.helper_ports.has_applied(&mut *self.kernel, &site)?;
         if on_failure == OnFailure::Undo {
@@ -158,7 +160,6 @@ impl Agent {
         self.sources.helper_ports.follow(&mut *self.kernel, site, now);
         let moves = self.sources.exits.follow(site);
         self.sources.path_mtus.follow(site, now);
-        self.sources.pages.follow(site);
         self.take_note(moves);
     }
 

@@ -9,6 +9,9 @@ use crate::site::Portal;
 /// Path of the socket for the pages of portals.
 pub const PAGE_SOCKET: &str = "/run/portals-page.sock";
 
+/// Field of a portal that takes some destinations or ports only.
+const PART: &str = "part";
+
 /// Request for a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageRequest {
@@ -38,6 +41,8 @@ pub struct PageStatus {
     pub why: String,
     /// Obstacle that blocks the portal; may be empty.
     pub obstacle: String,
+    /// Set if the portal takes some destinations or ports only.
+    pub is_part: bool,
     /// Exits in the order of preference, each with its state; the state may be empty.
     pub exits: Vec<(Name, String)>,
 }
@@ -76,6 +81,7 @@ impl PageStatus {
             since: 0,
             why: String::new(),
             obstacle: portal.obstacle.as_ref().map_or_else(String::new, ToString::to_string),
+            is_part: !portal.takes_all(),
             exits: portal.exits.iter().map(|exit| (exit.to_string(), String::new())).collect(),
         }
     }
@@ -95,11 +101,12 @@ impl PageStatus {
     /// Returns the fields of an answer.
     pub fn to_fields(&self) -> Vec<String> {
         let since = self.since.to_string();
-        let mut fields = vec![&self.exit, &self.state, &since, &self.why, &self.obstacle];
+        let part = if self.is_part { PART } else { "" };
+        let mut fields = vec![&*self.exit, &self.state, &since, &self.why, &self.obstacle, part];
         for (name, state) in &self.exits {
-            fields.extend([name, state]);
+            fields.extend([&**name, state]);
         }
-        fields.into_iter().cloned().collect()
+        fields.into_iter().map(str::to_owned).collect()
     }
 
     /// Parses the fields of an answer.
@@ -107,12 +114,13 @@ impl PageStatus {
         let mut fields = fields.into_iter();
         let mut next = || fields.next().ok_or_else(broken_off);
         let (exit, state, since, why, obstacle) = (next()?, next()?, next()?, next()?, next()?);
+        let is_part = next()? == PART;
         let since = since.parse().map_err(|_| broken_off())?;
         let mut exits = Vec::new();
         while let Some(name) = fields.next() {
             exits.push((name, fields.next().ok_or_else(broken_off)?));
         }
-        Ok(Self { exit, state, since, why, obstacle, exits })
+        Ok(Self { exit, state, since, why, obstacle, is_part, exits })
     }
 }
 
@@ -166,6 +174,7 @@ mod tests {
             since: 7,
             why: text("it is the first exit that is up"),
             obstacle: String::new(),
+            is_part: true,
             exits,
         };
         assert_eq!(PageStatus::from_fields(status.to_fields()).unwrap(), status);

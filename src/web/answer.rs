@@ -47,7 +47,8 @@ pub(super) fn go_to(path: &str) -> Vec<u8> {
 
 /// Returns an answer without a page: only the words of its status.
 pub(super) fn refuse(status: u16) -> Vec<u8> {
-    answer(status, SAFETY, "text/plain", words_of(status))
+    let allowed = if status == 405 { "Allow: GET, POST\r\n" } else { "" };
+    answer(status, &[allowed, SAFETY].concat(), "text/plain", words_of(status))
 }
 
 fn answer(status: u16, lines: &str, media_type: &str, body: &str) -> Vec<u8> {

@@ -12,7 +12,7 @@ use super::request::{LONGEST_BODY, LONGEST_HEAD};
 use crate::base::moment::after;
 
 /// Time for the request. Browsers open connections ahead, and say nothing on them.
-const ASKING: Duration = Duration::from_secs(5);
+pub(super) const ASKING: Duration = Duration::from_secs(5);
 
 /// Time for the answer, which may be some hundred kilobytes.
 const READING: Duration = Duration::from_secs(15);
@@ -90,7 +90,7 @@ impl Connection {
             Step::Asks(received) => {
                 let length = self.stream.read(&mut piece)?;
                 received.extend_from_slice(&piece[..length]);
-                // What is longer is refused when it is parsed.
+                // Longer ones are refused when they are parsed.
                 let is_over = length == 0 || received.len() > LONGEST_HEAD + LONGEST_BODY + piece.len();
                 Ok(if is_over { Outcome::HasEnded } else { Outcome::HasNews })
             }

@@ -11,9 +11,11 @@ use super::{answer, page};
 use crate::base::error::Errors;
 use crate::control::{Answer, ControlRequest, PageRequest, PageStatus, ask_at};
 
-/// Longest wait for an answer. Other browsers wait meanwhile. The process that makes the page of this router
-/// may look at the whole machine first.
+/// Longest wait for an answer of the agent. Other browsers wait meanwhile.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longest wait for a part of the page of this router: its findings need a look at the whole machine.
+const PATIENCE_FOR_PART: Duration = Duration::from_mins(1);
 
 /// Desk at which all requests end.
 pub(super) struct Desk {
@@ -99,7 +101,9 @@ impl Desk {
     }
 
     fn ask(&self, request: PageRequest) -> Answer {
-        ask_at(&self.socket, &ControlRequest::Page(request), PATIENCE)
+        let is_part = matches!(request, PageRequest::Local(_));
+        let patience = if is_part { PATIENCE_FOR_PART } else { PATIENCE };
+        ask_at(&self.socket, &ControlRequest::Page(request), patience)
     }
 }
 

@@ -112,28 +112,29 @@ impl Server {
         let now = Instant::now();
         let connections = std::mem::take(&mut self.connections);
         for (mut connection, is_ready) in connections.into_iter().zip(speakers) {
-            let is_over = is_due(Some(connection.until), now)
-                || *is_ready && self.serve(&mut connection, now) == Outcome::HasEnded;
-            if !is_over {
+            // First the bytes: an answer to another browser may have taken the time of this one.
+            let has_ended = *is_ready && self.serve(&mut connection) == Outcome::HasEnded;
+            if !has_ended && !is_due(Some(connection.until), now) {
                 self.connections.push(connection);
             }
         }
         for (door, _) in callers.iter().enumerate().filter(|(_, has_caller)| **has_caller) {
-            self.accept(door, now);
+            self.accept(door);
         }
         Ok(())
     }
 
     /// Gives a connection its turn, and answers its request once it is complete.
-    fn serve(&mut self, connection: &mut Connection, now: Instant) -> Outcome {
+    fn serve(&mut self, connection: &mut Connection) -> Outcome {
+        let now = Instant::now();
         let outcome = connection.turn(now);
         if outcome != Outcome::HasNews {
             return outcome;
         }
         let answer = match request::parse(connection.received()) {
             Received::Part => return Outcome::GoesOn,
+            _ if !self.rates.allow(connection.browser, now) => answer::refuse(429),
             Received::Refused(status) => answer::refuse(status),
-            Received::Whole(_) if !self.rates.allow(connection.browser, now) => answer::refuse(429),
             Received::Whole(request) => {
                 let (door, _) = &self.doors[connection.door];
                 self.desk.serve(door, connection.browser, &request, now)
@@ -145,7 +146,7 @@ impl Server {
     }
 
     /// Takes in a browser, if it may see the page and has not too many connections.
-    fn accept(&mut self, door: usize, now: Instant) {
+    fn accept(&mut self, door: usize) {
         let (page, listener) = &self.doors[door];
         // A browser that has gone again is no fault. If there is no room, others make some in a moment.
         let Ok((stream, SocketAddr::V4(from))) = listener.accept() else { return };
@@ -157,7 +158,7 @@ impl Server {
         if self.connections.len() >= MOST_OF_ALL {
             self.connections.remove(0);
         }
-        self.connections.extend(Connection::new(stream, door, browser, now));
+        self.connections.extend(Connection::new(stream, door, browser, Instant::now()));
     }
 }
 

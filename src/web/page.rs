@@ -18,12 +18,13 @@ const DIRECT: &str = "direct";
 /// Exit of a portal that is blocked.
 const NOWHERE: &str = "nowhere";
 
-/// Page of a portal in the browser at an address. `token` belongs into its form.
+/// Page of a portal in the browser at an address. `token` belongs in its form.
 pub(super) fn portal(name: &str, browser: Ipv4Addr, token: &str, status: &PageStatus) -> String {
     let mut page = Html::new(&[name, " → ", &status.exit].concat(), "/");
     let (place, state) = (place(&status.exit), words_of_state(&status.state));
     let at = if status.exit == NOWHERE { "" } else { "at " };
-    page.put("<h1>This device comes out ~<span class=\"~\">~</span></h1>", &[at, &status.state, place]);
+    let what = if status.is_part { "Part of this device's traffic" } else { "This device" };
+    page.put("<h1>~ comes out ~<span class=\"~\">~</span></h1>", &[what, at, &status.state, place]);
     page.put(
         "<div class=\"card\"><p>Portal ~, <span class=\"~\">~</span></p>",
         &[name, &status.state, state],
@@ -120,6 +121,7 @@ mod tests {
             since: 90,
             why: "it is the first exit that is up".to_owned(),
             obstacle: String::new(),
+            is_part: false,
             exits: exits.map(|(exit, state)| (exit.to_owned(), state.to_owned())).into(),
         }
     }
@@ -145,6 +147,9 @@ mod tests {
         assert_eq!(checked(&page), [AUTO]);
         let by_hand = PageStatus { why: BY_HAND.to_owned(), ..status() };
         assert_eq!(checked(&portal("guest", TV, "0f", &by_hand)), ["paris"]);
+        let part = PageStatus { is_part: true, ..status() };
+        let page = portal("guest", TV, "0f", &part);
+        assert!(page.contains("<h1>Part of this device's traffic comes out at "), "{page}");
         let alone = PageStatus { exits: status().exits[..1].to_vec(), ..status() };
         assert!(!portal("guest", TV, "0f", &alone).contains("<form"), "there is nothing to choose");
         let direct = PageStatus { exit: DIRECT.to_owned(), state: DIRECT.to_owned(), ..status() };

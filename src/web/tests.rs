@@ -113,6 +113,25 @@ impl Stage {
     }
 }
 
+/// The time for a request passes while another browser has its answer made.
+#[test]
+fn a_slow_answer_costs_no_other_browser_its_own() {
+    Stage::play("busy", |stage| {
+        let held = stage.asked.lock().unwrap();
+        let browsers = [stage.connect(), stage.connect()];
+        for mut browser in &browsers {
+            browser.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+        }
+        thread::sleep(connection::ASKING + Duration::from_secs(1));
+        drop(held);
+        for mut browser in &browsers {
+            let mut answer = String::new();
+            browser.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    });
+}
+
 fn answer_to(request: &PageRequest) -> Answer {
     match request {
         PageRequest::Choose { exit, .. } if exit.as_deref() == Some("mars") => {
@@ -125,6 +144,7 @@ fn answer_to(request: &PageRequest) -> Answer {
             since: 3,
             why: "it is the first exit that is up".to_owned(),
             obstacle: String::new(),
+            is_part: false,
             exits: ["paris", "oslo via paris"].map(|exit| (exit.to_owned(), "up".to_owned())).into(),
         }
         .to_fields()),

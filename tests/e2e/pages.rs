@@ -60,6 +60,7 @@ fn page(world: &mut World) -> Result<()> {
     same("foreign", ask(world, NYC.portal(), 80, &foreign)?.starts_with("HTTP/1.1 403"), true)?;
 
     strangers(world)?;
+    eventually_page(world, 80)?;
     let without = network.replace("page = true", "page = false");
     reloaded(world, &[NYC], &without)?;
     let guest = world.site(NYC).guest.clone();
@@ -163,7 +164,10 @@ fn ask(world: &mut World, address: Ipv4Addr, port: u16, request: &str) -> Result
 
 /// Checks that a device finds no page at an address.
 fn closed(from: &Namespace, address: Ipv4Addr) -> Result<()> {
-    let at = SocketAddr::from((address, PAGE_PORT));
-    let is_open = from.run(|| Ok(TcpStream::connect_timeout(&at, seconds(1.0)).is_ok()))?;
-    same(&format!("a page at {address} from {}", from.name()), is_open, false)
+    for port in [80, PAGE_PORT] {
+        let at = SocketAddr::from((address, port));
+        let is_open = from.run(|| Ok(TcpStream::connect_timeout(&at, seconds(1.0)).is_ok()))?;
+        same(&format!("a page at {at} from {}", from.name()), is_open, false)?;
+    }
+    Ok(())
 }

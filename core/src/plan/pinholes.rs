@@ -1,14 +1,14 @@
 //! Pinholes in firewalls of other programs whose rules refuse unknown traffic. The pinholes let pass no more
 //! than our own rules do: our rules check the same packets as well.
 
-use crate::base::net::{Family, IfName};
+use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::{
     Action::Accept,
     Chain,
     Condition::{Device, Established, Icmp, TcpPort, UdpPort},
     Devices, Pinholes,
 };
-use crate::plan::sets::{Rules, add, coming, from, in_chains, leaving};
+use crate::plan::sets::{Rules, add, coming, from, in_chains, leaving, to};
 use crate::plan::{dns, relayed_links};
 use crate::site::{Entrance, Exit, PAGE_PORT, Portal, RESOLVER_PORT, Site, Vlan};
 
@@ -49,11 +49,12 @@ fn asked(rules: &mut Rules, portal: &Portal) {
     if portal.resolver().next().is_some() {
         asked.extend(dns::at(RESOLVER_PORT));
     }
-    if portal.page {
-        asked.push(TcpPort(PAGE_PORT, PAGE_PORT));
-    }
     for port in asked {
         add(rules, [coming(interface), port], Accept);
+    }
+    if let Some(page) = portal.address.filter(|_| portal.page) {
+        let port = TcpPort(PAGE_PORT, PAGE_PORT);
+        add(rules, [coming(interface), to(Cidr::host(page.address)), port], Accept);
     }
 }
 

@@ -28,11 +28,18 @@ use crate::system::wait::wait_for_input;
 use crate::web::{self, Door, FILE, Settings};
 use parts::Parts;
 
+/// First port that needs no privilege (ip(7)).
+const UNPRIVILEGED: u16 = 1024;
+
 /// Shows the page of this router, or, for a process without privileges, the pages in a folder.
 pub(super) fn run(file: &Path, options: &WebCommand) -> Result<ExitStatus, Errors> {
     if let Some(folder) = &options.serve {
         web::serve(folder)?;
         return Ok(ExitStatus::Done);
+    }
+    if options.port.is_some_and(|port| port < UNPRIVILEGED) {
+        let words = format_args!("--port: the page has no privileges: choose a port from {UNPRIVILEGED} on");
+        return Err(Error::wrong(words).into());
     }
     // Before the other process begins, so that its end is not missed.
     let signals = signals()?;

@@ -42,7 +42,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j ACCEPT
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j ACCEPT
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j ACCEPT
--A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 10077 -j ACCEPT
+-A PORTALS_INPUT -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 10077 -j ACCEPT
 -A PORTALS_INPUT_GUARD -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 10077 -j RETURN
 -A PORTALS_INPUT_GUARD -d 10.77.1.65/32 -p tcp -m tcp --dport 10077 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT_GUARD -i eth0 -j RETURN
@@ -168,7 +168,6 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j ACCEPT
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j ACCEPT
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j ACCEPT
--A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 10077 -j ACCEPT
 -A PORTALS_INPUT_GUARD -i eth0 -j RETURN
 -A PORTALS_INPUT_GUARD -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT_GUARD -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited

@@ -169,7 +169,7 @@ insert rule inet fw4 forward oifname "to-paris" ct state established,related acc
 insert rule inet fw4 forward iifname "to-paris" accept comment "portals"
 EOF
 nft -f - <<'EOF'
-insert rule inet fw4 input iifname "eth1" tcp dport 10077 accept comment "portals"
+insert rule inet fw4 input iifname "eth1" ip daddr 10.77.1.65 tcp dport 10077 accept comment "portals"
 insert rule inet fw4 input iifname "eth1" tcp dport 5053 accept comment "portals"
 insert rule inet fw4 input iifname "eth1" udp dport 5053 accept comment "portals"
 insert rule inet fw4 input iifname "eth1" udp dport 67 accept comment "portals"

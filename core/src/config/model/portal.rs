@@ -32,7 +32,7 @@ pub struct PortalConfig {
     pub router: Option<bool>,
     /// `inbound`: answers to connections that reached a device via the uplink leave via the uplink.
     pub inbound: bool,
-    /// `page`: browsers of the portal's devices show its exits, and choose one of them.
+    /// `page`: the portal's devices see its exits in a browser, and choose one of them.
     pub page: bool,
     /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
