@@ -151,20 +151,24 @@ fn each(world: &mut World) -> Result<()> {
     })
 }
 
-/// Causes a fault until it is repaired soon.
+/// Causes a fault, and checks that it is repaired soon; or, after a late repair, most times.
 fn repaired_soon(world: &mut World, fault: &Fault) -> Result<()> {
-    let mut took = 0.0;
+    let mut late = 0;
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             forget_repairs(world)?;
         }
-        took = repaired_after(world, fault)?;
+        let took = repaired_after(world, fault)?;
         println!("fault {took:5.0} ms  {}", fault.name);
-        if took <= seconds(SOON).as_secs_f64() * 1e3 {
-            return Ok(());
+        late += usize::from(took > seconds(SOON).as_secs_f64() * 1e3);
+        if late == 0 {
+            break;
         }
     }
-    Err(Error::failed(format!("{}: repaired after {took:.0} ms at the last of {ATTEMPTS} times", fault.name)))
+    if late > ATTEMPTS / 2 {
+        return Err(Error::failed(format!("{}: repaired late {late} of {ATTEMPTS} times", fault.name)));
+    }
+    Ok(())
 }
 
 /// Starts an agent that has repaired nothing yet: with many repairs, those of the firewall would count as a
