@@ -18,7 +18,8 @@ LUCI = "luci-app-portals"
 
 
 def release():
-    """Version in OpenWrt's notation."""
+    """Version in OpenWrt's notation. apk refuses the notation of Cargo for versions before a release."""
+    assert re.fullmatch(r"[0-9]+(\.[0-9]+)*", version()), f"no version for apk: {version()}"
     return f"{version()}-r1"
 
 
