@@ -149,13 +149,16 @@ def luci_feed(key):
 
 
 def luci_files():
-    """Files of the page in LuCI, in the places where LuCI's luci.mk installs them: contents and mode by path."""
+    """Files of the page in LuCI, in the places where LuCI's luci.mk installs them: contents and mode by path.
+    As there, a file that is executable here stays executable.
+    """
     app = ROOT / "targets/openwrt" / LUCI
     files = {}
     for folder, place in (("htdocs", "www"), ("root", "")):
         for path in sorted((app / folder).rglob("*")):
             if path.is_file():
-                files[str(place / path.relative_to(app / folder))] = (path.read_bytes(), 0o644)
+                mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+                files[str(place / path.relative_to(app / folder))] = (path.read_bytes(), mode)
     return files
 
 

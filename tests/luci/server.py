@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stand-in for OpenWrt's uhttpd and rpcd, for one page of LuCI: serves the page of a machine, and runs the
-machine's own programs for it. It refuses what the machine's ACL files do not allow, as rpcd's file.c and
-session.c do.
+machine's own programs for it. It refuses what the machine's ACL files do not allow, as file.c and session.c
+of rpcd did until May 2023. A later rpcd refuses more: an environment, and a command line that is too long.
 
 server.py MACHINE NAMESPACE    MACHINE: root folder of the machine; NAMESPACE: its network namespace
 
@@ -25,6 +25,8 @@ NETWORK = NETWORK_FILE.read_text()
 MARKUP = "<img src=/none onerror=parent.injected=true>"
 OK, NOT_FOUND, PERMISSION_DENIED, TIMEOUT = 0, 4, 6, 7
 PATIENCE = 120
+# Room for the command line that rpcd compares with the ACL, and its largest number of words.
+ROOM, MOST_WORDS = 1024, 255
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 
@@ -43,14 +45,27 @@ def may(session, scope, thing, function):
     return False
 
 
-def execute(session, command, words):
+def compared(path, words):
+    """Command line that rpcd compares with the ACL. It ends before a word that does not fit, but rpcd runs
+    the program with all words.
+    """
+    line = path.encode()
+    for word in words[:MOST_WORDS]:
+        if len(line) + len(word.encode()) + 1 >= ROOM:
+            break
+        line += b" " + word.encode()
+    return line.decode()
+
+
+def execute(session, command, words, environment):
     """Result of the call `file exec`."""
     path = os.path.normpath(command)
     if not (MACHINE / path.lstrip("/")).is_file():
         return [NOT_FOUND]
-    if not may(session, "file", path, "exec") and not may(session, "file", " ".join([path, *words]), "exec"):
+    if not may(session, "file", path, "exec") and not may(session, "file", compared(path, words), "exec"):
         return [PERMISSION_DENIED]
-    line = ("nsenter", f"--net={NAMESPACE}", "chroot", str(MACHINE), path, *words)
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    line = ("nsenter", f"--net={NAMESPACE}", "chroot", str(MACHINE), "/usr/bin/env", *variables, path, *words)
     try:
         done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
@@ -68,7 +83,8 @@ def answer(call):
     session, thing, function, arguments = call["params"]
     if (thing, function) != ("file", "exec") or not may(session, "ubus", thing, function):
         return reply | {"error": {"code": -32002, "message": "Access denied"}}
-    return reply | {"result": execute(session, arguments["command"], arguments.get("params") or [])}
+    words, environment = arguments.get("params") or [], arguments.get("env") or {}
+    return reply | {"result": execute(session, arguments["command"], words, environment)}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -88,12 +88,18 @@
 		});
 	}
 
-	/* Calls a command as the page does, and returns the whole answer. */
-	async function call(session, ...params) {
-		const body = { id: 1, params: [ session, 'file', 'exec', { command: '/usr/sbin/portals', params } ] };
+	/* Runs a program as the page does, and returns the status of the call and its result. */
+	async function call(session, command, params, env) {
+		const body = { id: 1, params: [ session, 'file', 'exec', { command, params, env } ] };
 
-		return (await fetch('/ubus', { method: 'POST', body: JSON.stringify(body) })).json();
+		return (await (await fetch('/ubus', { method: 'POST', body: JSON.stringify(body) })).json()).result;
 	}
+
+	const PROGRAM = '/usr/sbin/portals';
+	const WRAPPERS = '/usr/libexec/portals-luci/';
+
+	/* An option of the doctor that shows lines of a file, and is too long for the comparison with the ACL. */
+	const LONG = '--file=' + '/'.repeat(1100) + 'etc/shadow';
 
 	const post = address => fetch(address, { method: 'POST', body: '' });
 
@@ -187,20 +193,47 @@
 			same('buttons', [ 'Start', 'Stop', 'Restart' ].map(title => button(title).disabled), [ true, true, true ]);
 			same('list', select().disabled, true);
 
-			for (const words of [ [ 'start' ], [ 'stop' ], [ 'restart' ], [ 'exit', '--', 'guest', 'oslo' ] ])
-				same(words.join(' '), (await call('ro', ...words)).result, [ 6 ]);
+			for (const word of [ 'start', 'stop', 'restart', 'exit' ])
+				same(word, await call('ro', WRAPPERS + word, [ 'guest', 'oslo' ]), [ 6 ]);
 		},
 
 		'a login has no rights beyond the page': async () => {
 			for (const words of [
-				[], [ 'down' ], [ 'status' ], [ 'status', '--json', '--config', '/tmp/other' ], [ 'doctor' ],
-				[ 'exit', 'guest', 'oslo' ], [ '--config', '/tmp/other', 'exit', '--', 'guest', 'oslo' ], [ 'start', '--help' ]
+				[ 'doctor', '--json', LONG ], [ 'doctor', '--json' ], [ 'status', '--json' ],
+				[], [ 'down' ], [ 'start' ], [ 'exit', '--', 'guest', 'oslo' ],
+				[ '--config', '/tmp/other', 'exit', '--', 'guest', 'oslo' ]
 			])
-				same(words.join(' '), (await call('rw', ...words)).result, [ 6 ]);
+				same(words.join(' '), await call('rw', PROGRAM, words), [ 6 ]);
+		},
 
-			/* The pattern lets further words through, and the program refuses them: they are no options. */
-			for (const words of [ [ 'exit', '--', 'guest', 'oslo', '--config', '/tmp/other' ], [ 'exit', '-- guest', 'oslo' ] ])
-				same(words.join(' '), (await call('rw', ...words)).result[1].code, 2);
+		'a login adds no words and no environment to a command': async () => {
+			for (const word of [ '--help', LONG ]) {
+				const [ status, shown ] = await call('ro', WRAPPERS + 'status', [ '--config', word ]);
+
+				same('status', status, 0);
+				same('site', JSON.parse(shown.stdout).site, 'nyc');
+			}
+
+			const [ , found ] = await call('ro', WRAPPERS + 'doctor', [ LONG ]);
+
+			const checks = JSON.parse(found.stdout).findings.map(finding => finding.check);
+
+			holds('this site was checked', checks.includes('boot'));
+			same('lines of the file', JSON.stringify(found).includes('secret'), false);
+
+			/* portals itself refuses this value. */
+			const [ , looked ] = await call('ro', WRAPPERS + 'status', [], { PORTALS_WIREGUARD: 'none' });
+
+			same('code', looked.code, 0);
+
+			for (const names of [ [], [ 'guest' ], [ 'guest', 'oslo', '--json' ], [ 'guest', 'oslo', LONG ] ])
+				same(names.join(' '), (await call('rw', WRAPPERS + 'exit', names))[1].code, 2);
+
+			/* A name is no option. */
+			const [ , moved ] = await call('rw', WRAPPERS + 'exit', [ '--help', 'oslo' ]);
+
+			same('code', moved.code === 0, false);
+			holds('the name in: ' + moved.stderr, moved.stderr.includes('--help'));
 		},
 
 		'nothing is wider than a screen of 360 px': async () => {

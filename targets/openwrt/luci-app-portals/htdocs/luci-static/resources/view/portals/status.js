@@ -8,8 +8,13 @@
 /* The texts that come from the router go into the page as text: E() and dom.content() take a bare string for
    HTML, and the strings of an array for text. */
 
-/* The ACL of this page allows the commands below, word for word. */
+/* The program, as a person runs it in a shell. */
 const PROGRAM = '/usr/sbin/portals';
+
+/* Folder with a wrapper for each command of this page. The ACL allows only the wrappers: an rpcd from before
+   June 2023 does not compare all words of a command with the ACL, and passes an environment on. A wrapper
+   adds the options itself, and drops the environment and all words but the names for `exit`. */
+const WRAPPERS = '/usr/libexec/portals-luci/';
 
 /* Reason of an exit that a person has chosen, in the JSON of `portals status`. */
 const BY_HAND = 'chosen by hand';
@@ -21,21 +26,23 @@ function commandLine(words) {
 	return [ PROGRAM ].concat(words).join(' ');
 }
 
-/* Runs portals, and returns its exit code and its output. */
+/* Runs a command of portals, and returns its exit code and its output. */
 function run(words) {
-	return fs.exec(PROGRAM, words).catch(err => {
-		const command = commandLine(words);
+	const names = words[1] === '--' ? words.slice(2) : [];
 
-		switch (err.name) {
-		case 'NotFoundError':
+	return fs.exec(WRAPPERS + words[0], names).then(res => {
+		/* The wrapper has not found the program. */
+		if (res.code === 127)
 			throw new Error(_('There is no %s on this router. Install the package portals.').format(PROGRAM));
 
-		case 'PermissionError':
+		return res;
+	}, err => {
+		const command = commandLine(words);
+
+		if (err.name === 'PermissionError')
 			throw new Error(_('This login may not run "%s". Log in as root, or give this login access to portals in /etc/config/rpcd.').format(command));
 
-		default:
-			throw new Error(_('No answer to "%s": %s. Run it in a shell on the router.').format(command, err.message));
-		}
+		throw new Error(_('No answer to "%s": %s. Run it in a shell on the router.').format(command, err.message));
 	});
 }
 
@@ -312,9 +319,11 @@ return view.extend({
 		dom.content(this.parts.doctor, [ E('p', { 'class': 'spinning' }, [ _('The doctor is checking…') ]) ]);
 		this.notify('doctor', 'danger', null);
 
-		return run(words).then(res => parsed(words, res.stdout || '')).then(report => {
+		return run(words).then(res => {
+			const report = parsed(words, res.stdout || '');
+
 			dom.content(this.parts.doctor, this.drawFindings(report.findings));
-		}, err => {
+		}).catch(err => {
 			dom.content(this.parts.doctor, null);
 			this.notify('doctor', 'danger', err.message);
 		});
