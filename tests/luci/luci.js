@@ -67,9 +67,23 @@
 		});
 	};
 
+	/* Posts a call. LuCI ends it after L.env.rpctimeout, which is 20 seconds if nothing sets it. */
+	async function post(call) {
+		const signal = AbortSignal.timeout((L.env.rpctimeout || 20) * 1000);
+
+		try {
+			const reply = await fetch('/ubus', { method: 'POST', body: JSON.stringify(call), signal });
+
+			return await reply.json();
+		}
+		catch (err) {
+			throw signal.aborted ? new Error('XHR request timed out') : err;
+		}
+	}
+
 	async function exec(command, params) {
 		const call = { jsonrpc: '2.0', id: 1, method: 'call', params: [ session, 'file', 'exec', { command, params } ] };
-		const reply = await (await fetch('/ubus', { method: 'POST', body: JSON.stringify(call) })).json();
+		const reply = await post(call);
 
 		if (reply.error)
 			throw Object.assign(new Error(reply.error.message), { name: 'RPCError' });
@@ -126,7 +140,7 @@
 		}
 	};
 
-	window.L = { hasViewPermission: () => session === 'rw' };
+	window.L = { env: {}, hasViewPermission: () => session === 'rw' };
 
 	(async () => {
 		const source = await (await fetch('/luci-static/resources/view/portals/status.js')).text();

@@ -24,7 +24,8 @@ NETWORK = NETWORK_FILE.read_text()
 # Name of an exit that would be an element of the page if the page took it for HTML.
 MARKUP = "<img src=/none onerror=parent.injected=true>"
 OK, NOT_FOUND, PERMISSION_DENIED, TIMEOUT = 0, 4, 6, 7
-PATIENCE = 120
+# Seconds that rpcd gives a program, in OpenWrt's /etc/config/rpcd.
+PATIENCE = 30
 # Room for the command line that rpcd compares with the ACL, and its largest number of words.
 ROOM, MOST_WORDS = 1024, 255
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}

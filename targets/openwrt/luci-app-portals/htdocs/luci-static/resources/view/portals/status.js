@@ -16,6 +16,9 @@ const PROGRAM = '/usr/sbin/portals';
    adds the options itself, and drops the environment and all words but the names for `exit`. */
 const WRAPPERS = '/usr/libexec/portals-luci/';
 
+/* Longest wait for the doctor, in seconds. rpcd gives a program 30 seconds, and LuCI gives a call only 20. */
+const DOCTOR_PATIENCE = 35;
+
 /* Reason of an exit that a person has chosen, in the JSON of `portals status`. */
 const BY_HAND = 'chosen by hand';
 
@@ -44,6 +47,20 @@ function run(words) {
 
 		throw new Error(_('No answer to "%s": %s. Run it in a shell on the router.').format(command, err.message));
 	});
+}
+
+/* Makes a call with another time limit. LuCI reads the limit when the call begins. */
+function withPatience(seconds, call) {
+	const usual = L.env.rpctimeout;
+
+	L.env.rpctimeout = Math.max(usual || 0, seconds);
+
+	try {
+		return call();
+	}
+	finally {
+		L.env.rpctimeout = usual;
+	}
 }
 
 /* Runs portals, and returns its output; fails with its message. */
@@ -319,7 +336,7 @@ return view.extend({
 		dom.content(this.parts.doctor, [ E('p', { 'class': 'spinning' }, [ _('The doctor is checking…') ]) ]);
 		this.notify('doctor', 'danger', null);
 
-		return run(words).then(res => {
+		return withPatience(DOCTOR_PATIENCE, () => run(words)).then(res => {
 			const report = parsed(words, res.stdout || '');
 
 			dom.content(this.parts.doctor, this.drawFindings(report.findings));
