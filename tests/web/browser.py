@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Looks at a page with Chromium: browser.py PICTURES NAME URL EXIT
 
-Each page that the first one links to is shown on a screen of 360 and of 1024 pixels, light and dark. It has
-to fit, to load nothing from elsewhere, and to run without a complaint of the browser. If EXIT is not empty,
-the form chooses this exit, and the page has to show it afterwards.
+NAME is a key of PAGES. Each page that the first one links to is shown on a screen of 360 and of 1024 pixels,
+light and dark. These have to be the pages of PAGES, with their texts. Each page has to fit, to load nothing
+from elsewhere, and to run without a complaint of the browser. If EXIT is not empty, the form chooses this
+exit, and the page has to show it afterwards. The profile of the browser stays in the home folder.
 """
 
 import base64
@@ -20,6 +21,22 @@ from urllib.parse import urljoin, urlsplit
 WIDTHS = (360, 1024)
 SCHEMES = ("light", "dark")
 LIMIT = 60
+# Pages by the last part of their addresses; the first page has none. Each has elements that hold these texts.
+PAGES = {
+    "portal": {
+        "": {
+            "h1": "This device comes out",
+            "form[action='/exit'] button": "Use this exit",
+            "form[action='/exit'] label": "this router's own uplink",
+        },
+    },
+    "router": {
+        "": {"h1": "Site nyc of home", "td": "paris", ".card b": "guest", "form button": "Use this exit"},
+        "doctor": {"h1": "Findings", ".card p": ""},
+        "phones": {"h1": "Phones", "td a": "mike"},
+        "phone-mike": {"h1": "Phone mike", ".code svg path": "", "p": "Scan this code"},
+    },
+}
 
 
 class Browser:
@@ -40,6 +57,10 @@ class Browser:
         for descriptor in theirs:
             os.close(descriptor)
         self.number, self.rest, self.events, self.session = 0, b"", [], None
+        self.host, self.open = "", set()
+
+    def attach(self):
+        """Takes hold of the browser's first page."""
         page = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self.session = attached["sessionId"]
@@ -91,13 +112,29 @@ class Browser:
             if heard.get("method") == method:
                 return
 
+    def settle(self):
+        """Judges all that the page does after its load: the answers that it waits for, and what the browser
+        reports once it has drawn the page."""
+        while self.open:
+            self.judge(self.events.pop(0) if self.events else self.hear())
+        drawn = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+        self.call("Runtime.evaluate", expression=drawn, awaitPromise=True)
+        while self.events:
+            self.judge(self.events.pop(0))
+
     def judge(self, event):
         """Refuses requests to other hosts, and complaints of the browser."""
         parameters = event.get("params", {})
         if event.get("method") == "Network.requestWillBeSent":
             url = urlsplit(parameters["request"]["url"])
-            if url.scheme != "data" and url.netloc != self.host:
-                raise SystemExit(f"a request to {url.netloc}")
+            if url.scheme != "data":
+                if url.netloc != self.host:
+                    raise SystemExit(f"a request to {url.netloc}")
+                self.open.add(parameters["requestId"])
+        if event.get("method") == "Network.loadingFinished":
+            self.open.discard(parameters["requestId"])
+        if event.get("method") == "Network.loadingFailed":
+            raise SystemExit(f"a request has failed: {parameters}")
         if event.get("method") == "Network.responseReceived":
             status = parameters["response"]["status"]
             if status >= 400:
@@ -111,19 +148,27 @@ class Browser:
 
     def go(self, url):
         """Loads a page."""
-        self.host, self.events = urlsplit(url).netloc, []
-        self.call("Page.navigate", url=url)
+        while self.events:
+            self.judge(self.events.pop(0))
+        self.host = urlsplit(url).netloc
+        error = self.call("Page.navigate", url=url).get("errorText")
+        if error:
+            raise SystemExit(f"{url}: {error}")
         self.wait_for("Page.loadEventFired")
+        self.settle()
 
     def end(self):
         """Ends the browser."""
-        self.session = None
-        self.call("Browser.close")
-        self.process.wait(LIMIT)
+        self.process.terminate()
+        try:
+            self.process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
 
 
-def look(browser, pictures, name, url):
-    """Takes the pictures of a page, and checks that it fits."""
+def look(browser, pictures, name, url, texts):
+    """Takes the pictures of a page, and checks that it fits and has texts."""
     for width in WIDTHS:
         browser.call("Emulation.setDeviceMetricsOverride", width=width, height=740, mobile=width < 600,
                      deviceScaleFactor=2)
@@ -133,6 +178,7 @@ def look(browser, pictures, name, url):
             # The page answers four requests a second; this one needs up to three.
             time.sleep(1)
             browser.go(url)
+            need_texts(browser, name, texts)
             wide = browser.value("document.documentElement.scrollWidth")
             if wide > width:
                 raise SystemExit(f"{name} is {wide} pixels wide, on a screen of {width}")
@@ -141,40 +187,61 @@ def look(browser, pictures, name, url):
             if small:
                 raise SystemExit(f"{small} parts of {name} are too small for a finger")
             picture = browser.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+            browser.settle()
             file = pictures / f"{name}-{width}-{scheme}.png"
             file.write_bytes(base64.b64decode(picture))
             print(f"ok {file.name}")
 
 
+def need_texts(browser, name, texts):
+    """Fails unless the page has an element with each text."""
+    for selector, text in texts.items():
+        if not browser.value(f"[...document.querySelectorAll({json.dumps(selector)})]"
+                             f".some(one => one.textContent.includes({json.dumps(text)}))"):
+            raise SystemExit(f"{name} has no {selector} with the text {text!r}")
+
+
 def choose(browser, exit_name):
     """Chooses an exit by the form, as a person does."""
-    browser.events = []
     browser.value(f"document.querySelector('input[value={json.dumps(exit_name)}]').click();"
                   "document.querySelector('button').click()")
     browser.wait_for("Page.loadEventFired")
+    browser.settle()
     checked = browser.value("document.querySelector('input:checked').value")
     if checked != exit_name:
         raise SystemExit(f"the page shows {checked} after {exit_name} was chosen")
     print(f"ok {exit_name} was chosen")
 
 
+def visit(browser, pictures, name, url, exit_name):
+    """Looks at the first page and at all that it links to."""
+    pages = PAGES[name]
+    look(browser, pictures, name, url, pages[""])
+    if exit_name:
+        choose(browser, exit_name)
+    seen, parts, new = {url}, {""}, links(browser)
+    while new:
+        address = urljoin(url, new.pop())
+        if address in seen:
+            continue
+        seen.add(address)
+        part = address.rsplit("/", 1)[-1]
+        if part not in pages or part in parts:
+            raise SystemExit(f"{name} links to a page that nobody expects: {address}")
+        parts.add(part)
+        look(browser, pictures, f"{name}-{part}", address, pages[part])
+        new += links(browser)
+    if parts != set(pages):
+        raise SystemExit(f"{name} links to no page of these: {sorted(set(pages) - parts)}")
+
+
 def main():
     pictures, name, url, exit_name = sys.argv[1:]
-    pictures = pathlib.Path(pictures)
-    with tempfile.TemporaryDirectory() as profile:
-        browser = Browser(profile)
-        look(browser, pictures, name, url)
-        if exit_name:
-            choose(browser, exit_name)
-        seen, new = {url}, links(browser)
-        while new:
-            address = new.pop()
-            if urljoin(url, address) in seen:
-                continue
-            seen.add(urljoin(url, address))
-            part = address.rstrip("/").rsplit("/", 1)[-1] or "again"
-            look(browser, pictures, f"{name}-{part}", urljoin(url, address))
-            new += links(browser)
+    browser = Browser(tempfile.mkdtemp(dir=pathlib.Path.home()))
+    try:
+        browser.attach()
+        visit(browser, pathlib.Path(pictures), name, url, exit_name)
+    finally:
         browser.end()
 
 
