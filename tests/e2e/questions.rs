@@ -39,7 +39,7 @@ fn by_hand(world: &mut World) -> Result<()> {
     succeeds(world.site(NYC), &["exit", "way", "oslo"])?;
     let site = world.site(NYC);
     same("who is seen at once", site.guest(seconds(3.0)).who_am_i(NYC.own_server())?, OSLO.address.into())?;
-    says(site, r#""exit":"oslo","state":"failed-over","since_s":"#)?;
+    says(site, r#""exit":"oslo","state":"failed-over","exits":["paris","oslo"],"since_s":"#)?;
     says(site, r#""why":"chosen by hand""#)?;
     eventually("both exits are up", || {
         says(site, r#"{"name":"oslo","state":"up","#)?;
