@@ -47,6 +47,11 @@ fn found(world: &mut World, options: &[&str]) -> Result<()> {
         succeeds(site, &["sign", "--create"])?;
     }
     site.start_agent()?;
+    // A network of one site may have nothing to apply: only the agent tells that it runs.
+    eventually("the agent runs", || {
+        let status = succeeds(site, &["status", "--json"])?;
+        same(&status, status.contains(r#""agent":true"#), true)
+    })?;
     settled(site)
 }
 
