@@ -1,5 +1,5 @@
 //! Access of portals' devices to this router itself. Unless the file opens the router to a portal, its
-//! devices reach only DHCP, DNS and ping.
+//! devices reach only DHCP, DNS, ping and the page of their portal.
 
 use std::slice;
 
