@@ -20,7 +20,8 @@ pub fn lockout_warnings(site: &Site, steps: &[Step]) -> Vec<String> {
         if !is_new && steps.iter().any(|step| is_closed_by(step, interface)) {
             warnings.push(format!(
                 "portal `{}`: devices there will no longer reach this router's own services (ssh, web), \
-                 except DHCP, DNS and ping: write `router = true` if you manage it from there",
+                 except DHCP, DNS, ping and the portal's page (`page = true`): write `router = true` if you \
+                 manage it from there",
                 portal.name
             ));
         }

@@ -82,7 +82,7 @@ pub enum ReplyPath {
 pub enum RouterAccess {
     /// Every service.
     All,
-    /// DHCP, DNS and ping.
+    /// DHCP, DNS, ping and the portal's page.
     Basics,
 }
 

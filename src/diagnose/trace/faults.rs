@@ -232,8 +232,9 @@ const PROTECTION: &str = "This is the protection of a portal: only the traffic o
                           in use.";
 
 /// Way out for a portal's packets to this router.
-const ROUTER: &str = "Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach \
-                      the rest as well, write `router = true` under the portal.";
+const ROUTER: &str = "Devices of a portal reach only DHCP, DNS and ping of this router, and the portal's \
+                      page (`page = true`). If they may reach the rest as well, write `router = true` under \
+                      the portal.";
 
 /// Way out for packets of portals that another program's firewall refuses to forward.
 const APPLY: &str = "Accept the traffic there, or run `portals apply`, which opens what portals needs.";

@@ -244,8 +244,8 @@ pub(crate) const OF_GUESTS: &[Trouble] = &[Trouble {
     fault: "A device of a portal reaches for a service of this router",
     command: "portals trace 10.77.1.70 10.77.1.65:22",
     words: "It stops in the chain `⟨inet portals input⟩` of portals: ⟨…⟩
-→ Devices of a portal reach only DHCP, DNS and ping of this router. If they may reach the rest as well, \
-            write `router = true` under the portal.
+→ Devices of a portal reach only DHCP, DNS and ping of this router, and the portal's page (`page = true`). \
+            If they may reach the rest as well, write `router = true` under the portal.
 ",
     ..FAULT
 }];
