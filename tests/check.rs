@@ -1,7 +1,7 @@
 //! `portals check`: no key, no root, no host.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -133,14 +133,16 @@ fn as_json(file: &Path, (status, _, complained): &(Option<i32>, String, String))
             None => (false, line.strip_prefix("note: ").unwrap()),
         };
         let text = words.split_once(": ").filter(|(site, _)| site.starts_with("site `"));
-        let parts: Vec<&str> = text.map_or(words, |(_, words)| words).splitn(4, ':').collect();
+        let (site, rest) = text.map_or((String::new(), words), |(site, rest)| (format!("{site}: "), rest));
+        let parts: Vec<&str> = rest.splitn(4, ':').collect();
         let json = match parts[..] {
             [path, line, column, message] if is_error && column.parse::<usize>().is_ok() => {
                 let help = lines.nth(1).unwrap().split_once("^ ").unwrap().1;
-                entry(Some(path), line, column, message.trim_start(), Some(help))
+                entry(Some(path), line, column, &format!("{site}{}", message.trim_start()), Some(help))
             }
             [path, line, ..] if line.parse::<usize>().is_ok() => {
-                entry(Some(path), line, "null", words.split_once(": ").unwrap().1, None)
+                let message = format!("{site}{}", rest.split_once(": ").unwrap().1);
+                entry(Some(path), line, "null", &message, None)
             }
             _ => entry(None, "null", "null", words, None),
         };
@@ -208,10 +210,31 @@ fn programs_get_the_places_in_files_of_providers() {
     fs::write(&provider, right.replace("[Peer]", "[Peer]\nColour = red")).unwrap();
     let json = both(&folder.file());
     assert!(json.contains(&format!("{{\"file\":{name},\"line\":")), "{json}");
+    assert!(json.contains("\"message\":\"site `oslo`: "), "{json}");
     fs::write(&provider, right.replace("[Peer]", "PostUp = true\n[Peer]")).unwrap();
     let json = both(&folder.file());
     assert!(json.contains(&format!("\"warnings\":[{{\"file\":{name},\"line\":")), "{json}");
     fs::remove_file(&provider).unwrap();
     let json = both(&folder.file());
     assert!(json.contains("\"warnings\":[{\"file\":null,\"line\":null,\"column\":null,"), "{json}");
+}
+
+#[test]
+fn programs_learn_that_a_group_may_write_the_file() {
+    let folder = Folder::new("json-group");
+    folder.check("mesh");
+    let file = folder.file();
+    if chown(&file, None, Some(1)).is_err() && nix::unistd::Gid::effective().as_raw() == 0 {
+        return;
+    }
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o664)).unwrap();
+    let note = format!("{} is writable by the users of its group, ", file.display());
+    let (status, _, complained) = check(&file);
+    assert_eq!(status, Some(0), "{complained}");
+    assert!(complained.starts_with(&format!("note: {note}")), "{complained}");
+    let json = both(&file);
+    assert!(json.contains(&format!("\"message\":\"{note}")), "{json}");
+    fs::write(&file, "[network\n").unwrap();
+    let json = both(&file);
+    assert!(json.contains("\"valid\":false,") && json.contains(&note), "{json}");
 }

@@ -12,7 +12,6 @@ use crate::config::model::Network;
 use crate::engine::file_report::{FileReport, FileSignature};
 use crate::engine::{network_file, on_paper};
 use crate::state::words::count;
-use crate::system::disk::FileOrigin;
 use crate::wgquick::Remark;
 
 /// Checks the file. Prints the notes and a line on a right file, or, with `is_json`, everything as JSON.
@@ -32,17 +31,11 @@ pub(super) fn run(file: &Path, is_json: bool) -> Result<ExitStatus, Errors> {
 /// Checks the file, then each site as far as that is possible without its host. Returns a line on a right
 /// file.
 fn check(file: &Path, notes: &mut Vec<Error>) -> Result<String, Errors> {
-    let (text, network) = network_file::load_from(file, FileOrigin::Named)?;
+    let (text, network) = network_file::look_at(file, notes)?;
     let mut errors = Vec::new();
     for own in network.sites.keys() {
         if let Err(faults) = site(file, &network, own, notes) {
-            for fault in faults {
-                let error = Error::wrong(format_args!("site `{own}`: {fault}"));
-                errors.push(match fault.place() {
-                    Some(place) => error.at(place.clone()),
-                    None => error,
-                });
-            }
+            errors.extend(faults.iter().map(|fault| at_site(own, fault)));
         }
     }
     Errors::check(errors, ())?;
@@ -56,6 +49,13 @@ fn check(file: &Path, notes: &mut Vec<Error>) -> Result<String, Errors> {
         count(network.phones.len(), "phone"),
         signature(&text, &network)
     ))
+}
+
+/// Returns a fault that only a site has, with the site's name in the words for people and for programs.
+fn at_site(own: &str, fault: &Error) -> Error {
+    let error = Error::wrong(format_args!("site `{own}`: {fault}"));
+    let Some(place) = fault.place() else { return error };
+    error.at(Place { message: format!("site `{own}`: {}", place.message), ..place.clone() })
 }
 
 /// Checks a site. A site with a provider whose file is elsewhere is left out, with a note.

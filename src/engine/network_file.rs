@@ -16,10 +16,26 @@ pub fn load(path: &Path) -> Result<(String, Box<Network>), Errors> {
 
 /// Reads the network file at `path` as [`load`] does, after the checks that `origin` requires.
 pub fn load_from(path: &Path, origin: FileOrigin) -> Result<(String, Box<Network>), Errors> {
-    let bytes = disk::read(path, origin).map_err(|error| unreadable(path, error))?;
+    let bytes = read(path, origin)?;
     if let Some(warning) = disk::group_may_write(path) {
         log::warn!("{warning}");
     }
+    parse(path, bytes)
+}
+
+/// Reads the network file at `path` as [`load`] does, for inspection only. Adds a note if a group may write
+/// the file.
+pub fn look_at(path: &Path, notes: &mut Vec<Error>) -> Result<(String, Box<Network>), Errors> {
+    let bytes = read(path, FileOrigin::Named)?;
+    notes.extend(disk::group_may_write(path).map(Error::wrong));
+    parse(path, bytes)
+}
+
+fn read(path: &Path, origin: FileOrigin) -> Result<Vec<u8>, Error> {
+    disk::read(path, origin).map_err(|error| unreadable(path, error))
+}
+
+fn parse(path: &Path, bytes: Vec<u8>) -> Result<(String, Box<Network>), Errors> {
     match String::from_utf8(bytes) {
         Ok(text) => config::check(path, &text).map(|network| (text, network)),
         Err(error) => Err(config::not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to())),
