@@ -238,3 +238,26 @@ fn programs_learn_that_a_group_may_write_the_file() {
     let json = both(&file);
     assert!(json.contains("\"valid\":false,") && json.contains(&note), "{json}");
 }
+
+#[test]
+fn a_device_that_may_be_in_two_portals_is_noted() {
+    let folder = Folder::new("twice");
+    folder.check("device-by-mac");
+    let file = folder.file();
+    let text = fs::read_to_string(&file).unwrap();
+    let line = text.lines().position(|line| line == "[site.nyc.portal.tv]").unwrap() + 1;
+    let house = |exit: &str, from: &str| {
+        let portal = format!("\n[site.nyc.portal.house]\nexit = \"{exit}\"\nfrom = [\"{from}\"]\n");
+        fs::write(&file, format!("{text}{portal}")).unwrap();
+        let (status, _, complained) = check(&file);
+        assert_eq!(status, Some(0), "{complained}");
+        complained
+    };
+    let complained = house("direct", "192.168.1.0/24");
+    let note = "a device of portal `tv` with an address in 192.168.1.0/24 enters portal `house` as well, ";
+    assert!(complained.starts_with(&format!("note: {}:{line}: {note}", file.display())), "{complained}");
+    let json = both(&file);
+    assert!(json.contains(&format!("\"line\":{line},\"column\":null,\"message\":\"{note}")), "{json}");
+    assert_eq!(house("paris", "192.168.1.0/24"), "", "both lead to the same exit");
+    assert_eq!(house("direct", "192.168.1.50"), "", "one address is probably that of another device");
+}

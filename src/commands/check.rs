@@ -8,7 +8,7 @@ use crate::base::error::{Error, Errors, Place};
 use crate::base::json::JsonText;
 use crate::base::path::folder_of;
 use crate::cli::output::{complain, say};
-use crate::config::model::Network;
+use crate::config::model::{EntranceConfig, Network, SiteConfig};
 use crate::engine::file_report::{FileReport, FileSignature};
 use crate::engine::{network_file, on_paper};
 use crate::state::words::count;
@@ -33,7 +33,8 @@ pub(super) fn run(file: &Path, is_json: bool) -> Result<ExitStatus, Errors> {
 fn check(file: &Path, notes: &mut Vec<Error>) -> Result<String, Errors> {
     let (text, network) = network_file::look_at(file, notes)?;
     let mut errors = Vec::new();
-    for own in network.sites.keys() {
+    for (own, entry) in &network.sites {
+        devices_in_two_portals(file, entry, notes);
         if let Err(faults) = site(file, &network, own, notes) {
             errors.extend(faults.iter().map(|fault| at_site(own, fault)));
         }
@@ -65,13 +66,7 @@ fn site(file: &Path, network: &Network, own: &String, notes: &mut Vec<Error>) ->
     for (name, parsed) in &providers {
         let path = folder_of(file).join(&entry.providers[name].config).display().to_string();
         for Remark { line, message } in &parsed.remarks {
-            notes.push(Error::wrong(format_args!("{path}:{line}: {message}")).at(Place {
-                file: path.clone(),
-                line: *line,
-                column: None,
-                message: message.clone(),
-                help: String::new(),
-            }));
+            notes.push(note_at(&path, *line, message.clone()));
         }
     }
     for name in &missing {
@@ -84,6 +79,36 @@ fn site(file: &Path, network: &Network, own: &String, notes: &mut Vec<Error>) ->
         on_paper::site(file, network, own, &providers)?;
     }
     Ok(())
+}
+
+/// Adds a note on each portal with a device, named by its hardware address, that may be in another portal by
+/// its address. The file does not tell which address the device has.
+fn devices_in_two_portals(file: &Path, entry: &SiteConfig, notes: &mut Vec<Error>) {
+    for portal in entry.portals.iter().filter(|portal| matches!(portal.entrance, EntranceConfig::Mac(_))) {
+        for other in entry.portals.iter().filter(|other| other.exits != portal.exits) {
+            let EntranceConfig::From(sources) = &other.entrance else { continue };
+            let Some(network) = sources.iter().find(|source| source.length() < source.family().bits()) else {
+                continue;
+            };
+            let message = format!(
+                "a device of portal `{}` with an address in {network} enters portal `{}` as well, and may \
+                 reach nothing: leave the addresses of these devices out of `from`",
+                portal.name, other.name
+            );
+            notes.push(note_at(&file.display().to_string(), portal.position.line, message));
+        }
+    }
+}
+
+/// Returns a note on a line of a file.
+fn note_at(file: &str, line: usize, message: String) -> Error {
+    Error::wrong(format_args!("{file}:{line}: {message}")).at(Place {
+        file: file.to_owned(),
+        line,
+        column: None,
+        message,
+        help: String::new(),
+    })
 }
 
 /// Prints the result as JSON.

@@ -13,8 +13,8 @@ use crate::filters::everywhere_legacy;
 use crate::leaks::{give_ipv6, v6};
 use crate::ways::only_nyc;
 use crate::words::{
-    Who, eventually, no_leak, portal_of, same, seconds, seen_as, seen_going_to, settled, shell, start,
-    succeeds, unreachable,
+    Who, eventually, no_leak, portal_of, reloaded, same, seconds, seen_as, seen_going_to, settled, shell,
+    start, succeeds, unreachable,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -43,6 +43,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "a device that is recognised by its hardware address moves to the next exit",
         plots: &[NYC, PARIS, OSLO],
         run: next_exit,
+    },
+    Scenario {
+        name: "a device behind the interface of a portal enters a portal of its own",
+        plots: &[NYC, PARIS, OSLO],
+        run: behind_an_interface,
+    },
+    Scenario {
+        name: "no leak of a device that is in two portals",
+        plots: &[NYC, PARIS, OSLO],
+        run: in_two_portals,
     },
     Scenario {
         name: "only some ports of an interface enter the portal",
@@ -273,6 +283,58 @@ fn next_exit(world: &mut World) -> Result<()> {
         // A new agent finds the exit of the previous one by itself.
         world.site(NYC).start_agent()?;
         seen_as(world.site(NYC).home(seconds(3.0)), SERVER, OSLO.address)
+    })
+}
+
+/// Network with these portals at nyc.
+fn with_portals(world: &World, portals: &str) -> String {
+    world.network(|plot| match plot {
+        NYC => format!("exits = [\"paris\", \"oslo\"]\n\n{portals}"),
+        _ => "exits = [\"nyc\"]\n".to_owned(),
+    })
+}
+
+fn behind_an_interface(world: &mut World) -> Result<()> {
+    let guest: Who = |site| &site.guest;
+    shell(guest(world.site(NYC)), &format!("ip link set eth0 address {TV}"))?;
+    let network = |world: &World, exit: &str, entrance: &str| {
+        let way = "[site.nyc.portal.way]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\n";
+        with_portals(world, &format!("{way}\n[site.nyc.portal.single]\nexit = \"{exit}\"\n{entrance}\n"))
+    };
+    let by_address = format!("from = [\"{}\"]", NYC.guest());
+    let file = network(world, "oslo", &by_address);
+    start(world, &file)?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, OSLO.address)?;
+    no_leak(world, NYC, guest, |world| {
+        let file = network(world, "oslo", BY_MAC);
+        reloaded(world, &[NYC], &file)?;
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), OSLO.address)?;
+        for entrance in [by_address.as_str(), BY_MAC] {
+            let file = network(world, "direct", entrance);
+            reloaded(world, &[NYC], &file)?;
+            unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        }
+        Ok(())
+    })
+}
+
+/// Adds and removes the second portal, before and behind the first one in the file.
+fn in_two_portals(world: &mut World) -> Result<()> {
+    move_in(world)?;
+    let house = "[site.nyc.portal.house]\nexit = \"paris\"\nfrom = [\"192.168.1.0/24\"]\n";
+    let tv = format!("[site.nyc.portal.tv]\nexit = \"oslo\"\n{BY_MAC}\n");
+    let network = with_portals(world, house);
+    start(world, &network)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
+    no_leak(world, NYC, HOME_OF, |world| {
+        for portals in [format!("{house}\n{tv}"), house.to_owned(), format!("{tv}\n{house}")] {
+            let network = with_portals(world, &portals);
+            reloaded(world, &[NYC], &network)?;
+            let seen = world.site(NYC).home(seconds(3.0)).who_am_i(SERVER).ok();
+            let is_elsewhere = seen.is_none_or(|seen| seen == PARIS.address || seen == OSLO.address);
+            same(&format!("the device is seen at an exit, or not at all: {seen:?}"), is_elsewhere, true)?;
+        }
+        Ok(())
     })
 }
 
