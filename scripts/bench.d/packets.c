@@ -1,6 +1,7 @@
-// Sends packets through this host as if they came from a computer on its LAN, and prints the nanoseconds that one
-// takes: out in an established connection, back in it, and first of a connection. Everything happens in one call
-// to write(2): the kernel receives a packet of a tap device, filters, routes and translates it, and sends it.
+// Sends packets through this host as if they came from a computer on its LAN, and prints the nanoseconds that
+// one takes: out in an established connection, back in it, and first of a connection. Everything happens in
+// one call to write(2): the kernel receives a packet of a tap device, filters, routes and translates it, and
+// sends it.
 //
 //   packets LAN OUT MAC FROM TO     a tap and a tun device, the addresses of the computer, and a server's
 #include <arpa/inet.h>
@@ -61,8 +62,8 @@ static void send_all(int device, const void *bytes, size_t length) {
     if (write(device, bytes, length) != (ssize_t)length) die("write");
 }
 
-// Sends a packet until it comes out of device `to`, behind a header of `header` bytes: the kernel needs a moment to
-// notice that somebody reads there.
+// Sends a packet until it comes out of device `to`, behind a header of `header` bytes: the kernel needs a
+// moment to notice that somebody reads there.
 static void send_until(int from, const void *bytes, size_t length, int to, struct frame *out, size_t header,
                        const char *name) {
     struct packet *packet = &out->packet;
@@ -71,7 +72,8 @@ static void send_until(int from, const void *bytes, size_t length, int to, struc
         send_all(from, bytes, length);
         while (poll(&ready, 1, 100) == 1) {
             ssize_t read_bytes = read(to, (char *)packet - header, header + sizeof *packet);
-            if (read_bytes < (ssize_t)(header + sizeof *packet) || packet->ip.protocol != IPPROTO_UDP) continue;
+            if (read_bytes < (ssize_t)(header + sizeof *packet)) continue;
+            if (packet->ip.protocol != IPPROTO_UDP) continue;
             if (packet->udp.uh_dport == htons(PORT) || packet->udp.uh_sport == htons(PORT)) return;
         }
     }
@@ -122,8 +124,8 @@ int main(int count, char **arguments) {
     packet->udp = (struct udphdr){.uh_sport = htons(20000), .uh_dport = htons(PORT)};
     packet->udp.uh_ulen = htons(sizeof *packet - sizeof packet->ip);
 
-    // The first packet shows the way, and its answer establishes the connection. A UDP packet over IPv4 may go
-    // without a checksum (RFC 768), and the header's sum stays as it is when addresses change places.
+    // The first packet shows the way, and its answer establishes the connection. A UDP packet over IPv4 may
+    // go without a checksum (RFC 768), and the header's sum stays as it is when addresses change places.
     size_t length = ETH_HLEN + sizeof *packet;
     send_until(lan, &frame.ethernet, length, out, &left, 0, arguments[2]);
     uint32_t address = answer->ip.saddr;

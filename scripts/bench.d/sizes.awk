@@ -19,6 +19,7 @@ function crate_of(name) {
     if (name ~ /^ring_core/) return "ring"
     if (name !~ /::/) return "libc and assembly"
     sub(/(::|<|>|\[).*/, "", name)
-    if (name ~ /^(str|bool|char|[iuf][0-9]+|[iu]size|core|alloc|std|hashbrown|gimli|addr2line|object|miniz_oxide|rustc_demangle)$/) return "std"
+    if (name ~ /^(str|bool|char|[iuf][0-9]+|[iu]size|core|alloc|std)$/) return "std"
+    if (name ~ /^(hashbrown|gimli|addr2line|object|miniz_oxide|rustc_demangle)$/) return "std"
     return name ~ /portals(_core)?$/ ? "portals itself" : name
 }

@@ -1,8 +1,8 @@
 """Packages of apk-tools 3, which OpenWrt 25.12 and later install, made without apk.
 
 The page apk-v3(5) describes the format; the numbers of fields come from src/apk_adb.h in apk-tools, the order
-of writing from src/app_mkpkg.c. A package is a small database (block ADB) that describes it, and the contents of
-its files (blocks DATA), all deflated.
+of writing from src/app_mkpkg.c. A package is a small database (block ADB) that describes it, and the contents
+of its files (blocks DATA), all deflated.
 """
 
 import hashlib
@@ -67,8 +67,8 @@ def number(value):
 
 
 def package(info, scripts, files, depends=()):
-    """Bytes of a package. `files`: contents and mode by path; all belong to root, and have no time. `depends`:
-    names of packages.
+    """Bytes of a package. `files`: contents and mode by path; all belong to root, and have no time.
+    `depends`: names of packages.
     """
     database = Database()
 
@@ -78,7 +78,9 @@ def package(info, scripts, files, depends=()):
     def described(path):
         data, mode = files[path]
         name, digest = path.rsplit("/", 1)[-1], hashlib.sha256(data).digest()
-        return database.object({1: database.blob(name), 2: owned(mode), 3: number(len(data)), 4: number(0), 5: database.blob(digest)})
+        entry = {1: database.blob(name), 2: owned(mode), 3: number(len(data)), 4: number(0)}
+        entry[5] = database.blob(digest)
+        return database.object(entry)
 
     def folder(name):
         listed = database.slots(ARRAY, map(described, folders[name]))
@@ -89,7 +91,8 @@ def package(info, scripts, files, depends=()):
     fields = {INFO[key]: database.blob(value) for key, value in info.items()}
     fields |= {HASHES: database.blob(bytes(20)), INSTALLED_SIZE: number(size)}
     # A reader may search the list: apk sorts it, too.
-    fields[DEPENDS] = database.slots(ARRAY, (database.object({1: database.blob(name)}) for name in sorted(depends)))
+    needed = (database.object({1: database.blob(name)}) for name in sorted(depends))
+    fields[DEPENDS] = database.slots(ARRAY, needed)
     root = {
         1: database.object(fields),
         2: database.slots(ARRAY, map(folder, folders)),
@@ -126,7 +129,9 @@ def block(kind, data):
 
 
 def contents(data):
-    """Mode and contents of each file of a package by path, checked against its database, as an installer would write them."""
+    """Mode and contents of each file of a package by path, checked against its database, as an installer
+    would write them.
+    """
     database, bodies = blocks(data)
     paths = read_paths(database)
     found = {}

@@ -1,5 +1,5 @@
-# Makes an assembly file of LLVM for mipsel smaller: the ends of functions that restore the same registers exist
-# once. LLVM does this for RISC-V (`-msave-restore`), but not for MIPS. Such an end
+# Makes an assembly file of LLVM for mipsel smaller: the ends of functions that restore the same registers
+# exist once. LLVM does this for RISC-V (`-msave-restore`), but not for MIPS. Such an end
 #
 #     lw $16, 28($sp)
 #     lw $17, 32($sp)
