@@ -36,6 +36,7 @@ fn validate(schema: &Json, value: &DeValue<'_>, path: &str, found: &mut Vec<Stri
             "not" => !fits(wanted, value),
             "minimum" => number(value).is_none_or(|number| number >= wanted.number().into()),
             "maximum" => number(value).is_none_or(|number| number <= wanted.number().into()),
+            "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= wanted.number()),
             "pattern" => value.as_str().is_none_or(|text| matches(wanted.text(), text)),
             "minItems" => value.as_array().is_none_or(|list| list.len() as u64 >= wanted.number()),
             "maxItems" => value.as_array().is_none_or(|list| list.len() as u64 <= wanted.number()),
@@ -56,7 +57,18 @@ fn validate(schema: &Json, value: &DeValue<'_>, path: &str, found: &mut Vec<Stri
             "propertyNames" => value.as_table().is_none_or(|table| {
                 table.iter().all(|(key, _)| fits(wanted, &DeValue::String(key.get_ref().clone())))
             }),
-            // With the keyword for all other properties, which is always next to these.
+            "dependencies" => value.as_table().is_none_or(|table| {
+                let mut given = wanted.entries().iter().filter(|(key, _)| table.contains_key(key.as_str()));
+                given.all(|(_, needed)| match needed {
+                    Json::List(keys) => keys.iter().all(|key| table.contains_key(key.text())),
+                    schema => fits(schema, value),
+                })
+            }),
+            "properties" if schema.get("additionalProperties").is_none() => {
+                properties(schema, value, path, found);
+                true
+            }
+            // With the keyword for all other properties, which is next to these.
             "properties" | "patternProperties" => schema.get("additionalProperties").is_some(),
             "additionalProperties" => {
                 properties(schema, value, path, found);
@@ -70,7 +82,7 @@ fn validate(schema: &Json, value: &DeValue<'_>, path: &str, found: &mut Vec<Stri
     }
 }
 
-/// Validates the values of a table. A schema with properties allows no others.
+/// Validates the values of a table. A schema that says so allows no other properties than its own.
 fn properties(schema: &Json, value: &DeValue<'_>, path: &str, found: &mut Vec<String>) {
     for (key, value) in value.as_table().into_iter().flatten() {
         let (key, value) = (key.get_ref().as_ref(), value.get_ref());
@@ -80,6 +92,7 @@ fn properties(schema: &Json, value: &DeValue<'_>, path: &str, found: &mut Vec<St
         let matching = patterns.iter().find(|(pattern, _)| matches(pattern, key));
         match named.or(matching.map(|(_, schema)| schema)) {
             Some(schema) => validate(schema, value, &path, found),
+            None if schema.get("additionalProperties").is_none() => {}
             None => found.push(format!("{path}: no such property")),
         }
     }
