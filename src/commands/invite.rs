@@ -1,14 +1,13 @@
 //! `portals invite`, `portals invites` and `portals accept`: the side of the site that invites. The agent
 //! does the work.
 
-use std::fs;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{ExitStatus, THIS_PROGRAM, has_agent, shell_word};
+use super::{ExitStatus, has_agent, shell_word, this_program};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::input;
 use crate::cli::output::{self, complain, say};
@@ -72,7 +71,7 @@ pub(super) fn run(file: &Path, options: &InviteCommand) -> Result<ExitStatus, Er
 
 /// Prints the next steps.
 fn advise(name: &str, token: &str, own: &str, door: &str) {
-    let program = fs::read_link(THIS_PROGRAM).unwrap_or_else(|_| "portals".into());
+    let program = this_program().unwrap_or_else(|_| "portals".into());
     complain!(
         "This token lets one machine join as site {name}, within 24 hours. Next, copy the program for its \
          processor to it, and paste the token; NEW is its address:\n  scp {} root@NEW:portals",

@@ -47,7 +47,7 @@ use crate::control::ChangeReport;
 use crate::engine::journal::{Journal, Lock};
 use crate::engine::locked_file::Signing;
 use crate::state::words::count;
-use crate::system::child::THIS_PROGRAM;
+use crate::system::child::{THIS_PROGRAM, this_program};
 use crate::system::entropy;
 use crate::system::platform::{self, ServiceAction};
 

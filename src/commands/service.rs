@@ -1,10 +1,8 @@
 //! `portals start`, `stop`, `restart` and `logs`, and `install` for the program of a package: orders to the
 //! service manager of this platform.
 
-use std::fs;
-
 use super::install::{self, InstallTarget, need_root, run_program};
-use super::{ExitStatus, THIS_PROGRAM, has_agent};
+use super::{ExitStatus, has_agent, this_program};
 use crate::base::error::{Error, Errors, Result};
 use crate::cli::output::say;
 use crate::cli::{InstallCommand, LogsCommand};
@@ -14,7 +12,7 @@ use crate::system::platform::{self, ServiceAction};
 
 /// Installs this program and starts the agent. A package has installed its program already.
 pub(super) fn install(options: &InstallCommand) -> Result<ExitStatus, Errors> {
-    let is_packaged = || fs::read_link(THIS_PROGRAM).is_ok_and(|program| packages::has_brought(&program));
+    let is_packaged = || this_program().is_ok_and(|program| packages::has_brought(&program));
     if options.root.is_none() && !options.no_start && is_packaged() {
         return order(ServiceAction::Start);
     }

@@ -3,9 +3,11 @@
 use std::env;
 use std::ffi::OsStr;
 use std::ffi::c_int;
+use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use nix::errno::Errno;
@@ -30,6 +32,19 @@ pub const SETGID: u8 = 6;
 
 /// Capability to change the user of a process (CAP_SETUID of linux/capability.h).
 pub const SETUID: u8 = 7;
+
+/// Mark of the kernel behind the path of a file that was removed or replaced (proc(5), `/proc/PID/exe`).
+const DELETED: &[u8] = b" (deleted)";
+
+/// Returns the path of this program. After an upgrade, a newer program may be there.
+pub fn this_program() -> io::Result<PathBuf> {
+    fs::read_link(THIS_PROGRAM).map(|path| without_mark(&path))
+}
+
+fn without_mark(path: &Path) -> PathBuf {
+    let bytes = path.as_os_str().as_bytes();
+    OsStr::from_bytes(bytes.strip_suffix(DELETED).unwrap_or(bytes)).into()
+}
 
 /// Returns the path of a program, if it is installed.
 pub fn path_of(program: &str) -> Option<PathBuf> {
@@ -100,5 +115,21 @@ impl Child {
             kill(self.pid, Signal::SIGKILL)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_program_has_its_path() {
+        for (path, wanted) in [
+            ("/usr/bin/portals", "/usr/bin/portals"),
+            ("/usr/bin/portals (deleted)", "/usr/bin/portals"),
+            ("/root/a (deleted) folder/portals", "/root/a (deleted) folder/portals"),
+        ] {
+            assert_eq!(without_mark(path.as_ref()), Path::new(wanted));
+        }
     }
 }

@@ -6,7 +6,7 @@ mod questions;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{ExitStatus, THIS_PROGRAM, command_for, shell_word, start_command, wait_for_random_numbers};
+use super::{ExitStatus, command_for, shell_word, start_command, this_program, wait_for_random_numbers};
 use crate::base::error::{Context as _, Errors, Result};
 use crate::base::keys;
 use crate::base::net::{PublicKey, Secret};
@@ -153,7 +153,7 @@ fn say_portal(file: &Path, portal: &str, obstacle: Option<String>) {
 fn say_next(file: &Path) {
     let mut start = start_command(file);
     if start == "portals install"
-        && let Ok(program) = fs::read_link(THIS_PROGRAM)
+        && let Ok(program) = this_program()
     {
         // The installation puts the program into a folder of PATH; until then it may be anywhere.
         start = [&shell_word(&program), " install"].concat();
