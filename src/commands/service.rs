@@ -8,15 +8,33 @@ use crate::cli::output::say;
 use crate::cli::{InstallCommand, LogsCommand};
 use crate::engine::journal::Journal;
 use crate::system::packages;
-use crate::system::platform::{self, ServiceAction};
+use crate::system::platform::{self, Layout, ServiceAction};
 
-/// Installs this program and starts the agent. A package has installed its program already.
+/// Installs this program and starts the agent. A package has installed its program already: only its boot
+/// hook may be off.
 pub(super) fn install(options: &InstallCommand) -> Result<ExitStatus, Errors> {
     let is_packaged = || this_program().is_ok_and(|program| packages::has_brought(&program));
-    if options.root.is_none() && !options.no_start && is_packaged() {
-        return order(ServiceAction::Start);
+    if options.root.is_some() || !is_packaged() {
+        return install::run(options);
     }
-    install::run(options)
+    need_root()?;
+    enable(&InstallTarget::find(None)?)?;
+    if options.no_start { Ok(ExitStatus::Done) } else { order(ServiceAction::Start) }
+}
+
+/// Makes the init start the agent of a package at boot, as the package itself did unless somebody has
+/// disabled its boot hook.
+fn enable(target: &InstallTarget) -> Result<()> {
+    let Layout { platform, keeper, .. } = &target.layout;
+    let commands = keeper.enabling();
+    if commands.is_empty() {
+        return Err(Error::failed(["no package of portals has a boot hook for ", platform].concat()));
+    }
+    for command in commands {
+        run_program(command)?;
+    }
+    say!("enabled: the agent starts at each boot");
+    Ok(())
 }
 
 /// Starts or ends the agent that is installed.

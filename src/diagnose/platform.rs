@@ -14,7 +14,7 @@ use crate::site::facts::Firmware;
 use crate::state::{WireGuardBackend, words};
 use crate::system::disk::{self, FileOrigin};
 use crate::system::packages;
-use crate::system::platform::{self, ServiceManager};
+use crate::system::platform;
 
 /// Time in which an agent repairs a difference, with room for a busy machine.
 const REPAIR: Duration = Duration::from_secs(3);
@@ -159,11 +159,7 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
             append(&mut missing, &link.path);
         }
     }
-    let way_out = match layout.keeper {
-        _ if !is_package => "portals install",
-        ServiceManager::Procd => "/etc/init.d/portals enable; /etc/init.d/portals-guard enable",
-        _ => "systemctl enable portals portals-guard",
-    };
+    let way_out = "portals install";
     if !missing.is_empty() {
         let why = "After the next start of this machine, the portals do not open.";
         let seen = "Missing, of what starts the agent at boot: {0}.";

@@ -340,8 +340,15 @@ fn packaged(world: &mut World) -> Result<()> {
     )?;
     // Another program than that of the package would be an upgrade without the package manager.
     has(&machine.run("/root/portals install 2>&1 || true")?, "use `opkg remove portals`")?;
-    has(&machine.run(&format!("{program} install"))?, "started the agent")?;
+    machine.run("for script in portals portals-guard; do /etc/init.d/$script disable; done")?;
+    let said = machine.run(&format!("{program} install"))?;
+    has(&said, "enabled: the agent starts at each boot\nstarted the agent")?;
     open(world)?;
+    machine.power_off()?;
+    closed(world)?;
+    machine.boot(OPENWRT.boot[0])?;
+    open(world)?;
+    machine.run("test -e /etc/rc.d/S19portals-guard")?;
     // The shell keeps the program that an upgrade replaces.
     let said = machine.run(&format!(
         "exec 3<{program}; cp {program} /tmp/newer; mv /tmp/newer {program}; /proc/self/fd/3 install"

@@ -103,6 +103,8 @@ boot | start) if [ $USE_PROCD ]; then start_service && service_triggers; else st
 stop) kill $(cat /run/instance) ;;
 restart) "$1" stop && while kill -0 $(cat /run/instance) 2>/dev/null; do sleep 0.1; done; "$1" start ;;
 reload) reload_service ;;
+enable) ln -sf ../init.d/${1##*/} /etc/rc.d/S$START${1##*/} ;;
+disable) rm -f /etc/rc.d/S??${1##*/} ;;
 esac
 END
 rm -f bin/logread
@@ -172,10 +174,10 @@ impl Machine {
         shell(&self.router, script)
     }
 
-    /// Cuts the power: all processes end at once, and the kernel forgets portals' objects.
+    /// Cuts the power: all processes end at once, the kernel forgets portals' objects, and /run is empty.
     pub(crate) fn power_off(&mut self) -> Result<()> {
         self.kill_all();
-        self.outside(&format!("chroot {ROOT} /root/portals down")).map(drop)
+        self.outside(&format!("chroot {ROOT} /root/portals down; rm -rf {ROOT}/run/*")).map(drop)
     }
 
     /// Installs a firmware: all files are new, except at the paths that the firmware keeps, relative to the

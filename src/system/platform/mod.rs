@@ -175,6 +175,15 @@ impl ServiceManager {
             Self::Script(path) => vec![path, order],
         }
     }
+
+    /// Returns the command lines that enable the boot hook of a package; none if no package has one.
+    pub fn enabling(&self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::Systemd => &[&["systemctl", "enable", systemd::UNIT, systemd::GUARD]],
+            Self::Procd => &[&[openwrt::INIT, "enable"], &[openwrt::GUARD, "enable"]],
+            Self::OpenRc | Self::Script(_) => &[],
+        }
+    }
 }
 
 /// Returns the layout for a machine; `None` if nothing there could start the agent at boot. Firmware is

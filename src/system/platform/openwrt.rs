@@ -8,7 +8,7 @@ use super::{FOLDER, InstalledFile, InstalledLink, Layout, LogReader, ServiceMana
 pub(super) const INIT: &str = "/etc/init.d/portals";
 
 /// Init script that closes the portals before the network is up.
-const GUARD: &str = "/etc/init.d/portals-guard";
+pub(super) const GUARD: &str = "/etc/init.d/portals-guard";
 
 /// Files that name the resolvers for OpenWrt's dnsmasq, in newer and in older versions. Other platforms must
 /// not use these files: there, any user may create files in /tmp.

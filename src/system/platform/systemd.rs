@@ -5,7 +5,7 @@ use super::{
 };
 
 pub(super) const UNIT: &str = "portals.service";
-const GUARD: &str = "portals-guard.service";
+pub(super) const GUARD: &str = "portals-guard.service";
 
 /// Reader of the journal.
 pub(super) static LOG: LogReader = LogReader {
