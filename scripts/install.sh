@@ -7,12 +7,14 @@
 # PORTALS_URL       address or folder with the files of a release (a release may bring its own address)
 # PORTALS_SIGNERS   file with the keys that may sign a release, as for `ssh-keygen -Y verify`; with it,
 #                   nothing unsigned is installed
+# PORTALS_VERSION   version to install, such as 1.2.3; otherwise the one that this file was released with
 # TMPDIR            folder for the download, from which programs may be run; otherwise /tmp
 set -eu
 
 # scripts/release fills these in.
 default_url=''
 default_signer=''
+default_version=''
 
 say() { echo "install.sh: $*" >&2; }
 
@@ -46,6 +48,7 @@ main() {
     say "getting $file from $url"
     "$fetch" SHA256SUMS
     check_signature
+    check_version
     "$fetch" "$file"
     check_sum "$file"
     chmod 755 "$folder/$file"
@@ -139,6 +142,15 @@ can_verify() {
     *'requires an argument'*) return 0 ;;
     *) return 1 ;;
     esac
+}
+
+# Checks the version of the sums: those of an older release have a right signature, too.
+check_version() {
+    expected=${PORTALS_VERSION:-$default_version}
+    found=$(sed -n '1s/^# portals //p' "$folder/SHA256SUMS")
+    [ "$found" = "${expected:-$found}" ] ||
+        die "SHA256SUMS is of version ${found:-unknown}, and should be of $expected: nothing was installed"
+    say "the version is ${found:-unknown}"
 }
 
 # Checks the SHA-256 sum of a file.
