@@ -53,6 +53,7 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
             "iifname . ip saddr & 255.255.255.0 != @places accept",
         ),
         accept(Condition::Place(Pairing::STRANGE, places(32)), "iifname . ip daddr != @places accept"),
+        accept(Condition::Place(Pairing::FAMILIAR, places(32)), "iifname . ip daddr @places accept"),
         accept(
             Condition::Place(Pairing::STRAY, places6(64)),
             "iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @places6 accept",

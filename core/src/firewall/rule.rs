@@ -79,6 +79,8 @@ impl Pairing {
     pub const COMING: Self = Self { outgoing: false, destination: false, negated: false };
     /// The packet came in elsewhere.
     pub const STRAY: Self = Self { outgoing: false, destination: false, negated: true };
+    /// The packet came in where its destination belongs.
+    pub const FAMILIAR: Self = Self { outgoing: false, destination: true, negated: false };
     /// The packet came in where its destination does not belong.
     pub const STRANGE: Self = Self { outgoing: false, destination: true, negated: true };
     /// The packet goes out where its source, or the mark of its connection, belongs.

@@ -45,8 +45,8 @@ table inet portals {
 		elements = { "to-paris" . 10.77.2.0 }
 	}
 	set readers {
-		type ifname
-		elements = { "eth1" }
+		type ifname . ipv4_addr
+		elements = { "eth1" . 10.77.1.65 }
 	}
 	set resolvers {
 		type ipv4_addr
@@ -96,7 +96,7 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		tcp dport 10077 ip daddr @pages iifname @readers accept
+		tcp dport 10077 iifname . ip daddr @readers accept
 		tcp dport 10077 ip daddr @pages reject with icmpx admin-prohibited
 		iifname "eth0" accept
 		udp dport 53 iifname @entrances reject with icmpx admin-prohibited
@@ -129,7 +129,7 @@ table inet portals {
 		type nat hook prerouting priority -100; policy accept;
 		udp dport 53 ip daddr @resolvers redirect to :5053
 		tcp dport 53 ip daddr @resolvers redirect to :5053
-		tcp dport 80 iifname "eth1" ip daddr @pages redirect to :10077
+		tcp dport 80 iifname . ip daddr @readers redirect to :10077
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;

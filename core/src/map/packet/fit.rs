@@ -173,7 +173,7 @@ impl<'a> Packet<'a> {
                 self.is_from(members(networks, set))
             }
             Condition::Destination(networks) | Condition::NotDestination(networks) => {
-                members(networks, set).iter().any(|network| network.contains(self.to)).into()
+                self.is_to(members(networks, set))
             }
             Condition::Device(devices) => {
                 let named = match (devices, set) {
@@ -187,7 +187,8 @@ impl<'a> Packet<'a> {
             Condition::Place(pairing, _) | Condition::Way(pairing, _) if pairing.negated => Fit::Maybe,
             Condition::Place(pairing, places) => {
                 let interface = if pairing.outgoing { self.outgoing } else { self.incoming };
-                self.is_from(&at(interface, places.length, set))
+                let networks = at(interface, places.length, set);
+                if pairing.destination { self.is_to(&networks) } else { self.is_from(&networks) }
             }
             Condition::Marked(mark) | Condition::NotMarked(mark) => is_set(self.mark, *mark).into(),
             Condition::ConnectionMarked(mark) | Condition::ConnectionNotMarked(mark) => {
@@ -228,6 +229,10 @@ impl<'a> Packet<'a> {
     fn is_at(&self, protocol: Protocol, first: u16, last: u16) -> Fit {
         let Some(port) = self.port else { return Fit::Maybe };
         (port.protocol == protocol && (first..=last).contains(&port.first)).into()
+    }
+
+    fn is_to(&self, networks: &[Cidr]) -> Fit {
+        networks.iter().any(|network| network.contains(self.to)).into()
     }
 
     fn is_from(&self, networks: &[Cidr]) -> Fit {
