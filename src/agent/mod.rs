@@ -57,6 +57,7 @@ use crate::system::port_mapping::give_back;
 use clock::Clock;
 use confirm::Confirmation;
 use monitor::Monitor;
+use pages::Pages;
 use pending_moves::PendingMoves;
 pub use probe::far_end;
 use signals::Signals;
@@ -75,6 +76,7 @@ pub struct Agent {
     file: PathBuf,
     files: Rc<Files>,
     sources: Sources,
+    pages: Pages,
     /// Moves of portals that the hook does not know of, because they are not applied yet.
     moves: PendingMoves,
     /// Notes of the last attempt, so that the log has each of them once.
@@ -118,6 +120,7 @@ impl Agent {
             file,
             files,
             sources,
+            pages: Pages::default(),
             moves: PendingMoves::default(),
             notes: Vec::new(),
             kernel,
@@ -202,6 +205,7 @@ impl Agent {
             Task::KeepFile => self.keep_file(),
             Task::ChangeKey => self.change_key(),
             Task::Answer(request, client) => self.answer(request, client),
+            Task::AnswerPage(request) => self.answer_page(request),
             Task::HearRequests(packets) => self.hear_requests(&packets),
             Task::Deliver => self.deliver(),
         }

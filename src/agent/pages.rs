@@ -1,20 +1,15 @@
 //! Pages of portals: the requests of the process that shows them, and the answers. That process has no
 //! privileges; each request is checked here.
 
-use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::base::moment::{after, is_due};
 use crate::config::model::Name;
-use crate::control::{Answer, ControlListener, PAGE_SOCKET, PageRequest, PageStatus, WaitingClient};
+use crate::control::{Answer, PageRequest, PageStatus};
 use crate::engine::status::PortalState;
 use crate::site::Site;
-use crate::system::logging as log;
-use crate::system::privileges::PAGE_USER;
 
 /// Time between two choices of an exit by the pages of a portal. Each choice changes routes and firewall.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -22,8 +17,6 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// Pages of this site's portals.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    /// Socket for the process that shows the pages; `None` while no portal has a page.
-    listener: Option<ControlListener>,
     portals: Vec<ShownPortal>,
 }
 
@@ -49,14 +42,6 @@ impl Pages {
                 paused_until: known.and_then(|known| known.paused_until),
             });
         }
-        if self.portals.is_empty() {
-            self.listener = None;
-        } else if self.listener.is_none() {
-            match ControlListener::for_pages(Path::new(PAGE_SOCKET), PAGE_USER) {
-                Ok(listener) => self.listener = Some(listener),
-                Err(error) => log::error!("{error}"),
-            }
-        }
     }
 
     /// Returns the portal of this name, if it has a page.
@@ -80,45 +65,29 @@ impl ShownPortal {
     }
 }
 
-impl Source for Pages {
-    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
-        if let Some(listener) = &self.listener {
-            listener.descriptors(all);
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.listener.as_ref().and_then(ControlListener::deadline)
-    }
-
-    fn turn(&mut self, _: Turn) -> Result<Task> {
-        let heard = self.listener.as_mut().and_then(ControlListener::hear);
-        Ok(heard.map_or(Task::Nothing, |(request, client)| Task::Answer(request, client)))
-    }
-}
-
 impl Agent {
     /// Answers a request for a page. Refusals are not logged: a device may cause any number of them.
-    pub(super) fn answer_page(&mut self, request: PageRequest, client: WaitingClient) {
+    pub(super) fn answer_page(&mut self, request: PageRequest) {
         let answer = match request {
+            PageRequest::Opened => Ok(Vec::new()),
             PageRequest::Portal(portal) => self.page_status(&portal),
             PageRequest::Choose { portal, exit } => self.choose_on_page(&portal, exit.as_ref()),
             PageRequest::Local(_) => Err(Error::wrong("only root sees the page of this router").into()),
         };
-        if let Some(listener) = &mut self.sources.pages.listener {
-            listener.tell(client, &answer);
+        if let Some(channel) = self.sources.services.channel() {
+            channel.tell(&answer);
         }
     }
 
     fn page_status(&mut self, portal: &str) -> Answer {
         let (portals, exits) = self.sources.exits.tell(Instant::now());
-        let status = &mut self.sources.pages.shown(portal)?.status;
+        let status = &mut self.pages.shown(portal)?.status;
         status.learn(portal, &portals, &exits);
         Ok(status.to_fields())
     }
 
     fn choose_on_page(&mut self, portal: &str, exit: Option<&Name>) -> Answer {
-        self.sources.pages.shown(portal)?.begin_choice(exit, Instant::now())?;
+        self.pages.shown(portal)?.begin_choice(exit, Instant::now())?;
         match self.choose_exit(portal, exit) {
             Ok(_) => Ok(Vec::new()),
             // Its words are for the person who runs the router.

@@ -125,7 +125,7 @@ impl Agent {
         self.sources.services.follow(services, Instant::now());
         let steps = steps?;
         // Pages tell of exits in force.
-        self.sources.pages.follow(&site);
+        self.pages.follow(&site);
         self.sources.sessions.dial_moved(&mut *self.kernel, &site);
         self.sources.helper_ports.has_applied(&mut *self.kernel, &site)?;
         if on_failure == OnFailure::Undo {

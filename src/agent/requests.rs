@@ -49,7 +49,6 @@ impl Agent {
                 reported(self.drop_changes().and_then(|()| self.exchange(Exchange::pull)))
             }
             ControlRequest::Exit { portal, exit } => reported(self.choose_exit(&portal, exit.as_ref())),
-            ControlRequest::Page(request) => return self.answer_page(request, client),
         };
         log_errors(&answer);
         self.sources.control.tell(client, &answer);

@@ -1,10 +1,12 @@
-//! Services as an event source: the supervisor restarts a service that has ended, and reads its output.
+//! Services as an event source: the supervisor restarts a service that has ended, reads its output, and hears
+//! the process of the pages.
 
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::control::AnsweringEnd;
 use crate::services::Supervisor;
 
 impl Source for Supervisor {
@@ -18,6 +20,7 @@ impl Source for Supervisor {
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
         self.turn(turn.now);
-        Ok(Task::Nothing)
+        let asked = self.channel().and_then(AnsweringEnd::hear);
+        Ok(asked.map_or(Task::Nothing, Task::AnswerPage))
     }
 }

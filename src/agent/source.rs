@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::failover::PortalMove;
 use crate::base::error::Result;
 use crate::base::net::IfName;
-use crate::control::{ControlRequest, WaitingClient};
+use crate::control::{ControlRequest, PageRequest, WaitingClient};
 use crate::exchange::WholeFile;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::HelperPacket;
@@ -70,6 +70,8 @@ pub(super) enum Task {
     ChangeKey,
     /// Answer a request from the control socket.
     Answer(ControlRequest, WaitingClient),
+    /// Answer a request of the process that shows the pages.
+    AnswerPage(PageRequest),
     /// Decide about packets that may be requests of new sites.
     HearRequests(Vec<HelperPacket>),
     /// Send the answers to pasted requests that are due.

@@ -18,7 +18,6 @@ use super::hook::Hook;
 use super::legacy_tables::LegacyTables;
 use super::monitor::Monitor;
 use super::nat::{HelperPorts, LinkPaths};
-use super::pages::Pages;
 use super::path_mtu::PathMtus;
 use super::retry::Retry;
 use super::sessions::Sessions;
@@ -109,10 +108,8 @@ sources! {
     path_mtus: PathMtus = PathMtus::default(),
     /// Calls of the user's hook.
     hook: Hook = Hook::default(),
-    /// Services such as dnsmasq and hostapd.
+    /// Services such as dnsmasq and hostapd, and the process of the pages.
     services: Supervisor = Supervisor::open(folder)?,
-    /// Pages of portals.
-    pages: Pages = Pages::default(),
     /// Control socket.
     control: ControlListener = control,
 }

@@ -1,8 +1,10 @@
-//! Control socket of the agent: other processes of this program send a request, and get an answer.
+//! Control socket of the agent: other processes of this program send a request, and get an answer. The
+//! process that shows pages has a [`channel`] of its own.
 //!
 //! Requests and answers consist of fields with a zero byte between them, and end with the stream.
 
 mod agent_status;
+mod channel;
 mod invitation;
 mod link_path;
 mod page;
@@ -31,9 +33,10 @@ use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::wait::poll_until;
 pub use agent_status::{AgentStatus, BY_HAND, HelperStatus, SessionStatus, SiteFile, TimedState};
+pub use channel::{AnsweringEnd, AskingEnd};
 pub use invitation::{InvitationStatus, Stage};
 pub use link_path::{LinkPath, LinkPathStatus, PathKind};
-pub use page::{PAGE_SOCKET, PageRequest, PageStatus};
+pub use page::{PageRequest, PageStatus};
 pub use request::{ChangeReport, ControlRequest};
 use request::{decode_answer, encode_answer};
 
@@ -82,19 +85,23 @@ pub fn ask_status() -> Option<AgentStatus> {
     AgentStatus::from_fields(&ask_within(&ControlRequest::Status, STATUS_TIMEOUT).ok()?).ok()
 }
 
-/// Asks the agent, or another process that listens at a path, and waits for its answer for up to `limit`.
+/// Asks the agent that listens at a path, and waits for its answer for up to `limit`.
 pub(crate) fn ask_at(path: &Path, request: &ControlRequest, limit: Duration) -> Answer {
     let stream =
         connect(path).context(|| format!("an agent runs, but does not answer at {}", path.display()))?;
     match exchange(stream, &request.encode(), limit) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::failed(format!(
-            "the agent has not answered for {} seconds, and may still be working: its log and \
-             `portals plan --check` tell when it is done",
-            limit.as_secs()
-        ))
-        .into()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(not_answered(limit)),
         answer => decode_answer(&answer.context(|| "cannot ask the agent".to_owned())?),
     }
+}
+
+fn not_answered(limit: Duration) -> Errors {
+    Error::failed(format!(
+        "the agent has not answered for {} seconds, and may still be working: its log and \
+         `portals plan --check` tell when it is done",
+        limit.as_secs()
+    ))
+    .into()
 }
 
 fn broken_off() -> Error {
@@ -138,10 +145,6 @@ pub struct ControlListener {
     closed_until: Option<Instant>,
     /// Rate limit on log lines about clients.
     complaints: RateLimit,
-    /// User that may ask besides root and the user of this process.
-    user: Option<u32>,
-    /// Decodes the requests that clients may make.
-    decode: fn(&[u8]) -> Option<ControlRequest>,
 }
 
 /// Connected client.
@@ -158,26 +161,11 @@ impl ControlListener {
     /// Listens at a path. The caller holds the agent's place on this machine: a socket that exists already
     /// belongs to a dead agent.
     pub fn at(path: &Path) -> Result<Self> {
-        Self::open(path, 0o600, None, ControlRequest::decode)
-    }
-
-    /// Listens at a path for a process that shows pages, which runs as this user. It can make only the
-    /// requests of [`PageRequest`].
-    pub fn for_pages(path: &Path, user: u32) -> Result<Self> {
-        Self::open(path, 0o666, Some(user), ControlRequest::decode_page)
-    }
-
-    fn open(
-        path: &Path,
-        mode: u32,
-        user: Option<u32>,
-        decode: fn(&[u8]) -> Option<ControlRequest>,
-    ) -> Result<Self> {
         // A socket that does not exist is no error.
         let _ = fs::remove_file(path);
         let listen = || {
             let listener = UnixListener::bind(path)?;
-            fs::set_permissions(path, Permissions::from_mode(mode))?;
+            fs::set_permissions(path, Permissions::from_mode(0o600))?;
             listener.set_nonblocking(true)?;
             Ok::<_, io::Error>(listener)
         };
@@ -188,8 +176,6 @@ impl ControlListener {
             clients: Vec::new(),
             closed_until: None,
             complaints: RateLimit::default(),
-            user,
-            decode,
         })
     }
 
@@ -226,7 +212,7 @@ impl ControlListener {
                 continue;
             }
             match client.read() {
-                Ok(true) => match (self.decode)(&client.received) {
+                Ok(true) => match ControlRequest::decode(&client.received) {
                     Some(request) => asked = Some((request, WaitingClient(client.stream))),
                     None => {
                         self.tell(WaitingClient(client.stream), &Err(Error::failed(UNKNOWN_REQUEST).into()));
@@ -279,7 +265,7 @@ impl ControlListener {
         };
         let user = getsockopt(&stream, PeerCredentials).ok()?.uid();
         stream.set_nonblocking(true).ok()?;
-        let is_allowed = user == 0 || user == geteuid().as_raw() || Some(user) == self.user;
+        let is_allowed = user == 0 || user == geteuid().as_raw();
         is_allowed.then(|| ControlClient {
             stream,
             received: Vec::new(),
@@ -319,23 +305,27 @@ impl ControlClient {
 pub struct WaitingClient(UnixStream);
 
 impl WaitingClient {
-    /// Writes the answer. Nearly every answer fits into the buffer of the socket. A client that reads a long
-    /// one slowly gets no more time.
-    fn write(mut self, mut bytes: &[u8]) -> io::Result<()> {
-        let until = after(Instant::now(), EXCHANGE_TIME);
-        while !bytes.is_empty() {
-            match self.0.write(bytes) {
-                Ok(length) => bytes = &bytes[length..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_room(&self.0, until)?,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    fn write(self, bytes: &[u8]) -> io::Result<()> {
+        write_soon(&File::from(OwnedFd::from(self.0)), bytes)
     }
 }
 
-fn wait_for_room(stream: &UnixStream, until: Instant) -> io::Result<()> {
-    match poll_until(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)], Some(until))? {
+/// Writes to a socket that does not wait. Nearly every message fits into its buffer. A reader that takes a
+/// long one slowly gets no more time.
+fn write_soon(mut socket: &File, mut bytes: &[u8]) -> io::Result<()> {
+    let until = after(Instant::now(), EXCHANGE_TIME);
+    while !bytes.is_empty() {
+        match socket.write(bytes) {
+            Ok(length) => bytes = &bytes[length..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_room(socket, until)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn wait_for_room(socket: &File, until: Instant) -> io::Result<()> {
+    match poll_until(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)], Some(until))? {
         0 => Err(ErrorKind::TimedOut.into()),
         _ => Ok(()),
     }

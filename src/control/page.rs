@@ -1,13 +1,10 @@
 //! Requests of the processes that show pages to browsers, and the answers. Such a process has no privileges,
-//! and a socket of its own, at which these requests are the only ones.
+//! and a channel of its own, on which these requests are the only ones.
 
 use super::{TimedState, broken_off};
 use crate::base::error::Result;
 use crate::config::model::Name;
 use crate::site::Portal;
-
-/// Path of the socket for the pages of portals.
-pub const PAGE_SOCKET: &str = "/run/portals-page.sock";
 
 /// Field of a portal that takes some destinations or ports only.
 const PART: &str = "part";
@@ -15,6 +12,8 @@ const PART: &str = "part";
 /// Request for a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageRequest {
+    /// Take note that browsers find the pages from now on.
+    Opened,
     /// Report the state of a portal.
     Portal(Name),
     /// Move a portal to another exit of its list.
@@ -48,25 +47,29 @@ pub struct PageStatus {
 }
 
 impl PageRequest {
-    /// Returns the first field of the request, and the others.
-    pub(super) fn fields(&self) -> (&'static str, [Option<&str>; 2]) {
-        match self {
-            Self::Portal(portal) => ("portal", [Some(portal), None]),
-            Self::Choose { portal, exit } => ("choose", [Some(portal), exit.as_deref()]),
-            Self::Local(part) => ("local", [Some(part), None]),
-        }
+    /// Encodes the request in the bytes of a message.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let fields = match self {
+            Self::Opened => vec!["opened"],
+            Self::Portal(portal) => vec!["portal", portal],
+            Self::Choose { portal, exit: None } => vec!["choose", portal],
+            Self::Choose { portal, exit: Some(exit) } => vec!["choose", portal, exit],
+            Self::Local(part) => vec!["local", part],
+        };
+        fields.join("\0").into_bytes()
     }
 
-    /// Decodes the bytes from a socket for pages; `None` if they are not a request for a page.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(bytes).ok()?;
-        let mut fields = text.split('\0');
-        let (word, first) = (fields.next()?, fields.next()?.to_owned());
-        let second = fields.next().map(str::to_owned);
-        Some(match (word, second, fields.next()) {
-            ("portal", None, None) => Self::Portal(first),
-            ("choose", exit, None) => Self::Choose { portal: first, exit },
-            ("local", None, None) => Self::Local(first),
+    /// Decodes the bytes of a message; `None` if they are not a request for a page.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let fields: Vec<&str> = str::from_utf8(bytes).ok()?.split('\0').collect();
+        Some(match *fields.as_slice() {
+            ["opened"] => Self::Opened,
+            ["portal", portal] => Self::Portal(portal.to_owned()),
+            ["choose", portal] => Self::Choose { portal: portal.to_owned(), exit: None },
+            ["choose", portal, exit] => {
+                Self::Choose { portal: portal.to_owned(), exit: Some(exit.to_owned()) }
+            }
+            ["local", part] => Self::Local(part.to_owned()),
             _ => return None,
         })
     }
@@ -132,13 +135,13 @@ mod tests {
     #[test]
     fn a_decoded_request_is_the_encoded_one() {
         for request in [
+            PageRequest::Opened,
             PageRequest::Portal("guest".to_owned()),
             PageRequest::Choose { portal: "guest".to_owned(), exit: None },
             PageRequest::Choose { portal: "guest".to_owned(), exit: Some("oslo via paris".to_owned()) },
             PageRequest::Local("phone/mike".to_owned()),
         ] {
-            let request = ControlRequest::Page(request);
-            assert_eq!(ControlRequest::decode_page(&request.encode()), Some(request));
+            assert_eq!(PageRequest::decode(&request.encode()), Some(request));
         }
     }
 
@@ -146,6 +149,7 @@ mod tests {
     fn a_page_asks_for_nothing_else() {
         for words in [
             &b""[..],
+            b"opened\0guest",
             b"portal",
             b"portal\0guest\0paris",
             b"choose\0a\0b\0c",
@@ -158,9 +162,9 @@ mod tests {
             b"rotate\0leave-behind",
             b"portal\0\xff",
         ] {
-            assert_eq!(ControlRequest::decode_page(words), None, "{words:?}");
+            assert_eq!(PageRequest::decode(words), None, "{words:?}");
         }
-        let asked = ControlRequest::Page(PageRequest::Portal("guest".to_owned())).encode();
+        let asked = PageRequest::Portal("guest".to_owned()).encode();
         assert_eq!(ControlRequest::decode(&asked), None, "the socket of root has other requests");
     }
 

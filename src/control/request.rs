@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::page::PageRequest;
 use super::{Answer, broken_off};
 use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::config::model::{Name, confirmation_time};
@@ -60,8 +59,6 @@ pub enum ControlRequest {
     Allow(Name),
     /// Let the site join that has made this text.
     Accept(String),
-    /// Show a page. Only the sockets for pages have these requests, and no other ones.
-    Page(PageRequest),
 }
 
 /// Outcome of a request that changes the host.
@@ -97,11 +94,6 @@ impl ControlRequest {
             }
             Self::Invite(terms) => add(terms.to_text().as_bytes()),
             Self::Revoke(text) | Self::Allow(text) | Self::Accept(text) => add(text.as_bytes()),
-            Self::Page(page) => {
-                for field in page.fields().1.into_iter().flatten() {
-                    add(field.as_bytes());
-                }
-            }
             _ => {}
         }
         bytes
@@ -124,7 +116,6 @@ impl ControlRequest {
             Self::Revoke(_) => "revoke",
             Self::Allow(_) => "allow",
             Self::Accept(_) => "accept",
-            Self::Page(page) => page.fields().0,
         }
     }
 
@@ -168,11 +159,6 @@ impl ControlRequest {
             _ => return None,
         };
         Some(done)
-    }
-
-    /// Decodes the bytes from a socket for pages. Every request but those for a page is refused there.
-    pub(crate) fn decode_page(bytes: &[u8]) -> Option<Self> {
-        PageRequest::decode(bytes).map(Self::Page)
     }
 }
 

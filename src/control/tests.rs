@@ -1,7 +1,6 @@
 use std::thread;
 
 use super::*;
-use crate::system::privileges::PAGE_USER;
 
 /// Socket that is removed with the test.
 struct TestSocket(PathBuf);
@@ -165,30 +164,6 @@ fn other_users_cannot_connect() {
     let place = TestSocket::new("users");
     let _reception = ControlListener::at(&place.0).unwrap();
     assert_eq!(fs::metadata(&place.0).unwrap().permissions().mode() & 0o777, 0o600);
-}
-
-#[test]
-fn at_the_socket_for_pages_every_other_request_is_refused() {
-    let place = TestSocket::new("pages");
-    let mut control = ControlListener::for_pages(&place.0, PAGE_USER).unwrap();
-    assert_eq!(fs::metadata(&place.0).unwrap().permissions().mode() & 0o777, 0o666);
-    for asked in [ControlRequest::Status, ControlRequest::Reload, apply("/etc/a file")] {
-        thread::scope(|scope| {
-            let client = scope.spawn(|| ask_at(&place.0, &asked, ANSWER_TIMEOUT));
-            while !client.is_finished() {
-                assert!(control.hear().is_none());
-                thread::sleep(Duration::from_millis(1));
-            }
-            assert!(client.join().unwrap().unwrap_err().to_string().contains("does not know"));
-        });
-    }
-    let asked = ControlRequest::Page(PageRequest::Portal("guest".to_owned()));
-    thread::scope(|scope| {
-        scope.spawn(|| ask_at(&place.0, &asked, ANSWER_TIMEOUT));
-        let (heard, waiting) = heard(&mut control);
-        assert_eq!(heard, asked);
-        control.tell(waiting, &Ok(Vec::new()));
-    });
 }
 
 #[test]

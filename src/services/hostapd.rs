@@ -19,6 +19,7 @@ pub(super) const PROGRAM: Program = Program {
     package: "hostapd",
     purpose: "Wi-Fi",
     capabilities: Some(&[NET_ADMIN, NET_RAW]),
+    asks: false,
     stays: &[],
 };
 

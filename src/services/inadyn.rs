@@ -8,8 +8,14 @@ use super::{Program, Service, folder};
 const NAME: &str = "inadyn";
 
 /// Program for dynamic DNS. It needs no capability.
-pub(super) const PROGRAM: Program =
-    Program { name: NAME, package: NAME, purpose: "dynamic DNS", capabilities: Some(&[]), stays: &[] };
+pub(super) const PROGRAM: Program = Program {
+    name: NAME,
+    package: NAME,
+    purpose: "dynamic DNS",
+    capabilities: Some(&[]),
+    asks: false,
+    stays: &[],
+};
 
 /// Returns the service for this configuration.
 pub(super) fn service(file: &Path, run_folder: &Path) -> Service {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Service;
 use super::process::{Process, ProgramHelp};
 use crate::base::moment::{after, doubled};
+use crate::control::AnsweringEnd;
 use crate::system::logging as log;
 
 /// Wait after the first failure. It doubles with each failure up to the longest.
@@ -108,9 +109,16 @@ impl ServiceKeeper {
         &self.folder
     }
 
-    /// Returns a descriptor that has input when the process has written something.
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.process.as_ref().and_then(Process::descriptor)
+    /// Adds the descriptors that have input when the process has written something.
+    pub(super) fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        if let Some(process) = &self.process {
+            process.descriptors(all);
+        }
+    }
+
+    /// Returns the channel on which the process asks for pages, if it has one.
+    pub(super) fn channel(&mut self) -> Option<&mut AnsweringEnd> {
+        self.process.as_mut().and_then(Process::channel)
     }
 
     /// Returns the time of the next [`turn`](Self::turn) even if nothing happens before.

@@ -39,6 +39,8 @@ pub struct Program {
     /// Numbers of the capabilities that it keeps; `None` if it drops the capabilities that it does not need
     /// by itself.
     pub capabilities: Option<&'static [u8]>,
+    /// Set if its standard input is a channel, on which it asks for pages.
+    pub asks: bool,
     /// Arguments that keep it from becoming another user, for hosts that have no other user.
     pub stays: &'static [&'static str],
 }

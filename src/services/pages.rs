@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::{Program, Service, ServiceFile, folder};
-use crate::control::PAGE_SOCKET;
 use crate::site::Site;
 use crate::system::child::{SETGID, SETUID, THIS_PROGRAM};
 use crate::web::{Door, FILE, Settings};
@@ -16,6 +15,7 @@ pub(super) const PROGRAM: Program = Program {
     package: "portals",
     purpose: "the pages of portals",
     capabilities: Some(&[SETGID, SETUID]),
+    asks: true,
     stays: &[],
 };
 
@@ -29,7 +29,7 @@ pub(super) fn of(site: &Site, run_folder: &Path) -> Option<Service> {
     if doors.is_empty() {
         return None;
     }
-    let settings = Settings { socket: PAGE_SOCKET.to_owned(), doors };
+    let settings = Settings { doors };
     Some(Service {
         name: NAME.to_owned(),
         program: &PROGRAM,

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::Service;
 use crate::base::error::{Context as _, Error, Result};
+use crate::control::AnsweringEnd;
 use crate::system::child::{Child, path_of};
 use crate::system::command::Command;
 use crate::system::disk::{self, FileOrigin};
@@ -53,7 +54,7 @@ pub(super) struct Process {
 
 #[derive(Debug)]
 enum ProcessKind {
-    Child(Child, ProgramOutput),
+    Child(Child, ProgramOutput, Option<AnsweringEnd>),
     /// Process ID and start time: together, they identify the process.
     Leftover(Pid, u64),
 }
@@ -122,7 +123,7 @@ impl Process {
     /// Never waits.
     pub(super) fn end_of(&mut self) -> Option<String> {
         let end = match &mut self.kind {
-            ProcessKind::Child(child, output) => {
+            ProcessKind::Child(child, output, _) => {
                 let status = child.try_wait();
                 output.read();
                 match status {
@@ -162,10 +163,18 @@ impl Process {
         }
     }
 
-    /// Returns a descriptor that has input when the process has written something.
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match &self.kind {
-            ProcessKind::Child(_, output) => output.pipe.as_ref().map(|pipe| pipe.as_fd()),
+    /// Adds the descriptors that have input when the process has written something.
+    pub(super) fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        if let ProcessKind::Child(_, output, channel) = &self.kind {
+            all.extend(output.pipe.as_ref().map(|pipe| pipe.as_fd()));
+            all.extend(channel.as_ref().and_then(AnsweringEnd::descriptor));
+        }
+    }
+
+    /// Returns the channel on which the process asks for pages, if it has one.
+    pub(super) fn channel(&mut self) -> Option<&mut AnsweringEnd> {
+        match &mut self.kind {
+            ProcessKind::Child(.., channel) => channel.as_mut(),
             ProcessKind::Leftover(..) => None,
         }
     }
@@ -173,7 +182,7 @@ impl Process {
     fn send(&self, signal: Signal) {
         let pid = match &self.kind {
             // Not yet waited for, so no other process has the ID.
-            ProcessKind::Child(child, _) => child.pid(),
+            ProcessKind::Child(child, ..) => child.pid(),
             ProcessKind::Leftover(pid, _) => *pid,
         };
         match kill(pid, signal) {
@@ -196,6 +205,8 @@ fn launch(
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let pid_file = folder.join(PID_FILE);
     let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file)?;
+    // A channel for each process: none gets answers to the requests of another one.
+    let (channel, socket) = if service.program.asks { Some(AnsweringEnd::pair()?) } else { None }.unzip();
     let mut command = Command::new(program);
     if disk::is_only_user() {
         command.args(service.program.stays);
@@ -212,8 +223,11 @@ fn launch(
     if let Some(kept) = service.program.capabilities {
         command.limited(kept);
     }
+    if let Some(socket) = &socket {
+        command.stdin(socket.as_fd());
+    }
     let output = ProgramOutput { pipe: Some(reader), line: Vec::new(), last: String::new() };
-    Ok(ProcessKind::Child(command.launch()?, output))
+    Ok(ProcessKind::Child(command.launch()?, output, channel))
 }
 
 /// Returns the arguments of [`Service::if_known`] that the program knows. `help` saves the question for the

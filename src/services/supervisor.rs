@@ -14,6 +14,7 @@ use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::moment::{after, earlier};
 use crate::base::sorted::SortedMap;
+use crate::control::AnsweringEnd;
 use crate::system::disk;
 use crate::system::logging as log;
 
@@ -75,8 +76,13 @@ impl Supervisor {
     /// Adds the descriptors that have input when a service has written something.
     pub fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
         for keeper in self.keepers.values() {
-            all.extend(keeper.descriptor());
+            keeper.descriptors(all);
         }
+    }
+
+    /// Returns the channel on which the process of the pages asks, if it runs.
+    pub fn channel(&mut self) -> Option<&mut AnsweringEnd> {
+        self.keepers.values_mut().find_map(ServiceKeeper::channel)
     }
 
     /// Returns the time of the next turn even if nothing happens before.

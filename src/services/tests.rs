@@ -10,17 +10,19 @@ use nix::unistd::close;
 
 use super::keeper::ServiceCondition;
 use super::*;
+use crate::control::{AnsweringEnd, PageRequest};
 
 /// Longest wait for a process to begin or to end: more than any machine needs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 const SHELL: Program =
-    Program { name: "sh", package: "dash", purpose: "tests", capabilities: None, stays: &[] };
+    Program { name: "sh", package: "dash", purpose: "tests", capabilities: None, asks: false, stays: &[] };
 const NOWHERE: Program = Program {
     name: "no-such-program",
     package: "no-such-package",
     purpose: "tests",
     capabilities: None,
+    asks: false,
     stays: &[],
 };
 
@@ -211,6 +213,20 @@ fn an_argument_that_the_program_does_not_list_is_left_out() {
     place.follow(vec![service]);
     place.until(|place| place.written("one", "log").is_some());
     assert_eq!(place.written("one", "log").unwrap(), format!("{} --known\n", one.display()));
+}
+
+#[test]
+fn a_program_that_asks_is_heard_on_its_standard_input() {
+    let mut place = TestSupervisor::new("asks");
+    let program: &'static Program = Box::leak(Box::new(Program { asks: true, ..SHELL }));
+    let script = r"printf '\000\000\000\006opened' >&0; exec sleep 1000";
+    place.follow(vec![Service { program, ..place.shell("one", script) }, place.shell("two", ENDLESS)]);
+    let give_up = Instant::now() + TEST_TIMEOUT;
+    while place.supervisor.channel().and_then(AnsweringEnd::hear) != Some(PageRequest::Opened) {
+        assert!(Instant::now() < give_up, "{:?}", place.supervisor);
+        place.supervisor.turn(Instant::now());
+        sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]

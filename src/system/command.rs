@@ -43,6 +43,7 @@ pub struct Command<'a> {
     /// Environment variables, in addition to those of this process.
     variables: Texts,
     has_our_variables: bool,
+    stdin: Option<BorrowedFd<'a>>,
     stdout: Option<BorrowedFd<'a>>,
     stderr: Option<BorrowedFd<'a>>,
     folder: Option<&'static CStr>,
@@ -72,6 +73,7 @@ impl<'a> Command<'a> {
             name: None,
             variables: Texts::default(),
             has_our_variables: true,
+            stdin: None,
             stdout: None,
             stderr: None,
             folder: None,
@@ -112,6 +114,12 @@ impl<'a> Command<'a> {
     /// Makes the program start without the environment variables of this process.
     pub fn env_clear(&mut self) -> &mut Self {
         self.has_our_variables = false;
+        self
+    }
+
+    /// Sets the standard input.
+    pub fn stdin(&mut self, input: BorrowedFd<'a>) -> &mut Self {
+        self.stdin = Some(input);
         self
     }
 
@@ -172,13 +180,13 @@ impl<'a> Command<'a> {
 
     /// Starts the program.
     pub fn spawn(&self) -> io::Result<Child> {
-        self.start([None, self.stdout, self.stderr])
+        self.start([self.stdin, self.stdout, self.stderr])
     }
 
     /// Starts the program, and does not wait until it runs. If it cannot run, the new process writes the
     /// reason to its standard error, and ends.
     pub fn launch(&self) -> io::Result<Child> {
-        self.fork([None, self.stdout, self.stderr], None)
+        self.fork([self.stdin, self.stdout, self.stderr], None)
     }
 
     /// Runs the program with the standard output and standard error of this process, until it ends.

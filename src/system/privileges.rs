@@ -17,10 +17,11 @@ use crate::base::error::{Context as _, Error, Result};
 pub const PAGE_USER: u32 = 65_522;
 
 /// Number of the user and of the group of a process that shows the page of this router. It is another one:
-/// the process above, to which strangers talk, must not ask for private keys of phones in its place.
+/// the process above, to which strangers talk, must not get at this one, which asks for private keys of
+/// phones.
 pub const ROUTER_PAGE_USER: u32 = 65_521;
 
-/// Open files of a process that shows pages: its listeners, connections, and the socket of a question.
+/// Open files of a process that shows pages: its listeners, its connections, and its channel to the agent.
 const OPEN_FILES: u64 = 256;
 
 /// Niceness of such a process: strangers give it work, and the router has its own.

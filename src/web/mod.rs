@@ -2,8 +2,8 @@
 //! portals on, which the agent shows by a process of this program; `portals web` shows the page of this
 //! router.
 //!
-//! All that a browser sends is read and judged here; all that a page tells or changes is asked for at a
-//! socket, where the agent knows nothing but the requests of pages.
+//! All that a browser sends is read and judged here; all that a page tells or changes is asked for on a
+//! channel, on which the agent knows nothing but the requests of pages.
 
 mod answer;
 mod connection;
@@ -30,10 +30,10 @@ use nix::sys::socket::sockopt::{IpFreebind, ReuseAddr};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, setsockopt, socket,
 };
-use nix::unistd::getppid;
 
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::moment::{earlier, is_due};
+use crate::control::{AskingEnd, PageRequest};
 use crate::site::PAGE_PORT;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::key_files;
@@ -53,21 +53,22 @@ pub fn new_key() -> String {
     trust::digits(&key_files::random())
 }
 
-/// Shows the pages of the settings in a folder, until the process is ended, or its parent has ended.
+/// Shows the pages of the settings in a folder, until the process is ended. Its standard input is the channel
+/// to its parent: without the parent, nothing answers, and the process ends.
 pub fn serve(folder: &Path) -> Result<()> {
-    let parent = getppid();
     let file = folder.join(FILE);
     let text = disk::text_if_there(&file, FileOrigin::Ours)?.unwrap_or_default();
     let settings = Settings::from_text(&text)
         .ok_or_else(|| Error::failed(format_args!("{} has no settings of pages", file.display())))?;
     let is_of_portals = matches!(settings.doors[..], [Door::Portal { .. }, ..]);
-    let mut server = Server::open(settings)?;
+    let agent = AskingEnd::inherited().context(|| "cannot use the standard input".to_owned())?;
+    let mut server = Server::open(settings, agent)?;
     privileges::give_up(if is_of_portals { PAGE_USER } else { ROUTER_PAGE_USER })?;
-    // Without the parent, nothing answers. The change of the user would have cleared this (prctl(2)).
+    // A process that a stranger has taken over would ignore the end of the channel. The change of the user
+    // would have cleared this (prctl(2)).
     set_pdeathsig(Signal::SIGKILL).context(|| "cannot follow the parent of this process".to_owned())?;
-    while getppid() == parent {
-        server.turn()?;
-    }
+    server.announce()?;
+    while server.turn()? {}
     Ok(())
 }
 
@@ -82,19 +83,25 @@ struct Server {
 }
 
 impl Server {
-    fn open(settings: Settings) -> Result<Self> {
+    fn open(settings: Settings, agent: AskingEnd) -> Result<Self> {
         let mut doors = Vec::new();
         for door in settings.doors {
             let listener = listener(&door)?;
             doors.push((door, listener));
         }
         let now = Instant::now();
-        let desk = Desk::new(settings.socket.into(), now);
+        let desk = Desk::new(agent, now);
         Ok(Self { doors, connections: Vec::new(), rates: Rates::new(now), desk })
     }
 
-    /// Waits for browsers, and serves those that have come.
-    fn turn(&mut self) -> Result<()> {
+    /// Tells that browsers find the pages from now on.
+    fn announce(&mut self) -> Result<()> {
+        self.desk.agent.tell(&PageRequest::Opened).context(|| "cannot ask the agent".to_owned())
+    }
+
+    /// Waits for browsers, and serves those that have come. Reports whether there is still somebody to ask
+    /// for answers.
+    fn turn(&mut self) -> Result<bool> {
         let (mut polled, mut deadline) = (Vec::new(), None);
         for (_, listener) in &self.doors {
             polled.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
@@ -103,11 +110,13 @@ impl Server {
             polled.push(PollFd::new(connection.as_fd(), connection.events()));
             deadline = earlier(deadline, Some(connection.until));
         }
+        polled.push(PollFd::new(self.desk.agent.as_fd(), PollFlags::POLLIN));
         match poll_until(&mut polled, deadline) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context(|| "cannot wait for browsers".to_owned()),
         }
-        let ready: Vec<bool> = polled.iter().map(|one| one.any().unwrap_or(false)).collect();
+        let mut ready: Vec<bool> = polled.iter().map(|one| one.any().unwrap_or(false)).collect();
+        let agent_speaks = ready.pop() == Some(true);
         let (callers, speakers) = ready.split_at(self.doors.len());
         let now = Instant::now();
         let connections = std::mem::take(&mut self.connections);
@@ -121,7 +130,7 @@ impl Server {
         for (door, _) in callers.iter().enumerate().filter(|(_, has_caller)| **has_caller) {
             self.accept(door);
         }
-        Ok(())
+        Ok(!agent_speaks || self.desk.agent.is_open())
     }
 
     /// Gives a connection its turn, and answers its request once it is complete.

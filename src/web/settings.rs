@@ -13,8 +13,6 @@ pub const FILE: &str = "pages";
 /// Settings of a process that shows pages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Path of the socket at which it asks.
-    pub socket: String,
     /// Pages; never empty.
     pub doors: Vec<Door>,
 }
@@ -41,7 +39,7 @@ pub enum Door {
 impl Settings {
     /// Returns the text of the file.
     pub fn to_text(&self) -> String {
-        let mut text = format!("socket {}\n", self.socket);
+        let mut text = String::new();
         for door in &self.doors {
             let _ = match door {
                 Door::Portal { name, lan } => writeln!(text, "portal {name} {lan}"),
@@ -53,10 +51,8 @@ impl Settings {
 
     /// Parses the text of the file; `None` if it is no such text.
     pub fn from_text(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        let socket = lines.next()?.strip_prefix("socket ")?.to_owned();
         let mut doors = Vec::new();
-        for line in lines {
+        for line in text.lines() {
             let mut words = line.split(' ');
             let (kind, first, second) = (words.next()?, words.next()?.to_owned(), words.next()?);
             doors.push(match kind {
@@ -65,7 +61,7 @@ impl Settings {
                 _ => return None,
             });
         }
-        (!doors.is_empty()).then_some(Self { socket, doors })
+        (!doors.is_empty()).then_some(Self { doors })
     }
 }
 
@@ -98,13 +94,13 @@ mod tests {
         let lan = "10.77.1.65/26".parse().unwrap();
         let portal = Door::Portal { name: "guest".to_owned(), lan };
         let local = Door::Local { key: "0123456789abcdef".to_owned(), port: 10_077 };
-        Settings { socket: "/run/portals-page.sock".to_owned(), doors: vec![portal, local] }
+        Settings { doors: vec![portal, local] }
     }
 
     #[test]
     fn read_settings_are_the_written_ones() {
         assert_eq!(Settings::from_text(&settings().to_text()), Some(settings()));
-        for wrong in ["", "socket /a\n", "socket /a\nportal guest\n", "socket /a\nlocal key soon\n", "x\n"] {
+        for wrong in ["", "portal guest\n", "portal guest nowhere\n", "local key soon\n", "x\n"] {
             assert_eq!(Settings::from_text(wrong), None, "{wrong:?}");
         }
     }

@@ -1,8 +1,7 @@
-//! Tests of the whole process with real sockets, up to the socket of the agent.
+//! Tests of the whole process with real sockets, up to the channel to the agent.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,7 +9,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::error::Errors;
-use crate::control::{Answer, ControlListener, ControlRequest, PageRequest, PageStatus};
+use crate::control::{Answer, AnsweringEnd, PageStatus};
+use crate::system::wait::wait_for_input;
 
 /// Browser, the page of a portal, and an agent that answers for it.
 struct Stage {
@@ -31,38 +31,25 @@ impl Drop for End<'_> {
 
 impl Stage {
     /// Plays a scene while the page is shown.
-    fn play(name: &str, scene: impl FnOnce(&Self)) {
-        let socket: PathBuf =
-            std::env::temp_dir().join(format!("portals-web-{name}-{}.sock", std::process::id()));
-        let mut agent = ControlListener::for_pages(&socket, PAGE_USER).unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let stage = Self { at: listener.local_addr().unwrap(), asked: Mutex::default() };
-        let door = Door::Portal { name: "guest".to_owned(), lan: "127.0.0.1/8".parse().unwrap() };
-        let now = Instant::now();
-        let mut server = Server {
-            doors: vec![(door, listener)],
-            connections: Vec::new(),
-            rates: Rates::new(now),
-            desk: Desk::new(socket, now),
-        };
+    fn play(scene: impl FnOnce(&Self)) {
+        let (mut agent, server) = server();
+        let stage = Self { at: server.doors[0].1.local_addr().unwrap(), asked: Mutex::default() };
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
+                let mut server = server;
                 while !is_over.load(Ordering::SeqCst) {
-                    server.turn().unwrap();
+                    assert!(server.turn().unwrap(), "the agent is still there");
                 }
             });
             scope.spawn(|| {
-                while !is_over.load(Ordering::SeqCst) {
-                    match agent.hear() {
-                        Some((ControlRequest::Page(request), client)) => {
-                            let answer = answer_to(&request);
-                            stage.asked.lock().unwrap().push(request);
-                            agent.tell(client, &answer);
-                        }
-                        Some((other, _)) => panic!("{other:?}"),
-                        None => thread::sleep(Duration::from_millis(1)),
+                // Up to the end of the server.
+                while let Some(descriptor) = agent.descriptor() {
+                    wait_for_input(&[descriptor], None).unwrap();
+                    if let Some(request) = agent.hear() {
+                        let answer = answer_to(&request);
+                        stage.asked.lock().unwrap().push(request);
+                        agent.tell(&answer);
                     }
                 }
             });
@@ -113,10 +100,36 @@ impl Stage {
     }
 }
 
+/// Returns the page of a portal, and the end of its channel at which an agent answers.
+fn server() -> (AnsweringEnd, Server) {
+    let (agent, socket) = AnsweringEnd::pair().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let door = Door::Portal { name: "guest".to_owned(), lan: "127.0.0.1/8".parse().unwrap() };
+    let now = Instant::now();
+    let server = Server {
+        doors: vec![(door, listener)],
+        connections: Vec::new(),
+        rates: Rates::new(now),
+        desk: Desk::new(AskingEnd::of(socket), now),
+    };
+    (agent, server)
+}
+
+/// The parent may end before the first turn.
+#[test]
+fn without_anybody_to_ask_the_process_ends() {
+    let (mut agent, mut server) = server();
+    server.announce().unwrap();
+    assert_eq!(agent.hear(), Some(PageRequest::Opened));
+    drop(agent);
+    assert!(!server.turn().unwrap());
+}
+
 /// The time for a request passes while another browser has its answer made.
 #[test]
 fn a_slow_answer_costs_no_other_browser_its_own() {
-    Stage::play("busy", |stage| {
+    Stage::play(|stage| {
         let held = stage.asked.lock().unwrap();
         let browsers = [stage.connect(), stage.connect()];
         for mut browser in &browsers {
@@ -157,7 +170,7 @@ fn status(answer: &str) -> &str {
 
 #[test]
 fn a_browser_sees_the_page_and_chooses_another_exit() {
-    Stage::play("page", |stage| {
+    Stage::play(|stage| {
         let page = stage.get("/");
         assert_eq!(status(&page), "200");
         assert!(page.contains("comes out at <span class=\"open\">paris</span>"), "{page}");
@@ -177,7 +190,7 @@ fn a_browser_sees_the_page_and_chooses_another_exit() {
 
 #[test]
 fn other_sites_change_nothing() {
-    Stage::play("foreign", |stage| {
+    Stage::play(|stage| {
         let token = stage.token();
         let body = format!("token={token}&exit=paris");
         for more in ["Origin: http://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"]
@@ -195,7 +208,7 @@ fn other_sites_change_nothing() {
 
 #[test]
 fn a_silent_browser_holds_up_no_other_one_and_is_let_go() {
-    Stage::play("slow", |stage| {
+    Stage::play(|stage| {
         let mut slow = stage.connect();
         slow.write_all(b"GET / HTTP/1.1\r\nHo").unwrap();
         assert_eq!(status(&stage.get("/")), "200");
@@ -205,7 +218,7 @@ fn a_silent_browser_holds_up_no_other_one_and_is_let_go() {
 
 #[test]
 fn one_browser_has_a_limited_number_of_connections() {
-    Stage::play("crowd", |stage| {
+    Stage::play(|stage| {
         let crowd: Vec<TcpStream> = (0..MOST_OF_ONE).map(|_| stage.connect()).collect();
         let mut one_more = stage.connect();
         assert_eq!(one_more.read(&mut [0; 16]).unwrap_or(0), 0, "it is closed at once");
@@ -215,7 +228,7 @@ fn one_browser_has_a_limited_number_of_connections() {
 
 #[test]
 fn a_browser_that_asks_without_end_is_refused() {
-    Stage::play("flood", |stage| {
+    Stage::play(|stage| {
         let answers: Vec<String> = (0..200).map(|_| stage.get("/style.css")).collect();
         assert!(answers.iter().any(|answer| status(answer) == "429"));
         assert_eq!(status(&answers[0]), "200");

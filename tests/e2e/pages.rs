@@ -1,17 +1,20 @@
-//! Pages of portals: who reaches them, what they change, and the process that shows them.
+//! Pages of portals and of a router: who reaches them, what they change, and the process that shows them.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 
 use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::base::net::Cidr;
-use wg_portals::demo::{HOME_ROUTER, NYC, Namespace, OSLO, PARIS, SERVER, World, connect};
+use wg_portals::demo::{HOME_ROUTER, NETWORK_FILE, NYC, Namespace, OSLO, PARIS, SERVER, World, connect};
 use wg_portals::site::PAGE_PORT;
 use wg_portals::system::disk::is_only_user;
 
-use crate::Scenario;
-use crate::words::{eventually, portal_of, reloaded, same, seconds, seen_as, shell, start, succeeds};
+use crate::words::{
+    eventually, portal, portal_of, reloaded, same, seconds, seen_as, shell, spawn_at, start, succeeds,
+};
+use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -23,6 +26,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "the process of a page has no privilege, and comes back",
         plots: &[NYC, PARIS],
         run: process,
+    },
+    Scenario {
+        name: "the page of the router is there once its address is printed, and ends with the command",
+        plots: &[NYC, PARIS],
+        run: router,
     },
 ];
 
@@ -122,6 +130,32 @@ fn process(world: &mut World) -> Result<()> {
     eventually_page(world, 80).map(drop)
 }
 
+fn router(world: &mut World) -> Result<()> {
+    let network = world.network(|plot| match plot {
+        NYC => portal(NYC, r#""paris""#),
+        _ => "exits = [\"nyc\"]\n".to_owned(),
+    });
+    start(world, &network)?;
+    let router = world.site(NYC).router.clone();
+    let doing = || "cannot show the page of the router".to_owned();
+    let mut command = Command::new(program());
+    command.args(["web", "--config", NETWORK_FILE]).stdout(Stdio::piped());
+    let mut web = spawn_at(&router, &mut command).context(doing)?;
+    let mut address = String::new();
+    BufReader::new(web.stdout.take().expect("a pipe")).read_line(&mut address).context(doing)?;
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, PAGE_PORT));
+    let path = address.trim().strip_prefix(&format!("http://{own}"));
+    let path = path.ok_or_else(|| Error::failed(format_args!("no address: {address}")))?;
+    let page = ask_from(&router, own, &format!("GET {path} HTTP/1.1\r\nHost: {own}\r\n\r\n"))?;
+    same("the page of the router", page.starts_with("HTTP/1.1 200"), true)?;
+    let again = format!("'{}' web --config {NETWORK_FILE} 2>&1 || true", program().display());
+    let words = shell(&router, &again)?;
+    same("the port is taken", words.contains("cannot listen at 127.0.0.1, TCP port 10077"), true)?;
+    same("an address where nothing is", words.contains("http://"), false)?;
+    web.kill().and_then(|()| web.wait()).context(doing)?;
+    eventually("the page is gone", || closed_at(&router, Ipv4Addr::LOCALHOST, PAGE_PORT))
+}
+
 /// Returns the number of the process, from the file of the supervisor.
 fn pid_of_page(world: &mut World) -> Result<String> {
     let pid = shell(&world.site(NYC).router, "cat /run/portals/services/pages/pid")?;
@@ -152,8 +186,11 @@ fn post(body: &str) -> String {
 
 /// Sends a request from the guest in New York, and returns the answer.
 fn ask(world: &mut World, address: Ipv4Addr, port: u16, request: &str) -> Result<String> {
-    let at = SocketAddr::from((address, port));
-    world.site(NYC).guest.run(|| {
+    ask_from(&world.site(NYC).guest, SocketAddr::from((address, port)), request)
+}
+
+fn ask_from(host: &Namespace, at: SocketAddr, request: &str) -> Result<String> {
+    host.run(|| {
         let doing = || format!("cannot ask {at}");
         let mut stream = TcpStream::connect_timeout(&at, seconds(3.0)).context(doing)?;
         stream.set_read_timeout(Some(seconds(30.0))).context(doing)?;

@@ -17,13 +17,12 @@ use super::{ExitStatus, has_agent, no_agent};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::WebCommand;
 use crate::cli::output::say;
-use crate::control::{Answer, ControlListener, ControlRequest, PageRequest, ask};
+use crate::control::{Answer, AnsweringEnd, ControlRequest, PageRequest, ask};
 use crate::engine::journal::Journal;
 use crate::site::PAGE_PORT;
 use crate::system::child::{Child, SETGID, SETUID, THIS_PROGRAM};
 use crate::system::command::Command;
 use crate::system::disk::{self, cannot_write};
-use crate::system::privileges::ROUTER_PAGE_USER;
 use crate::system::wait::wait_for_input;
 use crate::web::{self, Door, FILE, Settings};
 use parts::Parts;
@@ -44,13 +43,10 @@ pub(super) fn run(file: &Path, options: &WebCommand) -> Result<ExitStatus, Error
     // Before the other process begins, so that its end is not missed.
     let signals = signals()?;
     let mut place = Place::make(options.port.unwrap_or(PAGE_PORT))?;
-    let url = format!("http://127.0.0.1:{}/{}/", place.port, place.key);
-    say!("{url}\n\nThe key in this address is new each time, and opens everything. Ctrl-C ends the page.");
-    let parts = Parts { file, key: &place.key };
     loop {
         let mut descriptors = vec![signals.as_fd()];
-        place.listener.descriptors(&mut descriptors);
-        wait_for_input(&descriptors, place.listener.deadline())?;
+        descriptors.extend(place.channel.descriptor());
+        wait_for_input(&descriptors, None)?;
         if let Some(signal) = signals.read_signal().context(|| "cannot read a signal".to_owned())? {
             if i32::try_from(signal.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
                 return Ok(ExitStatus::Done);
@@ -63,25 +59,10 @@ pub(super) fn run(file: &Path, options: &WebCommand) -> Result<ExitStatus, Error
                 .into());
             }
         }
-        while let Some((request, client)) = place.listener.hear() {
-            let answer = answer(&parts, request);
-            place.listener.tell(client, &answer);
+        while let Some(request) = place.channel.hear() {
+            let answer = place.answer(file, request);
+            place.channel.tell(&answer);
         }
-    }
-}
-
-/// Carries out a request of the process that shows the page.
-fn answer(parts: &Parts, request: ControlRequest) -> Answer {
-    match request {
-        ControlRequest::Page(PageRequest::Local(part)) => parts.part(&part),
-        ControlRequest::Page(PageRequest::Choose { portal, exit }) => {
-            if has_agent()? {
-                ask(&ControlRequest::Exit { portal, exit })
-            } else {
-                Err(Error::failed(no_agent()).into())
-            }
-        }
-        _ => Err(Error::wrong("this page has no such part").into()),
     }
 }
 
@@ -96,12 +77,12 @@ fn signals() -> Result<SignalFd> {
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context(context)
 }
 
-/// Process that shows the page, its folder, and the socket at which it asks.
+/// Process that shows the page, its folder, and the channel on which it asks.
 struct Place {
     port: u16,
     key: String,
     folder: PathBuf,
-    listener: ControlListener,
+    channel: AnsweringEnd,
     child: Child,
 }
 
@@ -110,19 +91,37 @@ impl Place {
     fn make(port: u16) -> Result<Self> {
         let key = web::new_key();
         let folder = Journal::open()?.folder().join(format!("web-{}", id()));
-        // Not in the folder of the process, which only root may enter.
-        let socket = format!("/run/portals-web-{}.sock", id());
-        let listener = ControlListener::for_pages(Path::new(&socket), ROUTER_PAGE_USER)?;
+        let context = || "cannot start the process that shows the page".to_owned();
+        let (channel, socket) = AnsweringEnd::pair().context(context)?;
         disk::make_folder(&folder)?;
-        let settings = Settings { socket, doors: vec![Door::Local { key: key.clone(), port }] };
+        let settings = Settings { doors: vec![Door::Local { key: key.clone(), port }] };
         let path = folder.join(FILE);
         disk::replace(&path, settings.to_text().as_bytes(), 0o600).context(|| cannot_write(&path))?;
         let errors = io::stderr();
         let mut command = Command::new(THIS_PROGRAM);
         command.args(&["web", "--serve"]).arg(&folder).current_dir(c"/").limited(&[SETGID, SETUID]);
-        let child = command.stderr(errors.as_fd()).spawn();
-        let child = child.context(|| "cannot start the process that shows the page".to_owned())?;
-        Ok(Self { port, key, folder, listener, child })
+        let child = command.stdin(socket.as_fd()).stderr(errors.as_fd()).spawn().context(context)?;
+        Ok(Self { port, key, folder, channel, child })
+    }
+
+    /// Carries out a request of the process.
+    fn answer(&self, file: &Path, request: PageRequest) -> Answer {
+        match request {
+            PageRequest::Opened => {
+                let Self { port, key, .. } = self;
+                say!(
+                    "http://127.0.0.1:{port}/{key}/\n\nThe key in this address is new each time, and opens \
+                     everything. Ctrl-C ends the page."
+                );
+                Ok(Vec::new())
+            }
+            PageRequest::Local(part) => Parts { file, key: &self.key }.part(&part),
+            PageRequest::Choose { portal, exit } if has_agent()? => {
+                ask(&ControlRequest::Exit { portal, exit })
+            }
+            PageRequest::Choose { .. } => Err(Error::failed(no_agent()).into()),
+            PageRequest::Portal(_) => Err(Error::wrong("this page has no such part").into()),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) const PROGRAM: Program = Program {
     package: "dnsmasq",
     purpose: "DHCP and DNS",
     capabilities: None,
+    asks: false,
     stays: &["--user=root", "--group="],
 };
 
