@@ -15,6 +15,7 @@ pub mod platform;
 pub mod port_mapping;
 pub mod privileges;
 pub mod resolver;
+pub mod seccomp;
 pub(crate) mod threads;
 pub mod wait;
 pub mod wall_clock;

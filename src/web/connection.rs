@@ -1,12 +1,15 @@
 //! Connection of a browser: one request, one answer, and the end. Each step has a time, whatever the browser
 //! does: a browser that sends or reads drop by drop has no more of it.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
+use nix::sys::socket::{Shutdown, shutdown};
 
 use super::request::{LONGEST_BODY, LONGEST_HEAD};
 use crate::base::moment::after;
@@ -24,7 +27,8 @@ const ENDING: Duration = Duration::from_secs(1);
 /// Connection of a browser.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    /// Socket, as a file: read(2) and write(2) are the only calls for it that this process has left.
+    stream: File,
     /// Number of the page.
     pub(super) door: usize,
     /// Address of the browser.
@@ -59,7 +63,8 @@ pub(super) enum Outcome {
 impl Connection {
     /// Begins with a browser that has just connected.
     pub(super) fn new(stream: TcpStream, door: usize, browser: Ipv4Addr, now: Instant) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
+        fcntl(&stream, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let stream = OwnedFd::from(stream).into();
         Ok(Self { stream, door, browser, until: after(now, ASKING), step: Step::Asks(Vec::new()) })
     }
 
@@ -97,7 +102,7 @@ impl Connection {
             Step::Reads(answer, sent) => {
                 *sent += self.stream.write(&answer[*sent..])?;
                 if *sent == answer.len() {
-                    self.stream.shutdown(Shutdown::Write)?;
+                    shutdown(self.stream.as_raw_fd(), Shutdown::Write)?;
                     (self.step, self.until) = (Step::Ends, after(now, ENDING));
                 }
                 Ok(Outcome::GoesOn)

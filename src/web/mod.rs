@@ -38,6 +38,7 @@ use crate::site::PAGE_PORT;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::key_files;
 use crate::system::privileges::{self, PAGE_USER, ROUTER_PAGE_USER};
+use crate::system::seccomp;
 use crate::system::wait::poll_until;
 use connection::{Connection, Outcome};
 use desk::Desk;
@@ -67,6 +68,8 @@ pub fn serve(folder: &Path) -> Result<()> {
     // A process that a stranger has taken over would ignore the end of the channel. The change of the user
     // would have cleared this (prctl(2)).
     set_pdeathsig(Signal::SIGKILL).context(|| "cannot follow the parent of this process".to_owned())?;
+    // Without a filter, the process is one without privileges, as any other.
+    let _ = seccomp::keep_to_open_sockets();
     server.announce()?;
     while server.turn()? {}
     Ok(())

@@ -37,6 +37,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// Line of /proc/PID/status of a process without capabilities.
 const NO_CAPABILITY: &str = "CapEff:\t0000000000000000";
 
+/// Line of /proc/PID/status of a process with a filter of system calls.
+const FILTERED: &str = "Seccomp:\t2";
+
 /// Media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -110,7 +113,8 @@ fn process(world: &mut World) -> Result<()> {
     let pid = pid_of_page(world)?;
     let status =
         fs::read_to_string(format!("/proc/{pid}/status")).context(|| "no such process".to_owned())?;
-    let mut lines = vec![NO_CAPABILITY, "CapPrm:\t0000000000000000", "NoNewPrivs:\t1", "Threads:\t1"];
+    let mut lines =
+        vec![NO_CAPABILITY, "CapPrm:\t0000000000000000", "NoNewPrivs:\t1", FILTERED, "Threads:\t1"];
     if !is_only_user() {
         lines.extend(["Uid:\t65522\t65522\t65522\t65522", "Gid:\t65522\t65522\t65522\t65522", "Groups:\t "]);
     }
