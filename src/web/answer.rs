@@ -23,6 +23,9 @@ const OF_DRAWING: &str = "Connection: close\r\nCache-Control: no-store\r\nConten
     default-src 'none'; style-src 'unsafe-inline'\r\nX-Content-Type-Options: nosniff\r\n\
     Cross-Origin-Resource-Policy: same-origin\r\n";
 
+/// End of the header lines.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
 /// Returns an answer with a page.
 pub(super) fn page(status: u16, page: &str) -> Vec<u8> {
     answer(status, SAFETY, HTML, page)
@@ -47,8 +50,14 @@ pub(super) fn go_to(path: &str) -> Vec<u8> {
 
 /// Returns an answer without a page: only the words of its status.
 pub(super) fn refuse(status: u16) -> Vec<u8> {
-    let allowed = if status == 405 { "Allow: GET, POST\r\n" } else { "" };
+    let allowed = if status == 405 { "Allow: GET, HEAD, POST\r\n" } else { "" };
     answer(status, &[allowed, SAFETY].concat(), "text/plain", words_of(status))
+}
+
+/// Leaves an answer without its body, for a browser that asks for the head alone (RFC 9110 § 9.3.2).
+pub(super) fn head_of(answer: &mut Vec<u8>) {
+    let end = answer.windows(HEAD_END.len()).position(|bytes| bytes == HEAD_END);
+    answer.truncate(end.map_or(0, |end| end + HEAD_END.len()));
 }
 
 fn answer(status: u16, lines: &str, media_type: &str, body: &str) -> Vec<u8> {
@@ -111,5 +120,14 @@ mod tests {
             assert!(!head.contains("script-src"), "{head}");
             assert!(head.is_ascii() && head.lines().all(|line| !line.is_empty()), "{head}");
         }
+    }
+
+    #[test]
+    fn the_head_of_an_answer_is_the_same_without_the_body() {
+        let whole = page(200, "<p>\r\n\r\n</p>");
+        let mut head = whole.clone();
+        head_of(&mut head);
+        assert!(whole.starts_with(&head) && head.ends_with(HEAD_END));
+        assert_eq!(whole.len() - head.len(), "<p>\r\n\r\n</p>".len());
     }
 }

@@ -143,7 +143,8 @@ impl Server {
         if outcome != Outcome::HasNews {
             return outcome;
         }
-        let answer = match request::parse(connection.received()) {
+        let is_for_head = request::is_for_head(connection.received());
+        let mut answer = match request::parse(connection.received()) {
             Received::Part => return Outcome::GoesOn,
             _ if !self.rates.allow(connection.browser, now) => answer::refuse(429),
             Received::Refused(status) => answer::refuse(status),
@@ -152,6 +153,9 @@ impl Server {
                 self.desk.serve(door, connection.browser, &request, now)
             }
         };
+        if is_for_head {
+            answer::head_of(&mut answer);
+        }
         // The agent may have taken its time.
         connection.answer(answer, Instant::now());
         Outcome::GoesOn

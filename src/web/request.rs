@@ -61,6 +61,12 @@ pub fn parse(bytes: &[u8]) -> Received<'_> {
     }
 }
 
+/// Reports whether a browser asks for the head of an answer alone, with a request that may be wrong. Empty
+/// lines before it are skipped (RFC 9112 § 2.2).
+pub(super) fn is_for_head(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"HEAD ")
+}
+
 /// Returns the request, once its body is complete; otherwise the status that refuses it.
 fn whole<'a>(
     method: &str,
@@ -69,7 +75,7 @@ fn whole<'a>(
     body: &'a [u8],
 ) -> Result<Option<Request<'a>>, u16> {
     let is_form = match method {
-        "GET" => false,
+        "GET" | "HEAD" => false,
         "POST" => true,
         _ => return Err(405),
     };
@@ -172,10 +178,24 @@ mod tests {
     }
 
     #[test]
+    fn a_request_for_the_head_is_one_for_a_page() {
+        for (text, expected) in [
+            (HEAD.replace("GET", "HEAD"), true),
+            (["\r\n", &HEAD.replace("GET", "HEAD")].concat(), true),
+            (HEAD.to_owned(), false),
+            (HEAD.replace("GET /", "GET /HEAD"), false),
+        ] {
+            let Received::Whole(request) = parse(text.as_bytes()) else { panic!("{text} is not whole") };
+            assert!(!request.is_form);
+            assert_eq!(is_for_head(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn everything_else_is_refused() {
         let with = |line: &str| HEAD.replace("User-Agent: a browser", line);
         for (text, expected) in [
-            (HEAD.replace("GET", "HEAD"), 405),
+            (HEAD.replace("GET", "PUT"), 405),
             (HEAD.replace("GET", "CONNECT"), 405),
             (HEAD.replace("GET /", "GET http://10.77.1.65/"), 404),
             (HEAD.replace("GET /", "GET *"), 404),

@@ -126,6 +126,19 @@ fn without_anybody_to_ask_the_process_ends() {
     assert!(!server.turn().unwrap());
 }
 
+#[test]
+fn the_head_of_a_page_comes_without_the_page() {
+    Stage::play(|stage| {
+        for (path, host) in [("/style.css", "127.0.0.1"), ("/", "evil.example")] {
+            let lines = format!("{path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let whole = stage.send(&["GET ", &lines].concat());
+            let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+            assert!(!body.is_empty());
+            assert_eq!(stage.send(&["HEAD ", &lines].concat()), [head, "\r\n\r\n"].concat());
+        }
+    });
+}
+
 /// The time for a request passes while another browser has its answer made.
 #[test]
 fn a_slow_answer_costs_no_other_browser_its_own() {
