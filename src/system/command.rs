@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::ffi::{CStr, OsStr, c_char, c_int, c_short};
 use std::fs::File;
@@ -19,6 +20,7 @@ use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::{Pid, chdir, setpgid};
 
 use super::child::Child;
+use texts::Texts;
 
 /// Number above all capabilities. The kernel refuses numbers that it does not know.
 const CAPABILITY_LIMIT: u8 = 64;
@@ -43,9 +45,8 @@ pub struct Command<'a> {
     /// Environment variables, in addition to those of this process.
     variables: Texts,
     has_our_variables: bool,
-    stdin: Option<BorrowedFd<'a>>,
-    stdout: Option<BorrowedFd<'a>>,
-    stderr: Option<BorrowedFd<'a>>,
+    /// Standard input, output and error; `/dev/null` in place of each that is missing.
+    descriptors: [Option<BorrowedFd<'a>>; 3],
     folder: Option<&'static CStr>,
     has_own_group: bool,
     is_outliving: bool,
@@ -73,9 +74,7 @@ impl<'a> Command<'a> {
             name: None,
             variables: Texts::default(),
             has_our_variables: true,
-            stdin: None,
-            stdout: None,
-            stderr: None,
+            descriptors: [None; 3],
             folder: None,
             has_own_group: false,
             is_outliving: false,
@@ -119,19 +118,19 @@ impl<'a> Command<'a> {
 
     /// Sets the standard input.
     pub fn stdin(&mut self, input: BorrowedFd<'a>) -> &mut Self {
-        self.stdin = Some(input);
+        self.descriptors[0] = Some(input);
         self
     }
 
     /// Sets the standard output.
     pub fn stdout(&mut self, output: BorrowedFd<'a>) -> &mut Self {
-        self.stdout = Some(output);
+        self.descriptors[1] = Some(output);
         self
     }
 
     /// Sets the standard error.
     pub fn stderr(&mut self, errors: BorrowedFd<'a>) -> &mut Self {
-        self.stderr = Some(errors);
+        self.descriptors[2] = Some(errors);
         self
     }
 
@@ -180,13 +179,13 @@ impl<'a> Command<'a> {
 
     /// Starts the program.
     pub fn spawn(&self) -> io::Result<Child> {
-        self.start([self.stdin, self.stdout, self.stderr])
+        self.start(self.descriptors)
     }
 
     /// Starts the program, and does not wait until it runs. If it cannot run, the new process writes the
     /// reason to its standard error, and ends.
     pub fn launch(&self) -> io::Result<Child> {
-        self.fork([self.stdin, self.stdout, self.stderr], None)
+        self.fork(self.descriptors, None)
     }
 
     /// Runs the program with the standard output and standard error of this process, until it ends.
@@ -375,30 +374,4 @@ fn read(pipe: &mut PipeReader, wait: &mut libc::pollfd, text: &mut Vec<u8>) -> i
         Err(error) => return Err(error),
     }
     Ok(())
-}
-
-/// Texts for the kernel, one behind the other, each with a zero at its end.
-#[derive(Default)]
-struct Texts {
-    bytes: Vec<u8>,
-    has_zero: bool,
-}
-
-impl Texts {
-    /// Adds a text that has these parts.
-    fn add(&mut self, parts: &[&[u8]]) {
-        for part in parts {
-            self.has_zero |= part.contains(&0);
-            self.bytes.extend_from_slice(part);
-        }
-        self.bytes.push(0);
-    }
-
-    fn all(&self) -> Vec<&CStr> {
-        let mut texts = Vec::new();
-        for text in self.bytes.split_inclusive(|byte| *byte == 0) {
-            texts.extend(CStr::from_bytes_with_nul(text));
-        }
-        texts
-    }
 }

@@ -69,7 +69,7 @@ const ARCHITECTURE: u32 = {
 /// have given up its privileges before (`no_new_privs`).
 ///
 /// # Errors
-/// If the kernel has no filters (`CONFIG_SECCOMP_FILTER`), or if there is no list of calls for this processor.
+/// If the kernel has no filters (`CONFIG_SECCOMP_FILTER`), or if this processor has no list of calls.
 pub fn keep_to_open_sockets() -> nix::Result<()> {
     if ALLOWED.is_empty() {
         return Err(Errno::ENOSYS);
