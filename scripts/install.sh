@@ -48,6 +48,8 @@ main() {
     say "getting $file from $url"
     "$fetch" SHA256SUMS
     check_signature
+    "$fetch" VERSION
+    check_sum VERSION
     check_version
     "$fetch" "$file"
     check_sum "$file"
@@ -144,13 +146,13 @@ can_verify() {
     esac
 }
 
-# Checks the version of the sums: those of an older release have a right signature, too.
+# Checks the version of the release: the sums of an older one have a right signature, too.
 check_version() {
-    expected=${PORTALS_VERSION:-$default_version}
-    found=$(sed -n '1s/^# portals //p' "$folder/SHA256SUMS")
-    [ "$found" = "${expected:-$found}" ] ||
-        die "SHA256SUMS is of version ${found:-unknown}, and should be of $expected: nothing was installed"
-    say "the version is ${found:-unknown}"
+    found=$(cat "$folder/VERSION")
+    expected=${PORTALS_VERSION:-${default_version:-$found}}
+    [ "$found" = "$expected" ] || die "this release is version $found, and not $expected: nothing was installed;" \
+        "use the install.sh of this release, or set PORTALS_VERSION=$found"
+    say "the version is $found"
 }
 
 # Checks the SHA-256 sum of a file.
@@ -160,7 +162,7 @@ check_sum() {
     found=$(sum_of "$folder/$1")
     [ "$found" = "$expected" ] ||
         die "$1 has the SHA-256 sum $found, and should have $expected: nothing was installed"
-    say "the SHA-256 sum is right"
+    say "the SHA-256 sum of $1 is right"
 }
 
 # Prints the SHA-256 sum of a file.

@@ -1,5 +1,5 @@
 //! Control socket of the agent: other processes of this program send a request, and get an answer. The
-//! process that shows pages has a [`channel`] of its own.
+//! process that shows pages has a channel of its own.
 //!
 //! Requests and answers consist of fields with a zero byte between them, and end with the stream.
 
