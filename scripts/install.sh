@@ -150,8 +150,9 @@ can_verify() {
 check_version() {
     found=$(cat "$folder/VERSION")
     expected=${PORTALS_VERSION:-${default_version:-$found}}
-    [ "$found" = "$expected" ] || die "this release is version $found, and not $expected: nothing was installed;" \
-        "use the install.sh of this release, or set PORTALS_VERSION=$found"
+    [ "$found" = "$expected" ] ||
+        die "this release is $found, and not $expected: nothing was installed; use its install.sh, or set" \
+            "PORTALS_VERSION=$found"
     say "the version is $found"
 }
 

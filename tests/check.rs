@@ -254,7 +254,7 @@ fn a_device_that_may_be_in_two_portals_is_noted() {
         complained
     };
     let complained = house("direct", "192.168.1.0/24");
-    let note = "a device of portal `tv` with an address in 192.168.1.0/24 enters portal `house` as well, ";
+    let note = "site `nyc`: a device of portal `tv` with an address in 192.168.1.0/24 enters portal `house` ";
     assert!(complained.starts_with(&format!("note: {}:{line}: {note}", file.display())), "{complained}");
     let json = both(&file);
     assert!(json.contains(&format!("\"line\":{line},\"column\":null,\"message\":\"{note}")), "{json}");

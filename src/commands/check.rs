@@ -34,7 +34,7 @@ fn check(file: &Path, notes: &mut Vec<Error>) -> Result<String, Errors> {
     let (text, network) = network_file::look_at(file, notes)?;
     let mut errors = Vec::new();
     for (own, entry) in &network.sites {
-        devices_in_two_portals(file, entry, notes);
+        devices_in_two_portals(file, own, entry, notes);
         if let Err(faults) = site(file, &network, own, notes) {
             errors.extend(faults.iter().map(|fault| at_site(own, fault)));
         }
@@ -83,7 +83,7 @@ fn site(file: &Path, network: &Network, own: &String, notes: &mut Vec<Error>) ->
 
 /// Adds a note on each portal with a device, named by its hardware address, that may be in another portal by
 /// its address. The file does not tell which address the device has.
-fn devices_in_two_portals(file: &Path, entry: &SiteConfig, notes: &mut Vec<Error>) {
+fn devices_in_two_portals(file: &Path, own: &str, entry: &SiteConfig, notes: &mut Vec<Error>) {
     for portal in entry.portals.iter().filter(|portal| matches!(portal.entrance, EntranceConfig::Mac(_))) {
         for other in entry.portals.iter().filter(|other| other.exits != portal.exits) {
             let EntranceConfig::From(sources) = &other.entrance else { continue };
@@ -91,8 +91,8 @@ fn devices_in_two_portals(file: &Path, entry: &SiteConfig, notes: &mut Vec<Error
                 continue;
             };
             let message = format!(
-                "a device of portal `{}` with an address in {network} enters portal `{}` as well, and may \
-                 reach nothing: leave the addresses of these devices out of `from`",
+                "site `{own}`: a device of portal `{}` with an address in {network} enters portal `{}` as \
+                 well, and may reach nothing: leave the addresses of these devices out of `from`",
                 portal.name, other.name
             );
             notes.push(note_at(&file.display().to_string(), portal.position.line, message));

@@ -18,8 +18,11 @@ pub(super) fn install(options: &InstallCommand) -> Result<ExitStatus, Errors> {
         return install::run(options);
     }
     need_root()?;
+    if !options.no_start {
+        order(ServiceAction::Start)?;
+    }
     enable(&InstallTarget::find(None)?)?;
-    if options.no_start { Ok(ExitStatus::Done) } else { order(ServiceAction::Start) }
+    Ok(ExitStatus::Done)
 }
 
 /// Makes the init start the agent of a package at boot, as the package itself did unless somebody has

@@ -159,16 +159,18 @@ pub(super) fn hook(case: &Case, findings: &mut Findings) {
             append(&mut missing, &link.path);
         }
     }
-    let way_out = "portals install";
+    // Another program may have the name, and be in a folder that comes first in PATH.
+    let program = packages::program().filter(|_| is_package).unwrap_or("portals");
+    let way_out = "{1} install";
     if !missing.is_empty() {
         let why = "After the next start of this machine, the portals do not open.";
         let seen = "Missing, of what starts the agent at boot: {0}.";
-        findings.wrong(&Words { check: CHECK, seen, why, way_out }, &[&missing]);
+        findings.wrong(&Words { check: CHECK, seen, why, way_out }, &[&missing, &program]);
     }
     if !changed.is_empty() {
         let why = "An older version or a person has written it.";
         let seen = "Not what this version would install: {0}.";
-        findings.note(&Words { check: CHECK, seen, why, way_out }, &[&changed]);
+        findings.note(&Words { check: CHECK, seen, why, way_out }, &[&changed, &program]);
     }
     if missing.is_empty() && changed.is_empty() {
         findings.ok(CHECK, "The agent starts at boot ({0}).", &[&layout.platform]);

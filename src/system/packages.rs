@@ -37,6 +37,11 @@ pub fn has_brought(program: &Path) -> bool {
     PROGRAMS.iter().any(|path| program == Path::new(path)) && removal_command(Path::new("/")).is_some()
 }
 
+/// Returns the path of the program that a package has brought, if one of the paths has a program.
+pub fn program() -> Option<&'static str> {
+    PROGRAMS.into_iter().find(|path| Path::new(path).exists())
+}
+
 /// Looks for the package manager of this machine.
 pub fn manager() -> PackageManager {
     // On OpenWrt, apk is in another folder.
