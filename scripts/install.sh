@@ -148,7 +148,7 @@ can_verify() {
 
 # Checks the version of the release: the sums of an older one have a right signature, too.
 check_version() {
-    found=$(cat "$folder/VERSION")
+    found=$(sed -n 1p "$folder/VERSION")
     expected=${PORTALS_VERSION:-${default_version:-$found}}
     [ "$found" = "$expected" ] ||
         die "this release is $found, and not $expected: nothing was installed; use its install.sh, or set" \
