@@ -5,6 +5,7 @@ use std::mem::offset_of;
 
 use nix::errno::Errno;
 use nix::libc::{self, seccomp_data, sock_filter, sock_fprog};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// System calls of a server whose sockets are open: it accepts connections, reads, writes and waits, and in
 /// the end it ends. None of them makes a socket, opens a file or starts a program, and none takes an address:
@@ -66,13 +67,19 @@ const ARCHITECTURE: u32 = {
 
 /// Leaves this process the system calls of a server whose sockets are open. All others fail with EPERM from
 /// now on, also by another of the kernel's interfaces, such as that for programs of 32 bits. The process must
-/// have given up its privileges before (`no_new_privs`).
+/// have given up its privileges before (`no_new_privs`). A fault ends it, and so does abort(3), which ends in
+/// a fault: the handlers of the standard library would try in vain, for ever, to give its signal back to the
+/// kernel.
 ///
 /// # Errors
 /// If the kernel has no filters (`CONFIG_SECCOMP_FILTER`), or if this processor has no list of calls.
 pub fn keep_to_open_sockets() -> nix::Result<()> {
     if ALLOWED.is_empty() {
         return Err(Errno::ENOSYS);
+    }
+    for fault in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: no code of this process runs at these signals any more.
+        unsafe { signal(fault, SigHandler::SigDfl) }?;
     }
     let mut filter = filter();
     let length = filter.len().try_into().unwrap_or_default();
@@ -209,6 +216,32 @@ mod tests {
         let mut answer = [0; 6];
         assert_eq!(read(&browser, &mut answer), Ok(6));
         assert_eq!(&answer, b"answer");
+    }
+
+    #[test]
+    fn a_fault_ends_the_process_behind_the_filter() {
+        let fault = || {
+            // SAFETY: there is no page at this address, so nothing is written.
+            unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(0) };
+            true
+        };
+        for crash in [fault, || std::process::abort()] {
+            // SAFETY: the child takes no lock but those of the C library, which a fork leaves open, and ends.
+            match unsafe { fork() }.unwrap() {
+                ForkResult::Parent { child } => match waitpid(child, None).unwrap() {
+                    WaitStatus::Signaled(_, signal, _) => assert_ne!(signal, Signal::SIGALRM, "it went on"),
+                    other => panic!("{other:?}"),
+                },
+                ForkResult::Child => {
+                    // A process that does not end by itself ends in spite of that.
+                    // SAFETY: this sets a timer.
+                    unsafe { libc::alarm(20) };
+                    let _ = set_no_new_privs().is_ok() && keep_to_open_sockets().is_ok() && crash();
+                    // SAFETY: nothing of this process is used again.
+                    unsafe { libc::_exit(0) };
+                }
+            }
+        }
     }
 
     /// A call of the interface x32 has its number with a bit on top.
