@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::control::AnsweringEnd;
 use crate::services::Supervisor;
 
 impl Source for Supervisor {
@@ -20,7 +19,6 @@ impl Source for Supervisor {
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
         self.turn(turn.now);
-        let asked = self.channel().and_then(AnsweringEnd::hear);
-        Ok(asked.map_or(Task::Nothing, Task::AnswerPage))
+        Ok(self.hear(turn.now).map_or(Task::Nothing, Task::AnswerPage))
     }
 }

@@ -12,51 +12,69 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::page::PageRequest;
 use super::request::{decode_answer, encode_answer};
-use super::{Answer, LONGEST_QUESTION, not_answered, write_soon};
-use crate::base::error::Context as _;
+use super::{Answer, EXCHANGE_TIME, LONGEST_QUESTION, write_within};
+use crate::base::error::{Context as _, Error};
 use crate::base::moment::{after, has_come};
 use crate::system::wait::wait_for_input;
 
 /// Bytes of the length of a message.
 const LENGTH: usize = size_of::<u32>();
 
-/// End at which requests are answered. It is closed once the other end is gone or breaks the protocol: the
-/// process there ends then.
+/// End at which requests are answered. It is closed once the other end is gone, breaks the protocol, or does
+/// not read its answers.
 #[derive(Debug)]
-pub struct AnsweringEnd(Option<Channel>);
+pub struct AnsweringEnd {
+    /// None once the end is closed.
+    channel: Option<Channel>,
+    fault: Option<&'static str>,
+}
 
 impl AnsweringEnd {
     /// Makes a channel, and returns this end of it with the socket for the process that asks.
     pub fn pair() -> io::Result<(Self, OwnedFd)> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags)?;
-        Ok((Self(Some(Channel::new(ours, LONGEST_QUESTION))), theirs))
+        Ok((Self { channel: Some(Channel::new(ours, LONGEST_QUESTION)), fault: None }, theirs))
     }
 
-    /// Returns the descriptor that has input when there is something to [`hear`](Self::hear).
+    /// Returns the descriptor that has input when there is something to [`hear`](Self::hear); `None` once the
+    /// end is closed.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.0.as_ref().map(|channel| channel.socket.as_fd())
+        self.channel.as_ref().map(|channel| channel.socket.as_fd())
+    }
+
+    /// Returns the fault of the other process for which this end was closed.
+    pub fn fault(&self) -> Option<&'static str> {
+        self.fault
     }
 
     /// Returns the next request, once it is complete. Never waits.
     pub fn hear(&mut self) -> Option<PageRequest> {
-        let heard = self.0.as_mut()?.receive();
-        if let Ok(None) = heard {
-            return None;
-        }
-        let request = heard.ok().flatten().and_then(|message| PageRequest::decode(&message));
-        if request.is_none() {
-            self.0 = None;
-        }
-        request
+        let request = match self.channel.as_mut()?.receive() {
+            Ok(None) => return None,
+            Ok(Some(message)) => PageRequest::decode(&message).ok_or(ErrorKind::InvalidData.into()),
+            Err(error) => Err(error),
+        };
+        request.map_err(|error| self.close(&error)).ok()
     }
 
-    /// Sends the answer to the request that was heard first among those without one.
-    pub fn tell(&mut self, answer: &Answer) {
+    /// Sends the answer to the request that was heard first among those without one. Waits up to `patience`
+    /// for a reader that is slow.
+    pub fn tell(&mut self, answer: &Answer, patience: Duration) {
         let answer = encode_answer(answer);
-        if self.0.as_mut().is_some_and(|channel| channel.send(answer.as_bytes()).is_err()) {
-            self.0 = None;
+        let sent = self.channel.as_ref().map_or(Ok(()), |channel| channel.send(answer.as_bytes(), patience));
+        if let Err(error) = sent {
+            self.close(&error);
         }
+    }
+
+    fn close(&mut self, error: &io::Error) {
+        self.channel = None;
+        self.fault = match error.kind() {
+            ErrorKind::InvalidData => Some("it broke the protocol of its channel"),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Some("it did not read its answers"),
+            _ => None,
+        };
     }
 }
 
@@ -81,21 +99,25 @@ impl AskingEnd {
 
     /// Sends a request whose answer does not matter.
     pub fn tell(&mut self, request: &PageRequest) -> io::Result<()> {
-        self.channel.send(&request.encode())?;
+        self.channel.send(&request.encode(), EXCHANGE_TIME)?;
         self.open += 1;
         Ok(())
     }
 
     /// Sends a request, and waits for its answer for up to `limit`.
     pub fn ask(&mut self, request: &PageRequest, limit: Duration) -> Answer {
-        let context = || "cannot ask the agent".to_owned();
+        let context = || "the page gets no answer".to_owned();
         let until = after(Instant::now(), limit);
         self.tell(request).context(context)?;
         loop {
             match self.receive().context(context)? {
                 Some(answer) if self.open == 0 => return decode_answer(&answer),
                 Some(_) => {}
-                None if has_come(until) => return Err(not_answered(limit)),
+                None if has_come(until) => {
+                    let words =
+                        format_args!("no answer has come for {} seconds: try again later", limit.as_secs());
+                    return Err(Error::failed(words).into());
+                }
                 None => drop(wait_for_input(&[self.as_fd()], Some(until))?),
             }
         }
@@ -142,9 +164,9 @@ impl Channel {
         Self { socket: socket.into(), received: Vec::new(), longest }
     }
 
-    fn send(&self, message: &[u8]) -> io::Result<()> {
+    fn send(&self, message: &[u8], patience: Duration) -> io::Result<()> {
         let length = u32::try_from(message.len()).map_err(|_| ErrorKind::InvalidInput)?;
-        write_soon(&self.socket, &[&length.to_be_bytes(), message].concat())
+        write_within(patience, &self.socket, &[&length.to_be_bytes(), message].concat())
     }
 
     /// Returns the next message, once it is complete. Never waits, and reads nothing of the message behind
@@ -185,7 +207,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::base::error::{Error, Errors};
+    use crate::base::error::Errors;
 
     fn channel() -> (AnsweringEnd, AskingEnd) {
         let (ours, theirs) = AnsweringEnd::pair().unwrap();
@@ -215,7 +237,7 @@ mod tests {
             thread::scope(|scope| {
                 scope.spawn(|| {
                     assert_eq!(heard(&mut agent), about("guest"));
-                    agent.tell(&answer);
+                    agent.tell(&answer, Duration::from_mins(1));
                 });
                 let got = page.ask(&about("guest"), Duration::from_mins(1));
                 match (got, &answer) {
@@ -243,13 +265,13 @@ mod tests {
     fn an_answer_that_comes_too_late_is_not_taken_for_another_one() {
         let (mut agent, mut page) = channel();
         let late = page.ask(&about("guest"), Duration::ZERO).unwrap_err().to_string();
-        assert!(late.contains("has not answered for 0 seconds"), "{late}");
+        assert!(late.contains("no answer has come for 0 seconds"), "{late}");
         assert_eq!(heard(&mut agent), about("guest"));
-        agent.tell(&Ok(vec!["guest".to_owned()]));
+        agent.tell(&Ok(vec!["guest".to_owned()]), Duration::ZERO);
         thread::scope(|scope| {
             scope.spawn(|| {
                 assert_eq!(heard(&mut agent), about("tv"));
-                agent.tell(&Ok(vec!["tv".to_owned()]));
+                agent.tell(&Ok(vec!["tv".to_owned()]), Duration::ZERO);
             });
             assert_eq!(page.ask(&about("tv"), Duration::from_mins(1)).unwrap(), ["tv"]);
         });
@@ -264,7 +286,22 @@ mod tests {
         let (mut agent, page) = channel();
         drop(page);
         assert_eq!(agent.hear(), None);
-        assert!(agent.descriptor().is_none());
+        assert!(agent.descriptor().is_none() && agent.fault().is_none(), "its end is no fault");
+    }
+
+    #[test]
+    fn a_process_that_does_not_read_holds_nobody_up() {
+        let (mut agent, mut page) = channel();
+        for asked in 0.. {
+            page.tell(&about("guest")).unwrap();
+            assert_eq!(heard(&mut agent), about("guest"));
+            agent.tell(&Ok(vec!["a".repeat(4096)]), Duration::ZERO);
+            if agent.descriptor().is_none() {
+                assert!(asked > 2, "an honest process has one or two answers open");
+                break;
+            }
+        }
+        assert_eq!(agent.fault(), Some("it did not read its answers"));
     }
 
     #[test]
@@ -277,6 +314,7 @@ mod tests {
             theirs.write_all(&message(b"portal\0guest")).unwrap();
             assert_eq!(agent.hear(), None);
             assert!(agent.descriptor().is_none(), "{wrong:?}");
+            assert_eq!(agent.fault(), Some("it broke the protocol of its channel"));
         }
     }
 

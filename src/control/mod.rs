@@ -306,18 +306,20 @@ pub struct WaitingClient(UnixStream);
 
 impl WaitingClient {
     fn write(self, bytes: &[u8]) -> io::Result<()> {
-        write_soon(&File::from(OwnedFd::from(self.0)), bytes)
+        write_within(EXCHANGE_TIME, &File::from(OwnedFd::from(self.0)), bytes)
     }
 }
 
 /// Writes to a socket that does not wait. Nearly every message fits into its buffer. A reader that takes a
-/// long one slowly gets no more time.
-fn write_soon(mut socket: &File, mut bytes: &[u8]) -> io::Result<()> {
-    let until = after(Instant::now(), EXCHANGE_TIME);
+/// long one slowly gets no more time than `patience`.
+fn write_within(patience: Duration, mut socket: &File, mut bytes: &[u8]) -> io::Result<()> {
+    let until = after(Instant::now(), patience);
     while !bytes.is_empty() {
         match socket.write(bytes) {
             Ok(length) => bytes = &bytes[length..],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_room(socket, until)?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !has_come(until) => {
+                wait_for_room(socket, until)?;
+            }
             Err(error) => return Err(error),
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Service;
 use super::process::{Process, ProgramHelp};
 use crate::base::moment::{after, doubled};
-use crate::control::AnsweringEnd;
+use crate::control::{AnsweringEnd, PageRequest};
 use crate::system::logging as log;
 
 /// Wait after the first failure. It doubles with each failure up to the longest.
@@ -121,6 +121,11 @@ impl ServiceKeeper {
         self.process.as_mut().and_then(Process::channel)
     }
 
+    /// Returns the next request on the channel, once it is complete. Never waits.
+    pub(super) fn hear(&mut self, now: Instant) -> Option<PageRequest> {
+        self.process.as_mut().and_then(|process| process.hear(now))
+    }
+
     /// Returns the time of the next [`turn`](Self::turn) even if nothing happens before.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         match &self.process {
@@ -134,10 +139,13 @@ impl ServiceKeeper {
     pub(super) fn turn(&mut self, starts: &mut Starts, now: Instant) {
         if let Some(process) = &mut self.process {
             match process.end_of() {
-                None if process.is_ending() || !self.serves => return process.end(now),
+                None if process.is_ending() || process.is_cut_off() || !self.serves => {
+                    return process.end(now);
+                }
                 None => return,
                 Some(why) => {
-                    let has_failed = !process.is_ending();
+                    // A process that serves is asked to end only if it has failed.
+                    let has_failed = self.serves || !process.is_ending();
                     let has_held = process.age(now) >= HELD;
                     self.process = None;
                     if has_failed {

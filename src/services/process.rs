@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use super::Service;
 use crate::base::error::{Context as _, Error, Result};
-use crate::control::AnsweringEnd;
+use crate::base::moment::{after, is_due};
+use crate::control::{AnsweringEnd, PageRequest};
 use crate::system::child::{Child, path_of};
 use crate::system::command::Command;
 use crate::system::disk::{self, FileOrigin};
@@ -27,6 +28,10 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// Time between two looks at a process that is not a child: the kernel does not report its end.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// Rest after a request on a channel, which costs the agent a turn of its loop: a process that a stranger has
+/// taken over must not keep the agent busy.
+const REST: Duration = Duration::from_millis(20);
 
 /// Name of the file with the process ID.
 const PID_FILE: &str = "pid";
@@ -50,6 +55,8 @@ pub(super) struct Process {
     folder: PathBuf,
     began: Instant,
     ending: Option<Ending>,
+    /// End of the rest after a request on the channel.
+    rests_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -97,7 +104,7 @@ impl Process {
         write_files(service, folder).context(|| format!("cannot write into {}", folder.display()))?;
         let kind =
             launch(service, folder, &path, help).context(|| format!("cannot start {}", path.display()))?;
-        Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })
+        Ok(Self::of(kind, folder, now))
     }
 
     /// Returns the process that an earlier agent has left behind in this folder, if it still runs.
@@ -105,8 +112,12 @@ impl Process {
         let text = disk::read_if_there(&folder.join(PID_FILE), FileOrigin::Ours).ok()??;
         let pid = Pid::from_raw(text.trim().parse().ok().filter(|number| *number > 1)?);
         let kind = ProcessKind::Leftover(pid, start_of(pid)?);
-        let found = Self { kind, folder: folder.to_owned(), began: Instant::now(), ending: None };
+        let found = Self::of(kind, folder, Instant::now());
         works_in(folder, pid).then_some(found)
+    }
+
+    fn of(kind: ProcessKind, folder: &Path, began: Instant) -> Self {
+        Self { kind, folder: folder.to_owned(), began, ending: None, rests_until: None }
     }
 
     /// Returns the time since the process was started or found.
@@ -123,12 +134,15 @@ impl Process {
     /// Never waits.
     pub(super) fn end_of(&mut self) -> Option<String> {
         let end = match &mut self.kind {
-            ProcessKind::Child(child, output, _) => {
+            ProcessKind::Child(child, output, channel) => {
                 let status = child.try_wait();
                 output.read();
                 match status {
                     Ok(None) => return None,
-                    Ok(Some(status)) => Some(output.explain(&status.to_string())),
+                    Ok(Some(status)) => {
+                        let fault = channel.as_ref().and_then(AnsweringEnd::fault);
+                        Some(fault.map_or_else(|| output.explain(&status.to_string()), str::to_owned))
+                    }
                     Err(error) => Some(error.to_string()),
                 }
             }
@@ -158,8 +172,9 @@ impl Process {
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         match (&self.kind, &self.ending) {
             (ProcessKind::Leftover(..), _) => Some(now + GLANCE),
-            (ProcessKind::Child(..), Some(ending)) if !ending.is_killed => Some(ending.until),
-            _ => None,
+            (ProcessKind::Child(..), Some(ending)) => (!ending.is_killed).then_some(ending.until),
+            (ProcessKind::Child(..), None) if self.is_cut_off() => Some(now),
+            (ProcessKind::Child(..), None) => self.rests_until,
         }
     }
 
@@ -167,7 +182,8 @@ impl Process {
     pub(super) fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
         if let ProcessKind::Child(_, output, channel) = &self.kind {
             all.extend(output.pipe.as_ref().map(|pipe| pipe.as_fd()));
-            all.extend(channel.as_ref().and_then(AnsweringEnd::descriptor));
+            let channel = channel.as_ref().filter(|_| self.rests_until.is_none());
+            all.extend(channel.and_then(AnsweringEnd::descriptor));
         }
     }
 
@@ -177,6 +193,21 @@ impl Process {
             ProcessKind::Child(.., channel) => channel.as_mut(),
             ProcessKind::Leftover(..) => None,
         }
+    }
+
+    /// Reports whether the channel is closed: the process has ended, or must end.
+    pub(super) fn is_cut_off(&self) -> bool {
+        matches!(&self.kind, ProcessKind::Child(.., Some(channel)) if channel.descriptor().is_none())
+    }
+
+    /// Returns the next request on the channel, once it is complete. Never waits.
+    pub(super) fn hear(&mut self, now: Instant) -> Option<PageRequest> {
+        if self.rests_until.is_some() && !is_due(self.rests_until, now) {
+            return None;
+        }
+        let request = self.channel().and_then(AnsweringEnd::hear);
+        self.rests_until = request.is_some().then(|| after(now, REST));
+        request
     }
 
     fn send(&self, signal: Signal) {

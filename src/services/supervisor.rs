@@ -14,7 +14,7 @@ use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::moment::{after, earlier};
 use crate::base::sorted::SortedMap;
-use crate::control::AnsweringEnd;
+use crate::control::{AnsweringEnd, PageRequest};
 use crate::system::disk;
 use crate::system::logging as log;
 
@@ -83,6 +83,11 @@ impl Supervisor {
     /// Returns the channel on which the process of the pages asks, if it runs.
     pub fn channel(&mut self) -> Option<&mut AnsweringEnd> {
         self.keepers.values_mut().find_map(ServiceKeeper::channel)
+    }
+
+    /// Returns the next request on that channel, once it is complete. Never waits.
+    pub fn hear(&mut self, now: Instant) -> Option<PageRequest> {
+        self.keepers.values_mut().find_map(|keeper| keeper.hear(now))
     }
 
     /// Returns the time of the next turn even if nothing happens before.

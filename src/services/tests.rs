@@ -10,7 +10,7 @@ use nix::unistd::close;
 
 use super::keeper::ServiceCondition;
 use super::*;
-use crate::control::{AnsweringEnd, PageRequest};
+use crate::control::PageRequest;
 
 /// Longest wait for a process to begin or to end: more than any machine needs.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -219,13 +219,51 @@ fn an_argument_that_the_program_does_not_list_is_left_out() {
 fn a_program_that_asks_is_heard_on_its_standard_input() {
     let mut place = TestSupervisor::new("asks");
     let program: &'static Program = Box::leak(Box::new(Program { asks: true, ..SHELL }));
-    let script = r"printf '\000\000\000\006opened' >&0; exec sleep 1000";
+    let script = r"printf '\000\000\000\006opened\000\000\000\006opened' >&0; exec sleep 1000";
     place.follow(vec![Service { program, ..place.shell("one", script) }, place.shell("two", ENDLESS)]);
-    let give_up = Instant::now() + TEST_TIMEOUT;
-    while place.supervisor.channel().and_then(AnsweringEnd::hear) != Some(PageRequest::Opened) {
-        assert!(Instant::now() < give_up, "{:?}", place.supervisor);
-        place.supervisor.turn(Instant::now());
+    let mut now = Instant::now();
+    let give_up = now + TEST_TIMEOUT;
+    while place.supervisor.hear(now) != Some(PageRequest::Opened) {
+        now = Instant::now();
+        assert!(now < give_up, "{:?}", place.supervisor);
+        place.supervisor.turn(now);
         sleep(Duration::from_millis(5));
+    }
+    let rested = now + Duration::from_millis(20);
+    assert_eq!(place.supervisor.deadline(), Some(rested));
+    assert_eq!(place.supervisor.hear(now + Duration::from_millis(19)), None);
+    assert_eq!(place.supervisor.hear(rested), Some(PageRequest::Opened));
+}
+
+#[test]
+fn a_program_that_misuses_its_channel_ends_and_is_started_again_later() {
+    let program: &'static Program = Box::leak(Box::new(Program { asks: true, ..SHELL }));
+    let stays = "echo $$ >\"$1/log\"; exec sleep 1000";
+    for (number, (misuse, why)) in [
+        (r"printf '\000\000\000\006status' >&0", "it broke the protocol of its channel"),
+        (r"printf '\000\000\000\006opened' >&0", "it did not read its answers"),
+        ("exec 0</dev/null", "signal: 15 (SIGTERM)"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut place = TestSupervisor::new(&format!("misuses-{number}"));
+        let service = Service { program, ..place.shell("one", &format!("{misuse}; {stays}")) };
+        place.follow(vec![service]);
+        let mut now = Instant::now();
+        let give_up = now + TEST_TIMEOUT;
+        while place.condition("one") != Some(ServiceCondition::Failed(why.to_owned())) {
+            now = Instant::now();
+            assert!(now < give_up, "{why}: {:?}", place.supervisor);
+            place.supervisor.turn(now);
+            if place.written("one", "log").is_some() && place.supervisor.hear(now).is_some() {
+                let long = Ok(vec!["a".repeat(1 << 20)]);
+                place.supervisor.channel().unwrap().tell(&long, Duration::ZERO);
+            }
+            sleep(Duration::from_millis(5));
+        }
+        assert!(place.pid("one").is_none_or(|pid| !is_alive(pid)), "{why}");
+        assert!(place.supervisor.deadline().is_some_and(|next| next > now), "{why}");
     }
 }
 

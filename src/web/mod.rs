@@ -99,7 +99,7 @@ impl Server {
 
     /// Tells that browsers find the pages from now on.
     fn announce(&mut self) -> Result<()> {
-        self.desk.agent.tell(&PageRequest::Opened).context(|| "cannot ask the agent".to_owned())
+        self.desk.agent.tell(&PageRequest::Opened).context(|| "nobody answers for the pages".to_owned())
     }
 
     /// Waits for browsers, and serves those that have come. Reports whether there is still somebody to ask

@@ -49,7 +49,7 @@ impl Stage {
                     if let Some(request) = agent.hear() {
                         let answer = answer_to(&request);
                         stage.asked.lock().unwrap().push(request);
-                        agent.tell(&answer);
+                        agent.tell(&answer, Duration::ZERO);
                     }
                 }
             });

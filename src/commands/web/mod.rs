@@ -6,9 +6,11 @@
 mod parts;
 
 use std::io;
+use std::mem;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::id;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -29,6 +31,9 @@ use parts::Parts;
 
 /// First port that needs no privilege (ip(7)).
 const UNPRIVILEGED: u16 = 1024;
+
+/// Longest time for the process to read an answer: maps and QR codes are long.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Shows the page of this router, or, for a process without privileges, the pages in a folder.
 pub(super) fn run(file: &Path, options: &WebCommand) -> Result<ExitStatus, Errors> {
@@ -59,9 +64,14 @@ pub(super) fn run(file: &Path, options: &WebCommand) -> Result<ExitStatus, Error
                 .into());
             }
         }
-        while let Some(request) = place.channel.hear() {
+        // One request, and then a look at the signals.
+        if let Some(request) = place.channel.hear() {
             let answer = place.answer(file, request);
-            place.channel.tell(&answer);
+            place.channel.tell(&answer, PATIENCE);
+        }
+        if let Some(fault) = place.channel.fault() {
+            let words = format_args!("the process that shows the page has failed: {fault}");
+            return Err(Error::failed(words).into());
         }
     }
 }
@@ -84,6 +94,8 @@ struct Place {
     folder: PathBuf,
     channel: AnsweringEnd,
     child: Child,
+    /// Set once the address is printed.
+    is_open: bool,
 }
 
 impl Place {
@@ -101,13 +113,13 @@ impl Place {
         let mut command = Command::new(THIS_PROGRAM);
         command.args(&["web", "--serve"]).arg(&folder).current_dir(c"/").limited(&[SETGID, SETUID]);
         let child = command.stdin(socket.as_fd()).stderr(errors.as_fd()).spawn().context(context)?;
-        Ok(Self { port, key, folder, channel, child })
+        Ok(Self { port, key, folder, channel, child, is_open: false })
     }
 
     /// Carries out a request of the process.
-    fn answer(&self, file: &Path, request: PageRequest) -> Answer {
+    fn answer(&mut self, file: &Path, request: PageRequest) -> Answer {
         match request {
-            PageRequest::Opened => {
+            PageRequest::Opened if !mem::replace(&mut self.is_open, true) => {
                 let Self { port, key, .. } = self;
                 say!(
                     "http://127.0.0.1:{port}/{key}/\n\nThe key in this address is new each time, and opens \
@@ -115,6 +127,7 @@ impl Place {
                 );
                 Ok(Vec::new())
             }
+            PageRequest::Opened => Ok(Vec::new()),
             PageRequest::Local(part) => Parts { file, key: &self.key }.part(&part),
             PageRequest::Choose { portal, exit } if has_agent()? => {
                 ask(&ControlRequest::Exit { portal, exit })
