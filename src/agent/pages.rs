@@ -1,6 +1,7 @@
 //! Pages of portals: the requests of the process that shows them, and the answers. That process has no
 //! privileges; each request is checked here.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use super::{Agent, log_errors};
@@ -10,6 +11,7 @@ use crate::config::model::Name;
 use crate::control::{Answer, PageRequest, PageStatus};
 use crate::engine::status::PortalState;
 use crate::site::Site;
+use crate::web;
 
 /// Time between two choices of an exit by the pages of a portal. Each choice changes routes and firewall.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -18,6 +20,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     portals: Vec<ShownPortal>,
+    /// Set once a process has shown pages.
+    have_opened: bool,
 }
 
 /// Portal with a page.
@@ -32,7 +36,7 @@ struct ShownPortal {
 impl Pages {
     /// Takes over the portals with pages, and the exits that they use.
     pub(super) fn follow(&mut self, site: &Site) {
-        let old = std::mem::take(&mut self.portals);
+        let old = mem::take(&mut self.portals);
         for portal in site.portals.iter().filter(|portal| portal.page) {
             let known = old.iter().find(|known| known.name == portal.name);
             let state = PortalState::of(&portal.exit, &portal.exits).as_str();
@@ -69,7 +73,12 @@ impl Agent {
     /// Answers a request for a page. Refusals are not logged: a device may cause any number of them.
     pub(super) fn answer_page(&mut self, request: PageRequest) {
         let answer = match request {
-            PageRequest::Opened => Ok(Vec::new()),
+            PageRequest::Opened { errno } => {
+                if !mem::replace(&mut self.pages.have_opened, true) {
+                    web::warn_without_filter(errno);
+                }
+                Ok(Vec::new())
+            }
             PageRequest::Portal(portal) => self.page_status(&portal),
             PageRequest::Choose { portal, exit } => self.choose_on_page(&portal, exit.as_ref()),
             PageRequest::Local(_) => Err(Error::wrong("only root sees the page of this router").into()),

@@ -13,7 +13,10 @@ const PART: &str = "part";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageRequest {
     /// Take note that browsers find the pages from now on.
-    Opened,
+    Opened {
+        /// Error (errno) that has left the process without a filter of system calls; 0 = it has one.
+        errno: i32,
+    },
     /// Report the state of a portal.
     Portal(Name),
     /// Move a portal to another exit of its list.
@@ -49,8 +52,12 @@ pub struct PageStatus {
 impl PageRequest {
     /// Encodes the request in the bytes of a message.
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let number;
         let fields = match self {
-            Self::Opened => vec!["opened"],
+            Self::Opened { errno } => {
+                number = errno.to_string();
+                vec!["opened", &*number]
+            }
             Self::Portal(portal) => vec!["portal", portal],
             Self::Choose { portal, exit: None } => vec!["choose", portal],
             Self::Choose { portal, exit: Some(exit) } => vec!["choose", portal, exit],
@@ -63,7 +70,7 @@ impl PageRequest {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let fields: Vec<&str> = str::from_utf8(bytes).ok()?.split('\0').collect();
         Some(match *fields.as_slice() {
-            ["opened"] => Self::Opened,
+            ["opened", errno] => Self::Opened { errno: errno.parse().ok()? },
             ["portal", portal] => Self::Portal(portal.to_owned()),
             ["choose", portal] => Self::Choose { portal: portal.to_owned(), exit: None },
             ["choose", portal, exit] => {
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn a_decoded_request_is_the_encoded_one() {
         for request in [
-            PageRequest::Opened,
+            PageRequest::Opened { errno: 38 },
             PageRequest::Portal("guest".to_owned()),
             PageRequest::Choose { portal: "guest".to_owned(), exit: None },
             PageRequest::Choose { portal: "guest".to_owned(), exit: Some("oslo via paris".to_owned()) },
@@ -149,6 +156,7 @@ mod tests {
     fn a_page_asks_for_nothing_else() {
         for words in [
             &b""[..],
+            b"opened",
             b"opened\0guest",
             b"portal",
             b"portal\0guest\0paris",

@@ -219,11 +219,11 @@ fn an_argument_that_the_program_does_not_list_is_left_out() {
 fn a_program_that_asks_is_heard_on_its_standard_input() {
     let mut place = TestSupervisor::new("asks");
     let program: &'static Program = Box::leak(Box::new(Program { asks: true, ..SHELL }));
-    let script = r"printf '\000\000\000\006opened\000\000\000\006opened' >&0; exec sleep 1000";
+    let script = r"printf '\000\000\000\010opened\0000\000\000\000\010opened\0001' >&0; exec sleep 1000";
     place.follow(vec![Service { program, ..place.shell("one", script) }, place.shell("two", ENDLESS)]);
     let mut now = Instant::now();
     let give_up = now + TEST_TIMEOUT;
-    while place.supervisor.hear(now) != Some(PageRequest::Opened) {
+    while place.supervisor.hear(now) != Some(PageRequest::Opened { errno: 0 }) {
         now = Instant::now();
         assert!(now < give_up, "{:?}", place.supervisor);
         place.supervisor.turn(now);
@@ -232,7 +232,7 @@ fn a_program_that_asks_is_heard_on_its_standard_input() {
     let rested = now + Duration::from_millis(20);
     assert_eq!(place.supervisor.deadline(), Some(rested));
     assert_eq!(place.supervisor.hear(now + Duration::from_millis(19)), None);
-    assert_eq!(place.supervisor.hear(rested), Some(PageRequest::Opened));
+    assert_eq!(place.supervisor.hear(rested), Some(PageRequest::Opened { errno: 1 }));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_program_that_misuses_its_channel_ends_and_is_started_again_later() {
     let stays = "echo $$ >\"$1/log\"; exec sleep 1000";
     for (number, (misuse, why)) in [
         (r"printf '\000\000\000\006status' >&0", "it broke the protocol of its channel"),
-        (r"printf '\000\000\000\006opened' >&0", "it did not read its answers"),
+        (r"printf '\000\000\000\010opened\0000' >&0", "it did not read its answers"),
         ("exec 0</dev/null", "signal: 15 (SIGTERM)"),
     ]
     .into_iter()

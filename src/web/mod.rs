@@ -37,6 +37,7 @@ use crate::control::{AskingEnd, PageRequest};
 use crate::site::PAGE_PORT;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::key_files;
+use crate::system::logging as log;
 use crate::system::privileges::{self, PAGE_USER, ROUTER_PAGE_USER};
 use crate::system::seccomp;
 use crate::system::wait::poll_until;
@@ -54,6 +55,17 @@ pub fn new_key() -> String {
     trust::digits(&key_files::random())
 }
 
+/// Warns of a process that shows pages without a filter of system calls, if an error has prevented one.
+pub fn warn_without_filter(errno: i32) {
+    if errno != 0 {
+        let why = Errno::from_raw(errno).desc();
+        log::warn!(
+            "the process that shows pages has no filter of system calls, which this kernel or processor \
+             lacks: {why}"
+        );
+    }
+}
+
 /// Shows the pages of the settings in a folder, until the process is ended. Its standard input is the channel
 /// to its parent: without the parent, nothing answers, and the process ends.
 pub fn serve(folder: &Path) -> Result<()> {
@@ -69,8 +81,8 @@ pub fn serve(folder: &Path) -> Result<()> {
     // would have cleared this (prctl(2)).
     set_pdeathsig(Signal::SIGKILL).context(|| "cannot follow the parent of this process".to_owned())?;
     // Without a filter, the process is one without privileges, as any other.
-    let _ = seccomp::keep_to_open_sockets();
-    server.announce()?;
+    let errno = seccomp::keep_to_open_sockets().map_or_else(|errno| errno as i32, |()| 0);
+    server.announce(errno)?;
     while server.turn()? {}
     Ok(())
 }
@@ -97,9 +109,10 @@ impl Server {
         Ok(Self { doors, connections: Vec::new(), rates: Rates::new(now), desk })
     }
 
-    /// Tells that browsers find the pages from now on.
-    fn announce(&mut self) -> Result<()> {
-        self.desk.agent.tell(&PageRequest::Opened).context(|| "nobody answers for the pages".to_owned())
+    /// Tells that browsers find the pages from now on, and why there is no filter of system calls.
+    fn announce(&mut self, errno: i32) -> Result<()> {
+        let context = || "nobody answers for the pages".to_owned();
+        self.desk.agent.tell(&PageRequest::Opened { errno }).context(context)
     }
 
     /// Waits for browsers, and serves those that have come. Reports whether there is still somebody to ask

@@ -120,8 +120,8 @@ fn server() -> (AnsweringEnd, Server) {
 #[test]
 fn without_anybody_to_ask_the_process_ends() {
     let (mut agent, mut server) = server();
-    server.announce().unwrap();
-    assert_eq!(agent.hear(), Some(PageRequest::Opened));
+    server.announce(0).unwrap();
+    assert_eq!(agent.hear(), Some(PageRequest::Opened { errno: 0 }));
     drop(agent);
     assert!(!server.turn().unwrap());
 }

@@ -121,6 +121,13 @@ fn process(world: &mut World) -> Result<()> {
     for line in lines {
         same(line, status.lines().any(|other| other == line), true)?;
     }
+    // Linux 5.9 and later count the filters: one more than the agent has, whose filters each child has, too.
+    if let Some(filters) = filters(&status) {
+        let agent = status.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap_or_default();
+        let agent =
+            fs::read_to_string(format!("/proc/{agent}/status")).context(|| "no such process".to_owned())?;
+        same("filters", Some(filters), self::filters(&agent).map(|inherited| inherited + 1))?;
+    }
     shell(&world.site(NYC).router, &format!("kill -KILL {pid}"))?;
     eventually_page(world, 80)?;
     let next = pid_of_page(world)?;
@@ -158,6 +165,11 @@ fn router(world: &mut World) -> Result<()> {
     same("an address where nothing is", words.contains("http://"), false)?;
     web.kill().and_then(|()| web.wait()).context(doing)?;
     eventually("the page is gone", || closed_at(&router, Ipv4Addr::LOCALHOST, PAGE_PORT))
+}
+
+/// Returns the number of filters of system calls from /proc/PID/status, if the kernel counts them.
+fn filters(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:\t"))?.parse().ok()
 }
 
 /// Returns the number of the process, from the file of the supervisor.

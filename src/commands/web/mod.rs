@@ -119,7 +119,8 @@ impl Place {
     /// Carries out a request of the process.
     fn answer(&mut self, file: &Path, request: PageRequest) -> Answer {
         match request {
-            PageRequest::Opened if !mem::replace(&mut self.is_open, true) => {
+            PageRequest::Opened { errno } if !mem::replace(&mut self.is_open, true) => {
+                web::warn_without_filter(errno);
                 let Self { port, key, .. } = self;
                 say!(
                     "http://127.0.0.1:{port}/{key}/\n\nThe key in this address is new each time, and opens \
@@ -127,7 +128,7 @@ impl Place {
                 );
                 Ok(Vec::new())
             }
-            PageRequest::Opened => Ok(Vec::new()),
+            PageRequest::Opened { .. } => Ok(Vec::new()),
             PageRequest::Local(part) => Parts { file, key: &self.key }.part(&part),
             PageRequest::Choose { portal, exit } if has_agent()? => {
                 ask(&ControlRequest::Exit { portal, exit })
