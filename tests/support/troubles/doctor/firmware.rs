@@ -74,7 +74,7 @@ pub(crate) const PACKAGE_OFF: Trouble = Trouble {
     fault: "OpenWrt: the package is installed, and does not start at boot",
     words: "✗ boot: Missing, of what starts the agent at boot: /etc/rc.d/S95portals.
     After the next start of this machine, the portals do not open.
-  → portals install
+  → /usr/sbin/portals install
 ",
     breaks: "mkdir -p /usr/lib/opkg/info; touch /usr/lib/opkg/info/portals.list; rm /etc/rc.d/S95portals",
     ..FAULT
