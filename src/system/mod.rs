@@ -8,6 +8,8 @@ pub mod entropy;
 pub mod key_files;
 mod libc_overrides;
 pub mod logging;
+#[cfg(test)]
+pub(crate) mod loopback;
 pub mod notify;
 pub mod open_files;
 pub mod packages;

@@ -150,6 +150,7 @@ mod tests {
     use nix::unistd::{ForkResult, fork, read, write};
 
     use super::*;
+    use crate::system::loopback;
 
     /// Runs a check in a process of its own behind the filter, and requires that it holds.
     fn behind_the_filter(holds: impl FnOnce() -> bool) {
@@ -202,6 +203,7 @@ mod tests {
 
     #[test]
     fn open_sockets_work_behind_the_filter() {
+        loopback::bring_up();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let browser = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         write(&browser, b"question").unwrap();

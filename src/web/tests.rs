@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::error::Errors;
 use crate::control::{Answer, AnsweringEnd, PageStatus};
+use crate::system::loopback;
 use crate::system::wait::wait_for_input;
 
 /// Browser, the page of a portal, and an agent that answers for it.
@@ -32,6 +33,7 @@ impl Drop for End<'_> {
 impl Stage {
     /// Plays a scene while the page is shown.
     fn play(scene: impl FnOnce(&Self)) {
+        loopback::bring_up();
         let (mut agent, server) = server();
         let stage = Self { at: server.doors[0].1.local_addr().unwrap(), asked: Mutex::default() };
         let is_over = AtomicBool::new(false);

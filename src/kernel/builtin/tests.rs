@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use defguard_boringtun::noise::{Tunn, TunnResult};
@@ -22,6 +21,7 @@ use crate::base::keys::{clamped, public_key};
 use crate::base::net::{Family, PublicKey, Secret};
 use crate::kernel::wireguard::PeerStatistics;
 use crate::state::{Peer, Tunnel as Settings};
+use crate::system::loopback;
 
 /// A tunnel, and the host behind its interface.
 struct Site {
@@ -30,20 +30,10 @@ struct Site {
     settings: Settings,
 }
 
-static LOOPBACK: Once = Once::new();
-
 static ROOM: Mutex<Room> = Mutex::new(Room::new());
 
 fn room() -> MutexGuard<'static, Room> {
     ROOM.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Brings loopback up: a new network namespace has it down.
-fn bring_up_loopback() {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    if socket.send_to(b"", socket.local_addr().unwrap()).is_err() {
-        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
-    }
 }
 
 fn private(number: u8) -> Secret {
@@ -76,7 +66,7 @@ impl Site {
 
     /// A site on a kernel with these abilities.
     fn with(number: u8, others: &[u8], has_headers: bool, batches: bool) -> Self {
-        LOOPBACK.call_once(bring_up_loopback);
+        loopback::bring_up();
         let (device, host) = UnixDatagram::pair().unwrap();
         device.set_nonblocking(true).unwrap();
         host.set_nonblocking(true).unwrap();
