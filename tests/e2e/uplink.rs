@@ -8,7 +8,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::net::InterfaceAddress;
-use wg_portals::demo::{Capture, DemoSite, NYC, Namespace, PARIS, ProbeClient, SERVER, World};
+use wg_portals::demo::{Capture, DemoSite, NYC, Namespace, PARIS, Packet, ProbeClient, SERVER, World};
 
 use crate::Scenario;
 use crate::leaks::give_ipv6;
@@ -28,6 +28,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "no leak of the router itself via an uplink that the agent does not know yet",
         plots: &[NYC, PARIS],
         run: unheard_of,
+    },
+    Scenario {
+        name: "a tunnel takes none of its own packets while the uplink is gone",
+        plots: &[NYC, PARIS],
+        run: gone,
     },
 ];
 
@@ -102,6 +107,32 @@ fn unheard_of(world: &mut World) -> Result<()> {
         settled(world.site(NYC))?;
     }
     Ok(())
+}
+
+/// Takes the link of the uplink away, and lets the router send through its own portal: the only route that is
+/// left leads into the tunnel. A packet of WireGuard that took this route would cause another, larger one,
+/// and so on.
+fn gone(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc("self = true")))?;
+    seen_as(world.site(NYC).router(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    let site = world.site(NYC);
+    shell(&site.router, "ip link set uplink down")?;
+    nothing_loops(site)?;
+    // Now the agent knows that the uplink has gone, and has taken away the rules for its address.
+    settled(site)?;
+    nothing_loops(site)?;
+    shell(&site.router, &format!("ip link set uplink up; ip route add default via {}", NYC.gateway()))?;
+    seen_as(site.router(seconds(3.0)), NYC.own_server(), PARIS.address)
+}
+
+/// Checks that the tunnel takes the router's packets, and none of WireGuard's.
+fn nothing_loops(site: &DemoSite) -> Result<()> {
+    let tunnel = Capture::start(&site.router, "to-paris")?;
+    site.router(seconds(1.0)).knock(NYC.own_server(), 20)?;
+    let (loops, taken): (Vec<_>, Vec<_>) = tunnel.stop()?.into_iter().partition(Packet::is_wireguard);
+    same("the first of WireGuard's packets in the tunnel", loops.first(), None)?;
+    let of_router = taken.iter().filter(|packet| packet.destination == IpAddr::from(NYC.own_server()));
+    same("the tunnel takes the router's packets", of_router.count() >= 20, true)
 }
 
 /// Sends traffic that the portal takes: a web client's first packet and a datagram, or a resolver's query
