@@ -10,7 +10,6 @@ mod translations;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
@@ -287,16 +286,16 @@ fn a_set_may_be_large() {
 }
 
 #[test]
-fn sixty_four_tunnels_take_milliseconds() {
+fn sixty_four_tunnels_come_and_go() {
     let (all, fewer) = (tunnels(64), tunnels(63));
     in_namespace(|| {
         let mut nftables = Nftables::find().unwrap().unwrap();
-        let added = time(|| nftables.change(None, Some(&all)).unwrap());
-        let looked = time(|| assert_eq!(nftables.read().unwrap().as_ref(), Some(&all)));
-        let edited = time(|| nftables.change(Some(&all), Some(&fewer)).unwrap());
-        let removed = time(|| nftables.change(Some(&fewer), None).unwrap());
-        println!("64 tunnels: added {added:?}, read {looked:?}, one less {edited:?}, removed {removed:?}");
-        assert!(added + looked + edited < Duration::from_secs(1));
+        nftables.change(None, Some(&all)).unwrap();
+        assert_eq!(nftables.read().unwrap().as_ref(), Some(&all));
+        nftables.change(Some(&all), Some(&fewer)).unwrap();
+        assert_eq!(nftables.read().unwrap().as_ref(), Some(&fewer));
+        nftables.change(Some(&fewer), None).unwrap();
+        assert_eq!(nftables.read().unwrap(), None);
     });
 }
 
@@ -310,12 +309,6 @@ fn tunnels(count: usize) -> Firewall {
     sets.insert(SetName("inside".into()), Set::Interfaces(tunnels.collect()));
     sets.insert(SetName("paths".into()), Set::InterfacePairs(paths.collect()));
     Firewall { sets, ..with_rules(Chain::Forward, rules) }
-}
-
-fn time(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
 }
 
 /// Closed ports are the same by netlink and by a script, and changes by others are detected.

@@ -25,7 +25,7 @@ use wg_portals::kernel::sockets::{HelperPacket, TunnelPacket};
 use wg_portals::nat::packet::MAGIC;
 use wg_portals::state::WireGuardBackend;
 use world::{
-    FAR, FAR_PORT, NEAR, PORT, SECOND, asked, at, between_two, descriptors, far, far_socket, has_input,
+    FAR, FAR_PORT, NEAR, PORT, SECOND, SOON, asked, at, between_two, descriptors, far, far_socket, has_input,
     heard, packet, received, tunnel_packets, within,
 };
 
@@ -36,7 +36,7 @@ fn packets_of_links_pass_next_to_the_socket_that_has_their_port() {
         let owners = NEAR.map(|near| UdpSocket::bind(at(near, PORT)).unwrap());
         let mut sockets = tunnel_packets();
         for ((near, there), owner) in NEAR.into_iter().zip(FAR).zip(owners) {
-            owner.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+            owner.set_read_timeout(Some(SOON)).unwrap();
             let other = far_socket(there);
             for content in ["an even number ", "an odd number "] {
                 sockets.send(PORT, at(there, FAR_PORT), 64, &packet(content)).unwrap();
@@ -151,7 +151,7 @@ fn few_hops_are_used_up_by_routers() {
         let mut sockets = tunnel_packets();
         for there in ["198.51.100.2", "2001:db8:1::2"] {
             let other = within("behind", || UdpSocket::bind(at(there, FAR_PORT)).unwrap());
-            other.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+            other.set_read_timeout(Some(SOON)).unwrap();
             for hops in [1, 2] {
                 sockets.send(PORT, at(there, FAR_PORT), hops, &packet(&format!("{hops} hops"))).unwrap();
             }

@@ -75,9 +75,12 @@ pub(crate) fn at(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(address.parse().unwrap(), port)
 }
 
+/// Time limit on a packet that comes.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
 pub(crate) fn far_socket(address: &str) -> UdpSocket {
     let socket = far(|| UdpSocket::bind(at(address, FAR_PORT)).unwrap());
-    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
     socket
 }
 
