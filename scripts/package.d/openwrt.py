@@ -142,9 +142,9 @@ def apk_of(package, arch, description, files, depends=()):
     return apk3.package(info, scripts, files, depends)
 
 
-def luci_feed(key):
-    """Value of a key in the Makefile of the page in LuCI."""
-    text = target(f"openwrt/{LUCI}/Makefile").decode()
+def feed(package, key):
+    """Value of a key in the Makefile of a package for the feed."""
+    text = target(f"openwrt/{package}/Makefile").decode()
     return re.search(f"^{key}:=(.*)$", text, re.MULTILINE)[1]
 
 
@@ -163,7 +163,7 @@ def luci_files():
 
 
 def luci_depends():
-    return [name.removeprefix("+") for name in luci_feed("LUCI_DEPENDS").split()]
+    return [name.removeprefix("+") for name in feed(LUCI, "LUCI_DEPENDS").split()]
 
 
 def luci_ipk():
@@ -176,10 +176,10 @@ def luci_ipk():
         Section="luci",
         Architecture="all",
         Installed_Size=installed_size(files),
-        Description=luci_feed("LUCI_DESCRIPTION"),
+        Description=feed(LUCI, "LUCI_DESCRIPTION"),
     )
     return ipk_of(LUCI, control, compressed(tar(files)))
 
 
 def luci_apk():
-    return apk_of(LUCI, "noarch", luci_feed("LUCI_DESCRIPTION"), luci_files(), luci_depends())
+    return apk_of(LUCI, "noarch", feed(LUCI, "LUCI_DESCRIPTION"), luci_files(), luci_depends())
