@@ -15,12 +15,39 @@ use troubles::{ALL, Trouble};
 const HEAD: &str = "\
 # Troubleshooting
 
+| you see | command at the router |
+|---|---|
+| the TV has no address, or finds no names | `portals doctor`: see `programs`, `ports` and `Wi-Fi` |
+| the TV has no internet | `portals test PORTAL`: does the way of the portal work? Then `portals trace DEVICE 1.1.1.1:443`: where does its traffic stop? |
+| the TV is still at home: a service shows the wrong country or address | `portals test PORTAL`: see `way` and `address`. Then `portals trace DEVICE ADDRESS:PORT`: does its traffic enter the portal? |
+| one service does not work | `portals trace DEVICE ADDRESS:PORT`; `--live` waits for a packet of the device itself |
+| some sites hang: small pages load, and transfers stop | `portals doctor`: see `path` |
+| everything is slow | `portals test PORTAL`: delay, loss and speed |
+| a link is down | `portals doctor` at both ends: see `links`, `endpoint` and `unknown keys` |
+| nothing works after a start or an upgrade | `portals doctor`: see `boot`, `agent` and `clock` |
+| you are locked out of the router | see [Locked out](#locked-out) |
+
 `portals doctor` checks the network file, this machine and its links, and names what is wrong: `✗` is a fault,
 `!` a fact to know, `-` something that could not be checked. `portals trace` follows one flow, and says where
-it stops; with `--both`, it says at which of two sites. [Find a fault](diagnosis.md) leads from a symptom to a
-command, and has the messages of other commands.
+it stops; with `--both`, it says at which of two sites. [Find a fault](diagnosis.md) explains these commands,
+and has the messages of other commands.
 
-The tests make every fault in these tables for real, and compare the words. `⟨…⟩` stands for text that
+## Locked out
+
+- **Wait**, if the change was made with `portals apply --confirm SECONDS` or under `confirm_reload`: it is
+  undone once that time has passed ([changes to a remote router](commands.md#changes-to-a-remote-router)).
+- **Come from a network that is in no portal**: the LAN at home, another port, or the console. A device behind
+  a portal does not reach the services of the router, unless the portal has `router = true`
+  ([a portal's keys](configuration.md)).
+- **Come from another site**, if this one shares its LAN with it ([the computers at home](home-networks.md)),
+  or with a [phone](phones-and-providers.md).
+- **Then**: `portals doctor` says what is wrong. `portals stop` and `portals down` take everything away that
+  portals has set up. The next start of the machine opens the portals again, unless you run
+  `portals uninstall`.
+
+## All faults
+
+The tests make every fault in the tables below for real, and compare the words. `⟨…⟩` stands for text that
 differs, and `⋮` for more lines.
 ";
 
@@ -42,7 +69,7 @@ fn every_fault_is_there_once() {
 fn page() -> String {
     let mut page = HEAD.to_owned();
     for (heading, rows) in ALL {
-        let _ = write!(page, "\n## {heading}\n\n| fault | command | words |\n|---|---|---|\n");
+        let _ = write!(page, "\n### {heading}\n\n| fault | command | words |\n|---|---|---|\n");
         for Trouble { fault, command, words, .. } in *rows {
             let _ = writeln!(page, "| {fault} | `{command}` | {} |", cell(words));
         }
