@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
+use nix::unistd::Pid;
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{NYC, Namespace, Nat, OSLO, PARIS, SERVER, World, forget_mappings};
 
@@ -112,6 +114,7 @@ fn kind(world: &mut World, home: Home) -> Result<()> {
 }
 
 fn observe(world: &mut World, Built { plot, routers }: &Built) -> Result<Behaviour> {
+    stay_on_this_processor()?;
     let mapped = SocketAddr::from((NYC.address, PORT));
     let site = socket(&world.site(*plot).router, PORT)?;
     let stranger = socket(&world.server, 1001)?;
@@ -123,7 +126,7 @@ fn observe(world: &mut World, Built { plot, routers }: &Built) -> Result<Behavio
         sources.push(receive(friend)?);
     }
     same("the address that oslo sees", sources[0].ip(), IpAddr::from(NYC.address))?;
-    // Packets of one host arrive in order: the friend's comes last.
+    // The friend's packet comes last.
     let before = waits_before(&site, &friends[0], sources[0])?.contains(&(SERVER, 1001).into());
     send(&stranger, sources[0])?;
     let others = waits_before(&site, &friends[0], sources[0])?;
@@ -176,6 +179,18 @@ fn together(world: &mut World) -> Result<()> {
     same("one mapping for both", sources[0] == sources[1], false)?;
     send(&sites[0], (other.plot.address, PORT).into())?;
     same("the sender on the LAN", receive(&sites[1])?, (one.plot.address, PORT).into())
+}
+
+/// Keeps this thread on its processor. A kernel takes the packets of one processor in order through all
+/// virtual links, so that two packets of this thread arrive in order even if their senders are different
+/// hosts.
+fn stay_on_this_processor() -> Result<()> {
+    let stay = || {
+        let mut this = CpuSet::new();
+        this.set(sched_getcpu()?)?;
+        sched_setaffinity(Pid::from_raw(0), &this)
+    };
+    stay().context(|| "cannot stay on this processor".to_owned())
 }
 
 fn socket(host: &Namespace, port: u16) -> Result<UdpSocket> {
