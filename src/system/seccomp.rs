@@ -10,7 +10,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 /// System calls of a server whose sockets are open: it accepts connections, reads, writes and waits, and in
 /// the end it ends. None of them makes a socket, opens a file or starts a program, and none takes an address:
 /// sendto(2) could connect a listener that was shut down (`MSG_FASTOPEN`, tcp(7)).
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "mips"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm", target_arch = "mips"))]
 const ALLOWED: &[c_long] = &[
     libc::SYS_accept4,
     libc::SYS_read,
@@ -18,7 +18,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_shutdown,
     libc::SYS_close,
     libc::SYS_fcntl,
-    #[cfg(target_arch = "mips")]
+    #[cfg(any(target_arch = "arm", target_arch = "mips"))]
     libc::SYS_fcntl64,
     #[cfg(not(target_arch = "aarch64"))]
     libc::SYS_poll,
@@ -26,11 +26,12 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_ppoll,
     // The time, where the kernel's library in each process (vdso(7)) does not tell it.
     libc::SYS_clock_gettime,
-    #[cfg(target_arch = "mips")]
+    #[cfg(any(target_arch = "arm", target_arch = "mips"))]
     CLOCK_GETTIME64,
     // Memory.
+    #[cfg(not(target_arch = "arm"))]
     libc::SYS_mmap,
-    #[cfg(target_arch = "mips")]
+    #[cfg(any(target_arch = "arm", target_arch = "mips"))]
     libc::SYS_mmap2,
     libc::SYS_mremap,
     libc::SYS_munmap,
@@ -43,12 +44,12 @@ const ALLOWED: &[c_long] = &[
 ];
 
 /// Nobody has looked at the calls of the C library there.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "mips")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm", target_arch = "mips")))]
 const ALLOWED: &[c_long] = &[];
 
-/// Time in 64 bits, on a processor with 32 (asm/unistd_o32.h of MIPS).
-#[cfg(target_arch = "mips")]
-const CLOCK_GETTIME64: c_long = 4403;
+/// Time in 64 bits, on a processor with 32 (asm/unistd_o32.h of MIPS, asm/unistd-common.h of ARM).
+#[cfg(any(target_arch = "arm", target_arch = "mips"))]
+const CLOCK_GETTIME64: c_long = if cfg!(target_arch = "arm") { 403 } else { 4403 };
 
 /// Architecture of this program, as the kernel tells it with each call (`AUDIT_ARCH_…` of linux/audit.h): the
 /// processor (linux/elf-em.h), and bits for 64 bits and for the least byte first.
@@ -57,6 +58,8 @@ const ARCHITECTURE: u32 = {
         libc::EM_X86_64
     } else if cfg!(target_arch = "aarch64") {
         libc::EM_AARCH64
+    } else if cfg!(target_arch = "arm") {
+        libc::EM_ARM
     } else {
         libc::EM_MIPS
     };
