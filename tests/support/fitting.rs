@@ -9,10 +9,7 @@ pub(crate) fn fitting(mut firewall: Firewall) -> Firewall {
         rules.retain(|rule| {
             let syn = rule.conditions.contains(&Condition::TcpSyn);
             let fits = match (chain, rule.action) {
-                // Values that must not match can become a chain, whose rules do not repeat the protocol.
-                (Chain::Forward | Chain::OwnMarks | Chain::Leaving, Action::ClampMss(_)) => {
-                    syn && !rule.conditions.iter().any(is_negated)
-                }
+                (Chain::Forward | Chain::OwnMarks | Chain::Leaving, Action::ClampMss(_)) => syn,
                 (Chain::Prerouting, action) => matches!(action, Action::Redirect(_) | Action::Accept),
                 (Chain::RelayedTo | Chain::RelayedFrom, action) => action == Action::Accept,
                 (Chain::Postrouting, action) => matches!(action, Action::Masquerade | Action::Accept),
@@ -51,18 +48,6 @@ pub(crate) fn fitting(mut firewall: Firewall) -> Firewall {
     }
     firewall.chains.retain(|_, rules| !rules.is_empty());
     firewall
-}
-
-/// Reports whether this is a condition on interfaces or networks that must not match.
-fn is_negated(condition: &Condition) -> bool {
-    match condition {
-        Condition::Place(pairing, _) | Condition::Way(pairing, _) => pairing.negated,
-        Condition::NotIncoming(_)
-        | Condition::NotOutgoing(_)
-        | Condition::NotSource(_)
-        | Condition::NotDestination(_) => true,
-        _ => false,
-    }
 }
 
 /// Returns the pairing of a condition on pairs that is not negated.

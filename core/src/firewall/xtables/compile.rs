@@ -78,7 +78,10 @@ impl Spelling<'_> {
         let guard = if open.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
         let rules: Vec<&FirewallRule> = self.rules(rules).collect();
         let lines = self.guard(&guard, &rules, &mut chains);
-        if !lines.is_empty() {
+        if lines.is_empty() {
+            // Nothing leads to the chains of rules that no packet can meet.
+            chains = Chains::new();
+        } else {
             chains.insert(guard.clone(), lines);
         }
         if !open.is_empty() {
@@ -188,7 +191,9 @@ impl Spelling<'_> {
             Apart::Nothing => {}
             Apart::Except(exceptions) => {
                 lines.extend(excepted(exceptions, &IptablesTarget::Return));
-                lines.push(IptablesRule { conditions: Vec::new(), target });
+                // Only these targets need the conditions on the protocol in their own line.
+                let needs_protocol = matches!(action, Action::ClampMss(_) | Action::Redirect(_));
+                self.add_lines(&mut lines, if needs_protocol { here } else { &[] }, &target);
             }
             // Some targets need the conditions on the protocol in their own line.
             Apart::List(listed) if !matches!(action, Action::Drop | Action::Reject) => {
@@ -253,20 +258,28 @@ fn new_chain(name: &str, chains: &mut Chains) -> String {
 mod tests {
     use super::super::text::script;
     use super::*;
-    use crate::firewall::Interfaces;
+    use crate::firewall::{Interfaces, Networks};
+
+    /// Returns the lines for legacy iptables that do the same as a rule at a chain.
+    fn lines_of(chain: Chain, rules: Vec<FirewallRule>) -> Vec<String> {
+        let firewall = Firewall { chains: [(chain, rules)].into(), ..Firewall::default() };
+        let ruleset = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
+        let script = script(&IptablesRuleset::new(), &ruleset, Family::V4);
+        script.lines().map(str::to_owned).collect()
+    }
+
+    fn elsewhere(name: &str) -> Condition {
+        Condition::NotOutgoing(Interfaces::One(name.parse().unwrap()))
+    }
 
     /// A packet that does not meet the other conditions meets the rest of the rules, too.
     #[test]
     fn a_rule_that_accepts_packets_to_none_of_several_keeps_its_other_conditions() {
-        let elsewhere = |name: &str| Condition::NotOutgoing(Interfaces::One(name.parse().unwrap()));
         let conditions = vec![Condition::FromResponder, elsewhere("eth0"), elsewhere("eth1")];
         let accept = FirewallRule { conditions, action: Action::Accept };
         let drop = FirewallRule { conditions: Vec::new(), action: Action::Drop };
-        let firewall =
-            Firewall { chains: [(Chain::Forward, vec![accept, drop])].into(), ..Firewall::default() };
-        let ruleset = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
-        let script = script(&IptablesRuleset::new(), &ruleset, Family::V4);
-        let lines: Vec<&str> = script.lines().filter(|line| line.starts_with("-A")).collect();
+        let lines = lines_of(Chain::Forward, vec![accept, drop]);
+        let lines: Vec<&String> = lines.iter().filter(|line| line.starts_with("-A")).collect();
         let expected = [
             "-A PORTALS_FORWARD -m conntrack --ctdir REPLY -g PORTALS_FORWARD_2",
             "-A PORTALS_FORWARD -g PORTALS_FORWARD_1",
@@ -275,5 +288,23 @@ mod tests {
             "-A PORTALS_FORWARD_2 -o eth1 -g PORTALS_FORWARD_1",
         ];
         assert_eq!(lines, expected);
+    }
+    #[test]
+    fn a_rule_that_no_packet_meets_leaves_no_chain() {
+        let nowhere = Condition::NotSource(Networks::One(Family::V4.everything()));
+        let conditions = vec![nowhere, elsewhere("eth0"), elsewhere("eth1")];
+        let rule = FirewallRule { conditions, action: Action::Masquerade };
+        assert_eq!(lines_of(Chain::Postrouting, vec![rule]), Vec::<String>::new());
+    }
+
+    /// The kernel takes this target only in a line that names the protocol.
+    #[test]
+    fn a_clamp_in_a_chain_of_its_own_names_its_protocol() {
+        let conditions = vec![Condition::TcpSyn, elsewhere("eth0"), elsewhere("eth1")];
+        let lines =
+            lines_of(Chain::Forward, vec![FirewallRule { conditions, action: Action::ClampMss(1380) }]);
+        let clamps: Vec<_> = lines.iter().filter(|line| line.contains("TCPMSS")).collect();
+        let clamp = "-A PORTALS_FORWARD_1 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380";
+        assert_eq!(clamps, [clamp]);
     }
 }
