@@ -37,12 +37,12 @@ and has the messages of other commands.
 - **Wait**, if the change was made with `portals apply --confirm SECONDS` or under `confirm_reload`: it is
   undone once that time has passed ([changes to a remote router](commands.md#changes-to-a-remote-router)).
 - **Come from a network that is in no portal**: the LAN at home, another port, or the console. A device behind
-  a portal does not reach the services of the router, unless the portal has `router = true`
-  ([a portal's keys](configuration.md)).
-- **Come from another site**, if this one shares its LAN with it ([the computers at home](home-networks.md)),
-  or with a [phone](phones-and-providers.md).
-- **Then**: `portals doctor` says what is wrong. `portals stop` and `portals down` take everything away that
-  portals has set up. The next start of the machine opens the portals again, unless you run
+  the interface, VLAN or Wi-Fi of a portal does not reach the services of the router, unless the portal has
+  `router = true` ([a portal's keys](configuration.md)).
+- **Come from another site or with a [phone](phones-and-providers.md)**, if this site shares its LAN
+  ([the computers at home](home-networks.md)).
+- **Then**: `portals doctor` says what is wrong. `portals stop` and, after it, `portals down` take everything
+  away that portals has set up. The next start of the machine opens the portals again, unless you run
   `portals uninstall`.
 
 ## All faults
